@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Building the tree's modules and tools in the build root. Each kernel has a
+# copy of the tree of its own outside of it, kept from one build to the next:
+# one source then builds for several kernels, incrementally and side by side.
+
+# What the host itself needs. Everything else comes from the build root.
+HOST_COMMANDS=(qemu-system-x86_64:qemu-system-x86 mmdebstrap:mmdebstrap
+	rsync:rsync cpio:cpio mkfs.ext4:e2fsprogs python3:python3-minimal
+	depmod:kmod flock:util-linux unshare:util-linux zstd:zstd xz:xz-utils)
+
+need_host_packages() {
+	local pair missing=()
+	[ "$(id -u)" = 0 ] || die "the bench makes root file systems and mounts: run it as root"
+	[ "$(uname -m)" = x86_64 ] || die "the bench knows x86_64 only"
+	for pair in "${HOST_COMMANDS[@]}"; do
+		command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	command -v apt-get >/dev/null ||
+		die "missing ${missing[*]}, and this is not Debian: install them and run again"
+	step "installing with apt: ${missing[*]} …"
+	logged "$NVTGT_CACHE/log/apt-install" env DEBIAN_FRONTEND=noninteractive \
+		sh -c 'apt-get -q update && exec apt-get -q -y --no-install-recommends install "$@"' \
+		sh "${missing[@]}" || exit 1
+}
+
+# Where the copies of this very checkout are built for a kernel (or "tools").
+build_dir() {
+	echo "$NVTGT_CACHE/build/$(echo "$BENCH_TREE" | hash_of)/$1"
+}
+
+# copy_tree DIR: bring DIR/tree up to date; what was built in it stays.
+copy_tree() {
+	mkdir -p "$1/tree"
+	rsync -a --delete --no-owner --no-group \
+		--exclude=/.git --exclude='*.o' --exclude='*.ko' --exclude='*.a' \
+		--exclude='*.mod' --exclude='*.mod.c' --exclude='.*.cmd' \
+		--exclude='*.d' --exclude=Module.symvers --exclude=modules.order \
+		--exclude='.module-common.*' --exclude='*.order' \
+		--exclude=/drivers/compat/generated --exclude=/drivers/compat/include/generated \
+		--exclude=/tools/nvtgtctl/nvtgtctl --exclude=__pycache__ \
+		"$BENCH_TREE/" "$1/tree/"
+}
+
+# build_modules K [make arguments]: stage/ gets a module tree in which the
+# tree's modules lie in updates/ beside the kernel's own.
+build_modules() {
+	local k=$1 dir log rc
+	shift
+	kernel_vars "$k"
+	dir=$(build_dir "$k")
+	log=$dir/log
+	mkdir -p "$dir"
+	if [ ! -e "$BENCH_TREE/Kbuild" ] && [ ! -e "$BENCH_TREE/Makefile" ]; then
+		rm -rf "$dir/stage"
+		stage_modules "$dir"
+		return
+	fi
+	# another kernel of the same series, or another root: nothing of it is usable
+	if [ "$(cat "$dir/made-for" 2>/dev/null)" != "$K_DIR $BUILD_ROOT" ]; then
+		rm -rf "$dir/tree"
+		echo "$K_DIR $BUILD_ROOT" >"$dir/made-for"
+	fi
+	copy_tree "$dir" || return 1
+	BENCH_BIND_KERNELS=$k in_build_root -b "$dir/tree:/src" \
+		make -C /src -j"${BENCH_JOBS:-2}" KDIR="$K_KDIR" W=1 modules "$@" >"$log" 2>&1 </dev/null
+	rc=$?
+	if grep -E 'warning:|WARNING:' "$log" >&2; then
+		[ "$rc" != 0 ] || rc=1
+	fi
+	if [ "$rc" != 0 ]; then
+		grep -vE '^ +(CC|LD|AR|MODPOST|CHECK) |warning:' "$log" | tail -n 60 >&2
+		say "the whole log: $log"
+		return "$rc"
+	fi
+	stage_modules "$dir"
+}
+
+stage_modules() {
+	local dir=$1 lib=$1/stage/lib/modules/$K_RELEASE base=$K_DIR/modules/lib/modules/$K_RELEASE
+	if [ "$(cat "$dir/stage/made-from" 2>/dev/null)" != "$base" ]; then
+		rm -rf "$dir/stage"
+		mkdir -p "$lib"
+		cp -al "$base/." "$lib/" || return 1
+		# depmod writes these anew: they must not be links into the cache
+		rm -f "$lib"/modules.{alias,dep,softdep,symbols,devname,weakdep}* "$lib"/modules.builtin.*bin
+		echo "$base" >"$dir/stage/made-from"
+	fi
+	rm -rf "$lib/updates"
+	mkdir "$lib/updates"
+	[ ! -d "$dir/tree" ] || find "$dir/tree" -name '*.ko' -exec cp {} "$lib/updates/" \;
+	depmod -b "$dir/stage" "$K_RELEASE"
+}
+
+# build_tools: tools/ of the tree, in a copy kept for it.
+build_tools() {
+	local dir rc
+	dir=$(build_dir tools)
+	[ -e "$BENCH_TREE/tools/Makefile" ] || return 0
+	if [ "$(cat "$dir/made-for" 2>/dev/null)" != "$BUILD_ROOT" ]; then
+		rm -rf "$dir/tree"
+		mkdir -p "$dir"
+		echo "$BUILD_ROOT" >"$dir/made-for"
+	fi
+	copy_tree "$dir" || return 1
+	rm -rf "$dir/stage"
+	mkdir -p "$dir/stage"
+	in_build_root -b "$dir/tree:/src" -b "$dir/stage:/stage" \
+		sh -c 'make -C /src/tools -j2 && make -C /src/tools install DESTDIR=/stage PREFIX=/usr' \
+		>"$dir/log" 2>&1 </dev/null
+	rc=$?
+	if grep -E 'warning:' "$dir/log" >&2; then
+		[ "$rc" != 0 ] || rc=1
+	fi
+	if [ "$rc" != 0 ]; then
+		tail -n 40 "$dir/log" >&2
+		say "tools/ did not build; the whole log: $dir/log"
+	fi
+	return "$rc"
+}
