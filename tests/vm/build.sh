@@ -89,7 +89,7 @@ stage_modules() {
 		echo "$base" >"$dir/stage/made-from"
 	fi
 	rm -rf "$lib/updates"
-	mkdir "$lib/updates"
+	mkdir -p "$lib/updates"
 	[ ! -d "$dir/tree" ] || find "$dir/tree" -name '*.ko' -exec cp {} "$lib/updates/" \;
 	depmod -b "$dir/stage" "$K_RELEASE"
 }

@@ -1,0 +1,314 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Run functional tests in guests.
+
+Reads a plan (JSON) and prints one line per test as it ends:
+    ok|fail|skip <TAB> name <TAB> seconds <TAB> reason
+
+Each of the plan's slots holds one guest at a time. A guest takes tests of
+its kernel one after another; when it dies, hangs or says that it is no good
+any more, the test it ran has its verdict and a new guest takes the rest.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+BOOT_SECONDS = 240
+# TCG's own trouble, not the tested code's: worth one more attempt
+BENCH_TROUBLE = (b"IO-APIC + timer doesn't work", b"Oops: int3")
+
+lock = threading.Lock()
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+class Guest:
+    """One running QEMU and the line to the agent in it."""
+
+    def __init__(self, plan, kernel, number):
+        self.plan = plan
+        self.kernel = plan["kernels"][kernel]
+        self.name = kernel
+        self.dir = os.path.join(plan["results"], f"{kernel}.guest{number}")
+        os.makedirs(self.dir, exist_ok=True)
+        self.console = os.path.join(self.dir, "console.log")
+        self.process = None
+        self.line = None
+        self.pending = b""
+
+    def command(self, shell=False):
+        kernel, plan = self.kernel, self.plan
+        kvm = plan["accel"] == "kvm"
+        append = ("console=ttyS0 panic=-1 mitigations=off nokaslr "
+                  "slab_nomerge log_buf_len=16M kmemleak=on "
+                  f"bench.kernel={self.name} bench.target={plan['target']} ")
+        if not kvm:
+            append += "tsc=reliable no_timer_check "
+        append += "bench.shell=1 loglevel=5 " if shell else "quiet "
+        append += plan.get("append", "")
+        # the guest ends with us, even when we are killed
+        command = ["setpriv", "--pdeathsig", "KILL",
+                   "qemu-system-x86_64", "-machine", "q35", "-nodefaults",
+                   "-no-reboot", "-display", "none",
+                   "-cpu", "host" if kvm else "max",
+                   "-accel", "kvm" if kvm else "tcg,thread=single",
+                   "-smp", str(plan["smp"]), "-m", str(plan["memory"]),
+                   "-kernel", kernel["vmlinuz"], "-initrd", kernel["initrd"],
+                   "-append", append,
+                   "-drive", f"file={plan['image']},format=raw,if=none,"
+                             "id=disk,readonly=on",
+                   "-device", "virtio-blk-pci,drive=disk",
+                   "-device", "virtio-rng-pci"]
+        shares = (("tree", plan["tree"], True),
+                  ("modules", kernel["modules"], True),
+                  ("results", self.dir, False))
+        for tag, path, readonly in shares:
+            command += ["-virtfs", f"local,path={path},mount_tag={tag},"
+                        "security_model=none,multidevs=remap"
+                        + (",readonly=on" if readonly else "")]
+        return command
+
+    def boot(self):
+        here, there = socket.socketpair()
+        self.line = here
+        command = self.command() + [
+            "-chardev", f"file,id=console,path={self.console}",
+            "-serial", "chardev:console",
+            "-chardev", f"socket,id=agent,fd={there.fileno()}",
+            "-serial", "chardev:agent"]
+        with open(os.path.join(self.dir, "qemu.log"), "wb") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                pass_fds=(there.fileno(),), process_group=0)
+        there.close()
+        limit = BOOT_SECONDS * self.plan["patience"]
+        while True:
+            answer = self.read(limit)
+            if answer is None or answer == "READY":
+                return answer == "READY"
+
+    def read(self, seconds):
+        """One line of the agent; None when it is dead or silent too long."""
+        limit = time.monotonic() + seconds
+        while b"\n" not in self.pending:
+            left = limit - time.monotonic()
+            if left <= 0:
+                return None
+            self.line.settimeout(left)
+            try:
+                data = self.line.recv(4096)
+            except (TimeoutError, socket.timeout):
+                return None
+            except OSError:
+                return None
+            if not data:
+                return None
+            self.pending += data
+        text, self.pending = self.pending.split(b"\n", 1)
+        return text.decode(errors="replace").strip()
+
+    def write(self, text):
+        try:
+            self.line.sendall(text.encode() + b"\n")
+        except OSError:
+            pass
+
+    def died(self):
+        try:
+            self.process.wait(3)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def stop(self, gently=False):
+        if self.process is None:
+            return
+        if gently:
+            self.write("QUIT")
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                pass
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.line.close()
+
+    def last_words(self):
+        """Why the guest died, as far as its console says."""
+        try:
+            with open(self.console, "rb") as log:
+                data = log.read()
+        except OSError:
+            return ""
+        for pattern in (rb"(Kernel panic[^\r\n]*)", rb"(BUG:[^\r\n]*)",
+                        rb"(init: [^\r\n]*)"):
+            found = re.findall(pattern, data)
+            if found:
+                return found[0].decode(errors="replace")
+        return ""
+
+    def bench_trouble(self):
+        try:
+            with open(self.console, "rb") as log:
+                data = log.read()
+        except OSError:
+            return False
+        return any(words in data for words in BENCH_TROUBLE)
+
+
+class Runner:
+    def __init__(self, plan):
+        self.plan = plan
+        self.queues = {}
+        for test in plan["tests"]:
+            self.queues.setdefault(test["kernel"], []).append(test)
+        self.busy = {}
+        self.guests = []
+        self.counter = 0
+
+    def report(self, verdict, test, seconds, reason=""):
+        name = f"{test['name']}[{test['kernel']}]"
+        reason = reason.replace("\t", " ")
+        with lock:
+            print(f"{verdict}\t{name}\t{seconds:.0f}\t{reason}", flush=True)
+
+    def take(self, kernel):
+        with lock:
+            queue = self.queues[kernel]
+            return queue.pop(0) if queue else None
+
+    def put_back(self, test):
+        with lock:
+            self.queues[test["kernel"]].insert(0, test)
+
+    def choose(self):
+        """The kernel with the most left to do for each guest it has."""
+        with lock:
+            left = [(sum(t["timeout"] for t in queue)
+                     / (1 + self.busy.get(kernel, 0)), kernel)
+                    for kernel, queue in self.queues.items() if queue]
+            if not left:
+                return None
+            kernel = max(left)[1]
+            self.busy[kernel] = self.busy.get(kernel, 0) + 1
+            self.counter += 1
+            return kernel, self.counter
+
+    def slot(self):
+        failures = 0
+        while True:
+            chosen = self.choose()
+            if not chosen:
+                return
+            kernel, number = chosen
+            guest = Guest(self.plan, kernel, number)
+            with lock:
+                self.guests.append(guest)
+            try:
+                started = time.monotonic()
+                if guest.boot():
+                    failures = 0
+                    say(f"# guest {number} ({kernel}) is up after "
+                        f"{time.monotonic() - started:.0f} s")
+                    self.serve(guest)
+                else:
+                    failures += 1
+                    say(f"# guest {number} ({kernel}) did not start: "
+                        f"{guest.last_words() or 'see'} {guest.dir}")
+                    if failures >= 3:
+                        self.give_up(kernel)
+                        failures = 0
+            finally:
+                guest.stop()
+                with lock:
+                    self.busy[kernel] -= 1
+
+    def give_up(self, kernel):
+        while True:
+            test = self.take(kernel)
+            if test is None:
+                return
+            self.report("fail", test, 0, "the guest does not boot")
+
+    def serve(self, guest):
+        while True:
+            test = self.take(guest.name)
+            if test is None:
+                guest.stop(gently=True)
+                return
+            if not self.run(guest, test):
+                return
+
+    def run(self, guest, test):
+        """One test; False when the guest is of no use any more."""
+        factor = self.plan["patience"]
+        limit = int(test["timeout"] * factor)
+        started = time.monotonic()
+        guest.write(f"RUN {test['index']} {limit} {test['name']}")
+        answer = guest.read(limit + 180 * factor)
+        seconds = time.monotonic() - started
+        word = answer.split(" ", 3) if answer else []
+        if len(word) >= 3 and word[0] in ("END", "DIRTY"):
+            reason = word[3] if len(word) > 3 else ""
+            if word[2] == "fail":
+                reason += f" ({guest.dir}/{test['index']}.log)"
+            self.report(word[2], test, seconds, reason)
+            if word[0] == "DIRTY":
+                guest.stop(gently=True)
+                return False
+            return True
+        dead = guest.died()
+        if dead and guest.bench_trouble() and not test.get("again"):
+            test["again"] = True
+            say(f"# {test['name']}: TCG broke the guest, once more")
+            self.put_back(test)
+            return False
+        why = "the guest died" if dead else "the guest hangs"
+        words = guest.last_words()
+        self.report("fail", test, seconds,
+                    f"{why}{': ' + words if words else ''} ({guest.console})")
+        return False
+
+    def go(self):
+        threads = [threading.Thread(target=self.slot, daemon=True)
+                   for _ in range(min(self.plan["jobs"],
+                                      len(self.plan["tests"])))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def stop(self, *_):
+        with lock:
+            guests = list(self.guests)
+        for guest in guests:
+            if guest.process and guest.process.poll() is None:
+                guest.process.kill()
+        os._exit(130)
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as text:
+        plan = json.load(text)
+    if plan.get("shell"):
+        guest = Guest(plan, plan["shell"], 0)
+        command = guest.command(shell=True) + ["-serial", "mon:stdio"]
+        os.execvp(command[0], command)
+    runner = Runner(plan)
+    signal.signal(signal.SIGTERM, runner.stop)
+    signal.signal(signal.SIGINT, runner.stop)
+    runner.go()
+
+
+if __name__ == "__main__":
+    main()
