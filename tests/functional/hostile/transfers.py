@@ -130,7 +130,7 @@ def r2ts_within_limit(env):
             cmd = q.submit(nvme.WRITE, nsid=1, out=data, auto=False, **nvme.rw(0, 2048))
             while not cmd.done:
                 # hold R2Ts back until the target has nothing more to say, so that they pile up
-                while q._readable(0.2) and not cmd.done:
+                while q.readable(0.2) and not cmd.done:
                     q.pump()
                 if cmd.done:
                     break

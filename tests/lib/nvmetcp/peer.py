@@ -127,7 +127,7 @@ class Peer:
             # What the target said before it went is still to be read, and reading tells the end too.
             pass
 
-    def _readable(self, seconds):
+    def readable(self, seconds):
         poller = select.poll()
         poller.register(self.sock, select.POLLIN)
         return bool(poller.poll(seconds * 1000))
@@ -135,7 +135,7 @@ class Peer:
     def _fill(self, count, deadline):
         while len(self.buf) < count:
             left = deadline - time.monotonic()
-            if left <= 0 or not self._readable(left):
+            if left <= 0 or not self.readable(left):
                 raise Silence("no answer in time")
             try:
                 more = self.sock.recv(1 << 20)
@@ -406,4 +406,4 @@ class Peer:
         """True if nothing comes for that long."""
         if self.buf:
             return False
-        return not self._readable(seconds)
+        return not self.readable(seconds)

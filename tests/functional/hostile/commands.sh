@@ -1,0 +1,9 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guards: I/O commands with any field wrong get a status and touch nothing
+# kernels: all
+# timeout: 900
+
+. "$TESTS/lib/guest.sh"
+. "$TESTS/lib/nvmetcp/target.sh"
+hostile_cases commands.py
