@@ -120,3 +120,29 @@ build_tools() {
 	fi
 	return "$rc"
 }
+
+# The kernel's style checker comes with its source alone, of which this keeps
+# the three files that matter.
+checkpatch_vars() { CHECKPATCH=$NVTGT_CACHE/checkpatch/$SOURCE_6_12; }
+
+checkpatch_fill() {
+	local dir=$1 deb
+	mkdir "$dir/deb"
+	(cd "$dir/deb" && bench_apt apt-get -q download "linux-source-6.12=$SOURCE_6_12") || return 1
+	deb=("$dir"/deb/*.deb)
+	dpkg-deb --fsys-tarfile "${deb[0]}" |
+		tar -xO ./usr/src/linux-source-6.12.tar.xz |
+		tar -xJ -C "$dir" --strip-components=1 --wildcards \
+			'*/scripts/checkpatch.pl' '*/scripts/spelling.txt' \
+			'*/scripts/const_structs.checkpatch' || return 1
+	rm -rf "$dir/deb"
+	[ -s "$dir/scripts/checkpatch.pl" ]
+}
+
+need_checkpatch() {
+	checkpatch_vars
+	[ -e "$CHECKPATCH/.complete" ] && return 0
+	step "fetching the kernel's style checker (in its source, 150 MB) …"
+	with_lock checkpatch cache_make "$CHECKPATCH" \
+		logged "$NVTGT_CACHE/log/checkpatch" checkpatch_fill
+}

@@ -173,6 +173,7 @@ class Runner:
         for test in plan["tests"]:
             self.queues.setdefault(test["kernel"], []).append(test)
         self.busy = {}
+        self.booting = {}
         self.guests = []
         self.counter = 0
 
@@ -196,11 +197,13 @@ class Runner:
         with lock:
             left = [(sum(t["timeout"] for t in queue)
                      / (1 + self.busy.get(kernel, 0)), kernel)
-                    for kernel, queue in self.queues.items() if queue]
+                    for kernel, queue in self.queues.items()
+                    if len(queue) > self.booting.get(kernel, 0)]
             if not left:
                 return None
             kernel = max(left)[1]
             self.busy[kernel] = self.busy.get(kernel, 0) + 1
+            self.booting[kernel] = self.booting.get(kernel, 0) + 1
             self.counter += 1
             return kernel, self.counter
 
@@ -216,7 +219,10 @@ class Runner:
                 self.guests.append(guest)
             try:
                 started = time.monotonic()
-                if guest.boot():
+                up = guest.boot()
+                with lock:
+                    self.booting[kernel] -= 1
+                if up:
                     failures = 0
                     say(f"# guest {number} ({kernel}) is up after "
                         f"{time.monotonic() - started:.0f} s")

@@ -88,6 +88,10 @@ rung_of() { awk -v r="$1" '$1 == r' <<<"$chosen"; }
 get_ready() {
 	local k n=0 item
 	mkdir -p "$NVTGT_CACHE"
+	# the static rung compiles and reads headers, the unit rung includes them
+	[ -z "$(rung_of static)" ] || needed_kernels+=" 6.12"
+	[ -z "$(rung_of unit)" ] || needed_kernels+=" 7.2"
+	needed_kernels=$(tr ' ' '\n' <<<"$needed_kernels" | grep . | sort -Vu)
 	# count what is missing first, so that the progress lines tell the truth
 	need_host_packages
 	resolve
@@ -99,6 +103,8 @@ get_ready() {
 	for item in "$BUILD_ROOT" "$GUEST_ROOT"; do
 		[ -e "$item/.complete" ] || n=$((n + 1))
 	done
+	checkpatch_vars
+	[ -z "$fetch$(rung_of static)" ] || [ -e "$CHECKPATCH/.complete" ] || n=$((n + 1))
 	plan $((BENCH_STEP + n))
 	[ "$n" = 0 ] || BENCH_STEP=$((BENCH_STEPS - n))
 	need_build_root || return 1
@@ -111,6 +117,9 @@ get_ready() {
 			kernel_vars "$k"
 			need_initrd || return 1
 		done
+	fi
+	if [ -n "$fetch$(rung_of static)" ]; then
+		need_checkpatch || return 1
 	fi
 	snapshot_tree
 }
@@ -143,7 +152,9 @@ run_static() {
 	local name
 	while read -r _ name _; do
 		BENCH_BIND_KERNELS='6.12' one_result "static/$name" in_build_root \
-			-b "$RUN_DIR/tree:/src" bash -c 'cd /src && exec "$@"' bash \
+			-b "$RUN_DIR/tree:/src" \
+			-b "$CHECKPATCH:/usr/share/nvtgt-checkpatch" \
+			bash -c 'cd /src && exec "$@"' bash \
 			"tests/static/$name.sh"
 	done
 }

@@ -15,20 +15,29 @@ CLOSED=nqn.2026-11.test:closed
 FRIEND=nqn.2026-11.test:friend
 WITNESS=nqn.2026-11.test:witness
 
+# The bench's check of itself against nvmet has no null backend; the cases that
+# need one say so there.
+null_namespace() {
+	if target_is_nvtgt; then
+		make_null_namespace "$@"
+	else
+		make_namespace "$1" "$2" "$(null_blk_make size=1024 blocksize=4096 memory_backed=0)"
+	fi
+}
+
 hostile_target() {
 	local dev n
-	need_modules tcp bdev null
+	need_modules tcp bdev
+	! target_is_nvtgt || need_modules null
 	make_networks
 	dev=$(null_blk_make size=64 discard=1)
 	make_subsystem "$HOSTILE"
 	make_namespace "$HOSTILE" 1 "$dev"
-	make_null_namespace "$HOSTILE" 2 size=1t,lba=4096
-	n=$CONFIGFS/subsystems/$HOSTILE/namespaces/3
-	mkdir "$n"
-	echo null >"$n/backend"
-	echo size=1t,lba=4096 >"$n/backend_options"
+	null_namespace "$HOSTILE" 2 size=1t,lba=4096
+	null_namespace "$HOSTILE" 3 size=1t,lba=4096
+	enable_namespace "$HOSTILE" 3 0
 	make_subsystem "$OTHER"
-	make_null_namespace "$OTHER" 1 size=1g,lba=4096
+	null_namespace "$OTHER" 1 size=1g,lba=4096
 	make_subsystem "$CLOSED" attr_allow_any_host=0
 	allow_host "$CLOSED" "$FRIEND"
 	make_subsystem "$WITNESS"

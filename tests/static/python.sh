@@ -1,0 +1,8 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Every Python file compiles.
+bad=0
+while IFS= read -r file; do
+	python3 -W error -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' "$file" || bad=1
+done < <(find . -name '*.py' -not -path './.git/*')
+exit "$bad"

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* the C library uses this one, too */
+#include_next <linux/limits.h>
