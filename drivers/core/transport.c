@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Transports: who is registered. */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/err.h>
+#include <linux/kmod.h>
+#include <linux/mutex.h>
+#include <linux/xarray.h>
+#include "core.h"
+
+/* protects nvtgt_transports; nothing is taken inside */
+static DEFINE_MUTEX(nvtgt_transport_mutex);
+static DEFINE_XARRAY(nvtgt_transports);		/* trtype -> ops */
+
+static const char *nvtgt_transport_missing(const struct nvtgt_transport_ops *ops)
+{
+	if (!ops->add_port)
+		return "add_port";
+	if (!ops->remove_port)
+		return "remove_port";
+	if (!ops->disconnect)
+		return "disconnect";
+	if (!ops->respond)
+		return "respond";
+	if (!ops->flush)
+		return "flush";
+	return NULL;
+}
+
+static int nvtgt_transport_check(const struct nvtgt_transport_ops *ops)
+{
+	const char *missing;
+
+	if (ops->version != NVTGT_TRANSPORT_VERSION || ops->size != sizeof(*ops)) {
+		pr_err("transport: version %u, size %zu; this core has version %u, size %zu\n",
+		       ops->version, ops->size, NVTGT_TRANSPORT_VERSION, sizeof(*ops));
+		return -EINVAL;
+	}
+	if (!ops->name) {
+		pr_err("transport of type %u: name is missing\n", ops->trtype);
+		return -EINVAL;
+	}
+	missing = nvtgt_transport_missing(ops);
+	if (missing) {
+		pr_err("transport %s: %s is missing\n", ops->name, missing);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/**
+ * nvtgt_transport_register - a transport's module has been loaded
+ * @ops: lives until nvtgt_transport_unregister()
+ *
+ * Context: may sleep.
+ * Return: 0; -EINVAL when the table breaks the contract (the log names the
+ * member); -EBUSY when the type has a transport already; -ENOMEM.
+ */
+int nvtgt_transport_register(const struct nvtgt_transport_ops *ops)
+{
+	int ret = nvtgt_transport_check(ops);
+
+	if (ret)
+		return ret;
+	mutex_lock(&nvtgt_transport_mutex);
+	ret = xa_insert(&nvtgt_transports, ops->trtype, (void *)ops, GFP_KERNEL);
+	mutex_unlock(&nvtgt_transport_mutex);
+	if (ret)
+		pr_err("transport %s: type %u not registered: error %d\n",
+		       ops->name, ops->trtype, ret);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(nvtgt_transport_register);
+
+/**
+ * nvtgt_transport_unregister - a transport's module is about to go
+ * @ops: as registered; no port uses it, which its module's references say
+ *
+ * Context: may sleep.
+ */
+void nvtgt_transport_unregister(const struct nvtgt_transport_ops *ops)
+{
+	mutex_lock(&nvtgt_transport_mutex);
+	xa_erase(&nvtgt_transports, ops->trtype);
+	mutex_unlock(&nvtgt_transport_mutex);
+}
+EXPORT_SYMBOL_GPL(nvtgt_transport_unregister);
+
+static const struct nvtgt_transport_ops *nvtgt_transport_get(u8 trtype)
+{
+	const struct nvtgt_transport_ops *ops;
+
+	mutex_lock(&nvtgt_transport_mutex);
+	ops = xa_load(&nvtgt_transports, trtype);
+	if (ops && !try_module_get(ops->owner))
+		ops = NULL;
+	mutex_unlock(&nvtgt_transport_mutex);
+	return ops;
+}
+
+/**
+ * nvtgt_transport_find - find a transport, loading its module when needed
+ * @trtype: NVMF_TRTYPE_*
+ *
+ * Context: may sleep, and waits for modprobe.
+ * Return: the transport with a reference on its module, or ERR_PTR(-ENODEV).
+ */
+const struct nvtgt_transport_ops *nvtgt_transport_find(u8 trtype)
+{
+	const struct nvtgt_transport_ops *ops = nvtgt_transport_get(trtype);
+
+	if (!ops) {
+		request_module("nvtgt-transport-%u", trtype);
+		ops = nvtgt_transport_get(trtype);
+	}
+	return ops ?: ERR_PTR(-ENODEV);
+}
