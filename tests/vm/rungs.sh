@@ -126,8 +126,17 @@ get_ready() {
 
 # What the guests see is the tree as it was when the run began.
 snapshot_tree() {
-	local dir=$RUN_DIR/tree
+	local dir=$RUN_DIR/tree file
 	mkdir -p "$dir"
+	if git -C "$BENCH_TREE" rev-parse >/dev/null 2>&1; then
+		# what git knows or would know: no products of a build in the tree
+		git -C "$BENCH_TREE" ls-files -z -co --exclude-standard |
+			while IFS= read -r -d '' file; do
+				[ ! -e "$BENCH_TREE/$file" ] || printf '%s\0' "$file"
+			done |
+			rsync -a --no-owner --no-group --from0 --files-from=- "$BENCH_TREE/" "$dir/"
+		return
+	fi
 	rsync -a --no-owner --no-group --exclude=/.git --exclude='*.o' --exclude='*.ko' \
 		--exclude='.*.cmd' --exclude=__pycache__ --exclude=/drivers/compat/generated \
 		"$BENCH_TREE/" "$dir/"
