@@ -1,0 +1,611 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guards: every verb of nvtgtctl, its messages, exit codes, roll-back, save,
+# restore, apply and the lock, with ASan and UBSan, on a directory tree that
+# behaves like configfs (ctl_fakefs.c)
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+src=$(cd "$here/../.." && pwd)
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+ctl=$tmp/nvtgtctl
+fails=0
+checks=0
+
+build() {
+	# shellcheck disable=SC2046 # flags are words
+	"${CC:-gcc}" -std=c11 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Werror \
+		-fsanitize=address,undefined -fno-sanitize-recover=all \
+		-Wl,--wrap=mkdirat,--wrap=unlinkat,--wrap=symlinkat,--wrap=write \
+		-o "$ctl" "$here/ctl_fakefs.c" "$src"/tools/lib/*.c \
+		"$src"/tools/nvtgtctl/*.c "$src"/tools/nvtgtctl/cmd/*.c \
+		$(pkg-config --cflags --libs json-c 2>/dev/null || echo -ljson-c)
+}
+
+fresh() {
+	rm -rf "$tmp/root"
+	mkdir -p "$tmp/root"/{hosts,subsystems,ports}
+	echo nqn.2014-08.org.nvmexpress.discovery >"$tmp/root/discovery_nqn"
+}
+
+run() {
+	rc=0
+	"$ctl" --lock "$tmp/lock" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null ||
+		rc=$?
+	if grep -qE 'Sanitizer|runtime error' "$tmp/err"; then
+		cat "$tmp/err"
+		exit 1
+	fi
+}
+
+bad() {
+	echo "FAILED: $*"
+	sed 's/^/  out: /' "$tmp/out"
+	sed 's/^/  err: /' "$tmp/err"
+	fails=$((fails + 1))
+}
+
+# ok WHAT CMD... : exit code 0
+ok() {
+	local what=$1
+	shift
+	checks=$((checks + 1))
+	run "$@"
+	[ "$rc" = 0 ] || bad "$what: exit code $rc"
+}
+
+# no CODE TEXT CMD... : that exit code, and TEXT on stderr
+no() {
+	local code=$1 text=$2
+	shift 2
+	checks=$((checks + 1))
+	run "$@"
+	[ "$rc" = "$code" ] || bad "$*: exit code $rc, expected $code"
+	grep -qF -- "$text" "$tmp/err" || bad "$*: no message \"$text\""
+}
+
+# is PATH VALUE : an attribute's value
+is() {
+	checks=$((checks + 1))
+	[ "$(cat "$tmp/root/$1")" = "$2" ] ||
+		bad "$1 is \"$(cat "$tmp/root/$1")\", expected \"$2\""
+}
+
+has() {
+	checks=$((checks + 1))
+	[ -e "$tmp/root/$1" ] || [ -L "$tmp/root/$1" ] || bad "$1 is missing"
+}
+
+hasnt() {
+	checks=$((checks + 1))
+	! [ -e "$tmp/root/$1" ] || bad "$1 is there"
+}
+
+out() {
+	checks=$((checks + 1))
+	grep -qF -- "$1" "$tmp/out" || bad "no \"$1\" in the output"
+}
+
+# The tree as text, to compare before and after.
+tree() {
+	(cd "$tmp/root" && find . -type f -perm -400 -printf '%p\n' | sort |
+		while read -r f; do echo "$f $(cat "$f")"; done
+	find . \( -type d -o -type l \) | sort)
+}
+
+unchanged() {
+	checks=$((checks + 1))
+	tree >"$tmp/after"
+	diff "$tmp/before" "$tmp/after" || bad "the tree has changed: $*"
+}
+
+build
+export NVTGT_ROOT=$tmp/root
+H=nqn.2014-08.org.nvmexpress:uuid:00000000-0000-0000-0000-00000000000
+A=nqn.2014-08.org.nvmexpress:uuid:aaaaaaaa-0000-0000-0000-00000000000
+dev=$tmp/disk
+dev2=$tmp/disk2
+truncate -s 1M "$dev" "$dev2"
+
+objects() {
+	fresh
+	ok "host" host create "${H}1"
+	no 1 "exists already" host create "${H}1"
+	ok "subsystem" subsystem create "${A}1" --serial abc123 \
+		--model "A model" --allow-host "${H}1" --allow-host "${H}2"
+	is "subsystems/${A}1/attr_serial" abc123
+	is "subsystems/${A}1/attr_model" "A model"
+	has "subsystems/${A}1/allowed_hosts/${H}2"
+	ok "namespace" namespace create "${A}1" --device "$dev"
+	out 1
+	is "subsystems/${A}1/namespaces/1/enable" 1
+	ok "second namespace" namespace create "${A}1" --nsid 7 \
+		--device "$dev2" --disabled --ana-group 2 \
+		--uuid 01234567-89ab-cdef-0123-456789abcdef
+	is "subsystems/${A}1/namespaces/7/enable" 0
+	is "subsystems/${A}1/namespaces/7/ana_grpid" 2
+	ok "null namespace" namespace create "${A}1" --backend null \
+		--backend-options size=1g
+	out 2
+	is "subsystems/${A}1/namespaces/2/enable" 1
+	ok "enable" namespace enable "${A}1" 7
+	is "subsystems/${A}1/namespaces/7/enable" 1
+	no 1 "disable the namespace first" namespace set "${A}1" 7 "path=$dev"
+	ok "disable" namespace disable "${A}1" 7
+	ok "set by short name" namespace set "${A}1" 7 "path=$dev" grpid=3
+	is "subsystems/${A}1/namespaces/7/device_path" "$dev"
+	is "subsystems/${A}1/namespaces/7/ana_grpid" 3
+	ok "resize" namespace resize "${A}1" 1
+	ok "port" port create --traddr 0.0.0.0 --subsystem "${A}1"
+	out 1
+	is ports/1/addr_trtype tcp
+	is ports/1/addr_adrfam ipv4
+	is ports/1/addr_trsvcid 4420
+	has "ports/1/subsystems/${A}1"
+	ok "v6 port" port create 9 --traddr :: --trsvcid 4421
+	is ports/9/addr_adrfam ipv6
+	ok "link" port link 9 "${A}1"
+	no 1 "unlink all subsystems" port set 9 trsvcid=4422
+	ok "unlink" port unlink 9 "${A}1"
+	ok "set" port set 9 trsvcid=4422
+	ok "referral" referral create 1 other --traddr 192.0.2.1
+	is ports/1/referrals/other/enable 1
+	ok "ana" ana-group create 1 2 --state non-optimized
+	is ports/1/ana_groups/2/ana_state non-optimized
+	ok "ana set" ana-group set 1 2 state=optimized
+	is ports/1/ana_groups/2/ana_state optimized
+	ok "show" show
+	out "subsystem ${A}1"
+	ok "show json" show --json
+	for o in host subsystem namespace port referral ana-group; do
+		ok "$o list" "$o" list
+		ok "$o list --json" "$o" list --json
+		ok "$o show" "$o" show
+	done
+	ok "show one" namespace show "${A}1" 7 --json
+	out "\"path\": \"$dev\""
+}
+
+deletion() {
+	no 1 "is linked to port 1" subsystem delete "${A}1"
+	no 1 "is allowed in subsystem" host delete "${H}1"
+	no 1 "subsystems linked" port delete 1
+	ok "referral delete" referral delete 1 other
+	no 1 "cannot be deleted" ana-group delete 1 1
+	ok "ana delete" ana-group delete 1 2
+	ok "namespace delete" namespace delete "${A}1" 7
+	hasnt "subsystems/${A}1/namespaces/7"
+	ok "forced" host delete "${H}1" --force
+	hasnt "hosts/${H}1"
+	ok "forced" subsystem delete "${A}1" --force
+	hasnt "subsystems/${A}1"
+	ok "port" port delete 1
+	ok "port" port delete 9
+	ok "host" host delete "${H}2"
+}
+
+wrong() {
+	fresh
+	ok "subsystem" subsystem create "${A}1"
+	tree >"$tmp/before"
+	no 2 "no object or command" frobnicate
+	no 2 "has no verb" subsystem frobnicate "${A}1"
+	no 2 "there is no option --bogus" subsystem create x --bogus
+	no 2 "something is missing" subsystem create
+	no 2 "one argument too many" subsystem delete a b
+	no 2 "needs NSID" namespace create "${A}1" --nsid
+	no 2 "decimal number from 1 to" namespace create "${A}1" --nsid 0 \
+		--device "$dev"
+	no 2 "decimal number from 1 to" namespace create "${A}1" --nsid 01 \
+		--device "$dev"
+	no 2 "contains no \"/\"" subsystem create ../../etc
+	no 2 "at most 223" subsystem create "$(printf 'x%.0s' {1..224})"
+	no 2 "control characters" subsystem create $'a\nb'
+	no 1 "No such file" namespace create "${A}1" --device /dev/nope
+	no 1 "neither a block device" namespace create "${A}1" --device /dev/null
+	no 2 "--device, --backend or --disabled" namespace create "${A}1"
+	no 1 "there is no subsystem" namespace create "${A}9" --device "$dev"
+	no 1 "this target has no such attribute" subsystem create "${A}2" \
+		bogus=1
+	no 1 "attr_serial=refuse-me: Invalid argument" subsystem create \
+		"${A}2" --serial refuse-me
+	no 1 "1 to 20 printable" subsystem create "${A}2" --serial refuse-me
+	no 1 "nothing was changed" subsystem create "${A}2" \
+		--allow-host "${H}7" --allow-host "${H}8" --serial refuse-me
+	no 1 "has no attribute \"nope\"" subsystem set "${A}1" nope=1
+	no 1 "it has: attr_allow_any_host" subsystem set "${A}1" nope=1
+	no 2 "is not NAME=VALUE" subsystem set "${A}1" serial
+	no 1 "addr_trtype=rdma" port create 3 --traddr 0.0.0.0 --trtype rdma
+	no 1 "there is no subsystem" port create 3 --traddr 0.0.0.0 \
+		--subsystem "${A}5"
+	no 1 "nothing was changed" subsystem create "${A}3" --allow-any-host \
+		--allow-host "${H}1"
+	no 1 "No such file" namespace create "${A}1" --disabled \
+		device_path=/dev/nope enable=1
+	unchanged "after wrong commands"
+	no 1 "look at --root" --root /nonexistent/sys show
+	no 1 "not the root of an NVMe target" --root "$tmp" show
+	no 2 "option --frob" --frob show
+}
+
+roll_back_set() {
+	fresh
+	ok "subsystem" subsystem create "${A}1" serial=first
+	no 1 "nothing was changed" subsystem set "${A}1" serial=second \
+		model=refuse-me
+	is "subsystems/${A}1/attr_serial" first
+	ok "new minimum above the old maximum" subsystem set "${A}1" \
+		cntlid_min=10 cntlid_max=20
+	ok "and once more" subsystem set "${A}1" cntlid_min=100 cntlid_max=200
+	is "subsystems/${A}1/attr_cntlid_min" 100
+}
+
+big_tree() {
+	fresh
+	ok "" subsystem create "${A}1" --allow-host "${H}1" --serial one
+	ok "" subsystem create "${A}2" --allow-any-host --serial two
+	ok "" namespace create "${A}1" --device "$dev"
+	ok "" namespace create "${A}1" --device "$dev2" --ana-group 2
+	ok "" namespace create "${A}2" --backend null \
+		--backend-options size=1g --disabled
+	ok "" port create 1 --traddr 192.0.2.1 --subsystem "${A}1"
+	ok "" port create 2 --traddr 192.0.2.2 --subsystem "${A}1" \
+		--subsystem "${A}2"
+	ok "" ana-group create 1 2 --state non-optimized
+	ok "" referral create 1 r --traddr 192.0.2.9
+	ok "" host set "${H}1" dhchap_key=DHHC-1:00:secret:
+}
+
+files() {
+	big_tree
+	tree >"$tmp/before"
+	ok "save" save "$tmp/dir/config.json"
+	[ "$(stat -c %a "$tmp/dir/config.json")" = 600 ] || bad "mode of the file"
+	[ ! -e "$tmp/dir/config.json.temp" ] || bad "temporary file left"
+	grep -q 'DHHC-1:00:secret' "$tmp/dir/config.json" || bad "secret lost"
+	ok "show hides secrets" show --json
+	! grep -q 'DHHC' "$tmp/out" || bad "secret shown"
+	ok "text too" show
+	! grep -q 'DHHC' "$tmp/out" || bad "secret shown"
+	ok "unless asked" host show --secrets
+	out DHHC
+	no 1 "configured already" restore "$tmp/dir/config.json"
+	ok "nothing to do" apply --dry-run "$tmp/dir/config.json"
+	[ ! -s "$tmp/out" ] || bad "steps for the same configuration"
+	ok "clear" clear
+	[ -z "$(ls "$tmp/root/hosts" "$tmp/root/ports" "$tmp/root/subsystems" |
+		grep -v ':$' | grep .)" ] || bad "not clear"
+	ok "clear is idempotent" clear
+	ok "restore" restore "$tmp/dir/config.json"
+	unchanged "after save, clear, restore"
+	ok "restore --clear" restore --clear "$tmp/dir/config.json"
+	unchanged "after restore --clear"
+	ok "to stdout" save -
+	cmp "$tmp/out" "$tmp/dir/config.json" || bad "save - differs"
+	python3 -c 'import json, sys
+t = open(sys.argv[1]).read()
+assert t == json.dumps(json.loads(t), sort_keys=True, indent=2) + "\n"' \
+		"$tmp/dir/config.json" || bad "not written as nvmetcli does"
+}
+
+# edit CODE : the saved file, changed by python, in edited.json
+edit() {
+	python3 -c 'import json, sys
+c = json.load(open(sys.argv[1]))
+sub = {s["nqn"][-1]: s for s in c["subsystems"]}
+port = {p["portid"]: p for p in c["ports"]}
+exec(sys.argv[3])
+json.dump(c, open(sys.argv[2], "w"))' "$tmp/dir/config.json" \
+		"$tmp/edited.json" "$1"
+}
+
+# steps TEXT... : "apply --dry-run" gives exactly these steps, apply does it
+steps() {
+	printf '%s\n' "$@" >"$tmp/expected"
+	ok "dry run" apply --dry-run "$tmp/edited.json"
+	diff "$tmp/expected" "$tmp/out" || bad "other steps"
+	ok "apply" apply "$tmp/edited.json"
+	ok "again" apply --dry-run "$tmp/edited.json"
+	[ ! -s "$tmp/out" ] || bad "apply left something to do"
+	ok "back" apply "$tmp/dir/config.json"
+	unchanged "apply and back"
+}
+
+differences() {
+	tree >"$tmp/before"
+	edit 'sub["1"]["attr"]["serial"] = "new"'
+	steps "set subsystem ${A}1 attr_serial=new"
+	edit 'sub["1"]["namespaces"][0]["device"]["uuid"] = "99999999-2222-3333-4444-555555555555"'
+	steps "set subsystem ${A}1 namespace 1 enable=0" \
+		"set subsystem ${A}1 namespace 1 device_uuid=99999999-2222-3333-4444-555555555555" \
+		"set subsystem ${A}1 namespace 1 enable=1"
+	edit 'sub["1"]["namespaces"][0]["ana_grpid"] = 2'
+	steps "set subsystem ${A}1 namespace 1 ana_grpid=2"
+	edit 'del sub["1"]["namespaces"][1]'
+	steps "set subsystem ${A}1 namespace 2 enable=0" \
+		"delete subsystem ${A}1 namespace 2"
+	edit 'port[1]["addr"]["trsvcid"] = "4430"'
+	steps "remove port 1 link to ${A}1" "set port 1 addr_trsvcid=4430" \
+		"add port 1 link to ${A}1"
+	edit 'port[1]["ana_groups"][1]["ana"]["state"] = "inaccessible"'
+	steps "set port 1 ana-group 2 ana_state=inaccessible"
+	edit 'port[1]["ana_groups"] = port[1]["ana_groups"][:1]'
+	steps "delete port 1 ana-group 2"
+	edit 'port[1]["referrals"][0]["addr"]["traddr"] = "192.0.2.8"'
+	steps "set port 1 referral r enable=0" \
+		"set port 1 referral r addr_traddr=192.0.2.8" \
+		"set port 1 referral r enable=1"
+	edit 'c["subsystems"] = [sub["1"]]; port[2]["subsystems"] = [sub["1"]["nqn"]]'
+	steps "remove port 2 link to ${A}2" \
+		"delete subsystem ${A}2 namespace 1" "delete subsystem ${A}2"
+	edit 'sub["1"]["attr"]["allow_any_host"] = "1"; sub["1"]["allowed_hosts"] = []'
+	steps "set subsystem ${A}1 attr_allow_any_host=1" \
+		"allow subsystem ${A}1 (no host by name)"
+	edit 'c["hosts"].append({"nqn": "nqn.h"}); sub["1"]["allowed_hosts"].append("nqn.h")'
+	steps "create host nqn.h" \
+		"allow subsystem ${A}1 ${H}1 nqn.h"
+	edit 'del c["ports"][1]'
+	steps "remove port 2 link to ${A}1" "remove port 2 link to ${A}2" \
+		"delete port 2"
+	edit 'del c["ports"]; del c["hosts"]; c["subsystems"] = [{"nqn": "new"}]'
+	ok "merge" apply --merge --dry-run "$tmp/edited.json"
+	printf '%s\n' "create subsystem new" | diff - "$tmp/out" ||
+		bad "merge has other steps"
+	edit 'sub["1"]["namespaces"][0]["backend_options"] = "lba=4096"'
+	ok "live attribute that is not" apply "$tmp/edited.json"
+	is "subsystems/${A}1/namespaces/1/backend_options" lba=4096
+	is "subsystems/${A}1/namespaces/1/enable" 1
+}
+
+broken_parts() {
+	big_tree
+	ok "" save "$tmp/dir/config.json"
+	edit 'sub["1"]["namespaces"][0]["device"]["path"] = "/dev/nope"; port[1]["addr"]["trtype"] = "rdma"'
+	ok "" clear
+	no 1 "2 errors: the rest" restore "$tmp/edited.json"
+	grep -q "namespace 1: enable=1: No such file" "$tmp/err" ||
+		bad "the namespace is not named"
+	grep -q "port 1 link to ${A}1 is left out" "$tmp/err" ||
+		bad "the port's link is not named"
+	is "subsystems/${A}1/namespaces/2/enable" 1
+	is "subsystems/${A}1/namespaces/1/enable" 0
+	hasnt "ports/1/subsystems/${A}1"
+	has "ports/2/subsystems/${A}1"
+	# a host whose key is refused must not be let in without one
+	big_tree
+	edit 'c["hosts"][0]["dhchap"]["key"] = "refuse-me"'
+	ok "" clear
+	no 1 "is not allowed because of the error" restore "$tmp/edited.json"
+	hasnt "subsystems/${A}1/allowed_hosts/${H}1"
+	hasnt "ports/1/subsystems/${A}1"
+}
+
+waiting() {
+	fresh
+	ok "" subsystem create "${A}1"
+	ok "" namespace create "${A}1" --device "$dev"
+	ok "" save "$tmp/dir/config.json"
+	ok "" clear
+	mv "$dev" "$dev.away"
+	(until grep -q "waiting for $dev" "$tmp/err" 2>/dev/null; do
+		sleep 0.05
+	done; mv "$dev.away" "$dev") &
+	: >"$tmp/err"
+	ok "wait" restore --wait 120 "$tmp/dir/config.json"
+	wait
+	is "subsystems/${A}1/namespaces/1/enable" 1
+	ok "" clear
+	mv "$dev" "$dev.away"
+	no 1 "enable=1: No such file" restore --wait 0 "$tmp/dir/config.json"
+	mv "$dev.away" "$dev"
+	ok "apply finishes it" apply "$tmp/dir/config.json"
+	is "subsystems/${A}1/namespaces/1/enable" 1
+	no 2 "a number of seconds" restore --wait soon "$tmp/dir/config.json"
+}
+
+# NAME TEXT : a file with TEXT is refused with a message that has NAME in it
+refused_file() {
+	printf '%s' "$2" >"$tmp/bad.json"
+	no 1 "$1" apply "$tmp/bad.json"
+}
+
+bad_files() {
+	fresh
+	tree >"$tmp/before"
+	refused_file "line 1, column" '{"hosts": ['
+	refused_file "line 2, column" $'{\n"hosts": oops}'
+	refused_file "line 1, column 4" '{} {}'
+	printf '{}\n\0junk' >"$tmp/bad.json"
+	no 1 "line 2, column 1: more text after" apply "$tmp/bad.json"
+	refused_file "expected an object, found an array" '[]'
+	refused_file "subsystems: expected an array, found an object" \
+		'{"subsystems": {}}'
+	refused_file 'subsystems[0]: "nqn" is missing' '{"subsystems": [{}]}'
+	refused_file 'subsystems[0].nqn: expected a string, found a number' \
+		'{"subsystems": [{"nqn": 3}]}'
+	refused_file 'subsystems[1].namespaces[0].nsid: it must be a decimal' \
+		'{"subsystems": [{"nqn": "a"}, {"nqn": "b", "namespaces": [{"nsid": 0}]}]}'
+	refused_file 'subsystems[0].namespaces[0].nsid: it must be' \
+		'{"subsystems": [{"nqn": "a", "namespaces": [{"nsid": "-1"}]}]}'
+	refused_file 'subsystems[0].nqn: a name is not' \
+		'{"subsystems": [{"nqn": "../x"}]}'
+	refused_file 'contains a NUL' '{"subsystems": [{"nqn": "a\u0000b"}]}'
+	refused_file 'subsystems[0].attr.../x: not the name' \
+		'{"subsystems": [{"nqn": "a", "attr": {"../x": "1"}}]}'
+	refused_file 'subsystems[0].attr.serial: expected a string or a whole number' \
+		'{"subsystems": [{"nqn": "a", "attr": {"serial": {}}}]}'
+	refused_file 'ports[0].portid: it must be' '{"ports": [{"portid": 70000}]}'
+	refused_file 'hosts[1]: "h" is already at index 0' \
+		'{"hosts": [{"nqn": "h"}, {"nqn": "h"}]}'
+	refused_file 'ports[0].subsystems[0]: "x" is not under "subsystems"' \
+		'{"ports": [{"portid": 1, "subsystems": ["x"]}]}'
+	refused_file 'subsystems[0].allowed_hosts[0]: "x" is not under "hosts"' \
+		'{"subsystems": [{"nqn": "a", "allowed_hosts": ["x"]}]}'
+	refused_file 'subsystems[0].frob: subsystem has no such part' \
+		'{"subsystems": [{"nqn": "a", "frob": {}}]}'
+	refused_file 'nesting too deep' "$(printf '[%.0s' {1..40})"
+	unchanged "after bad files"
+	no 1 "cannot open" apply "$tmp/nothing.json"
+	head -c 17000000 /dev/zero | tr '\0' ' ' >"$tmp/bad.json"
+	no 1 "more than 16777216 bytes" apply "$tmp/bad.json"
+	no 1 "cannot save" save /proc/nowhere/config.json
+}
+
+exporting() {
+	fresh
+	tree >"$tmp/before"
+	no 2 "who may connect" export "$dev"
+	no 2 "exclude each other" export "$dev" --host a --allow-any-host
+	no 1 "No such file" export /dev/nope --allow-any-host
+	no 1 "nothing was changed" export "$dev" --allow-any-host \
+		--trtype rdma --traddr 192.0.2.1
+	unchanged "after failed exports"
+	ok "export" export "$dev" --host "${H}1" --traddr 192.0.2.1
+	grep -qE '^nvme connect -t tcp -a 192.0.2.1 -s 4420 -n nqn.2014-08.org.nvmexpress:uuid:[0-9a-f-]{36}$' \
+		"$tmp/out" || bad "no connect line"
+	cp "$tmp/out" "$tmp/first"
+	tree >"$tmp/before2"
+	ok "the same again" export "$dev" --host "${H}1"
+	cmp "$tmp/first" "$tmp/out" || bad "another line the second time"
+	tree | diff "$tmp/before2" - || bad "export twice is not export once"
+	ok "second device" export "$dev2" --allow-any-host --nqn "${A}1"
+	has "ports/1/subsystems/${A}1"
+	is "subsystems/${A}1/attr_allow_any_host" 1
+	ok "unexport" unexport "$dev2"
+	hasnt "subsystems/${A}1"
+	ok "unexport" unexport "$dev"
+	unchanged "after unexport"
+	no 1 "no namespace serves" unexport "$dev"
+	ok "by name" export "$dev" --host "${H}1" --nqn "${A}1"
+	ok "by name" unexport "${A}1"
+	unchanged "after unexport by name"
+}
+
+# killed_at N CMD... : the process dies before its Nth change; its end in rc
+killed_at() {
+	rc=0
+	(NVTGT_FAKE_KILL=$1 "$ctl" --lock "$tmp/lock" "${@:2}" >"$tmp/out" \
+		2>"$tmp/err"
+	 exit $?) 2>/dev/null || rc=$?
+}
+
+# Killed before each change in turn; the same command afterwards finishes.
+killed() {
+	local n=1
+	big_tree
+	tree >"$tmp/before"
+	ok "" save "$tmp/dir/config.json"
+	while :; do
+		ok "" clear
+		killed_at "$n" restore "$tmp/dir/config.json"
+		[ "$rc" != 0 ] || break
+		ok "restore after a kill at $n" restore --clear \
+			"$tmp/dir/config.json"
+		unchanged "killed at $n"
+		ok "" clear
+		killed_at "$n" apply "$tmp/dir/config.json"
+		ok "apply after a kill at $n" apply "$tmp/dir/config.json"
+		unchanged "killed at $n, applied"
+		n=$((n + 1))
+	done
+	[ "$n" -gt 20 ] || bad "only $n changes were killed"
+	fresh
+	tree >"$tmp/before"
+	for n in {1..12}; do
+		killed_at "$n" export "$dev" --nqn "${A}1" --host "${H}1"
+		ok "export after a kill at $n" export "$dev" --nqn "${A}1" \
+			--host "${H}1"
+		hasnt "subsystems/${A}1/namespaces/2"
+		hasnt "ports/2"
+		ok "unexport" unexport "$dev"
+		unchanged "export killed at $n"
+	done
+}
+
+locking() {
+	fresh
+	exec 9>"$tmp/lock"
+	flock 9
+	no 1 "another nvtgtctl is at work" --no-wait host create "${H}1"
+	ok "reading needs no lock" show
+	("$ctl" --lock "$tmp/lock" host create "${H}1" 2>"$tmp/waiter"
+	 echo "rc $?" >>"$tmp/waiter") 9>&- &
+	until grep -q "waiting for it" "$tmp/waiter"; do sleep 0.05; done
+	hasnt "hosts/${H}1"
+	flock -u 9
+	wait
+	grep -q "rc 0" "$tmp/waiter" || bad "the waiting run failed"
+	has "hosts/${H}1"
+	exec 9>&-
+	# many at once: each takes the next number, none fails
+	ok "" subsystem create "${A}1"
+	for _ in {1..8}; do
+		"$ctl" --quiet --lock "$tmp/lock" namespace create "${A}1" \
+			--backend null >>"$tmp/nsids" 2>&1 &
+	done
+	wait
+	[ "$(sort -n "$tmp/nsids" | tr '\n' ' ')" = "1 2 3 4 5 6 7 8 " ] ||
+		bad "eight at once: $(cat "$tmp/nsids")"
+}
+
+shell_session() {
+	fresh
+	checks=$((checks + 1))
+	"$ctl" --lock "$tmp/lock" shell >"$tmp/out" 2>"$tmp/err" <<-END || bad shell
+		# a comment
+		subsystem create ${A}1 "model=two words"
+		cd subsystems/${A}1
+		pwd
+		ls
+		cd ..
+		ls
+		host list
+		exit
+		subsystem delete ${A}1
+	END
+	out "/subsystems/${A}1"
+	out "attr_model = two words"
+	out "${A}1/"
+	has "subsystems/${A}1"
+	rc=0
+	"$ctl" --lock "$tmp/lock" shell >"$tmp/out" 2>"$tmp/err" <<-END || rc=$?
+		cd nowhere
+		subsystem delete ${A}1
+	END
+	[ "$rc" = 1 ] || bad "a failing script ended with $rc"
+	has "subsystems/${A}1"
+}
+
+completion() {
+	fresh
+	ok "" subsystem create "${A}1"
+	ok "" namespace create "${A}1" --backend null
+	ok "" port create 4 --traddr ::
+	ok "" completion
+	out subsystem
+	out --root
+	ok "" completion -- subsystem
+	out allow-host
+	ok "" completion -- namespace delete
+	out "${A}1"
+	ok "" completion -- namespace delete "${A}1"
+	out 1
+	ok "" completion -- port link 4
+	out "${A}1"
+	ok "" completion -- subsystem set "${A}1"
+	out attr_serial=
+	ok "" completion -- port create --subsystem
+	out "${A}1"
+	ok "" completion -- namespace create "${A}1"
+	out --device
+	ok "" --root /nowhere completion -- port link
+}
+
+for part in objects deletion wrong roll_back_set files differences \
+	broken_parts waiting bad_files exporting killed locking \
+	shell_session completion; do
+	"$part"
+done
+echo "$checks checks, $fails failed"
+[ "$fails" = 0 ]

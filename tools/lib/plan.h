@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Steps that change the running configuration, and their way back. */
+#ifndef NVTGT_TOOLS_PLAN_H
+#define NVTGT_TOOLS_PLAN_H
+
+#include "tree.h"
+
+/** enum nv_op - what a step does */
+enum nv_op {
+	/* create the object @path */
+	NV_MKDIR,
+	/* remove the object @path */
+	NV_RMDIR,
+	/* write @attrs of the object @path, those that differ */
+	NV_SET,
+	/* link @path to the object @target */
+	NV_LINK,
+	/* remove the link @path */
+	NV_UNLINK,
+	/* make @links and allow_any_host of the subsystem @path so */
+	NV_ACCESS,
+};
+
+/**
+ * struct nv_step - one step
+ * @op: what it does
+ * @kind: kind of the object at @path
+ * @path: path below the root
+ * @target: what a link points to
+ * @attrs: attributes to write, in this order
+ * @n_attrs: how many
+ * @links: hosts that shall be allowed, for NV_ACCESS
+ * @any_host: attr_allow_any_host for NV_ACCESS, NULL to leave it
+ * @vital: without success, steps that would serve this object are left out
+ */
+struct nv_step {
+	enum nv_op op;
+	const struct nv_kind *kind;
+	char *path;
+	char *target;
+	struct nv_attr *attrs;
+	size_t n_attrs;
+	struct strvec links;
+	char *any_host;
+	bool vital;
+};
+
+/** struct nv_plan - steps in their order */
+struct nv_plan {
+	struct nv_step *steps;
+	size_t n;
+};
+
+struct nv_step *nv_plan_add(struct nv_plan *plan, enum nv_op op,
+			    const struct nv_kind *kind, const char *path);
+void nv_plan_link(struct nv_plan *plan, enum nv_op op,
+		  const struct nv_kind *kind, const char *path,
+		  const char *id);
+void nv_plan_set(struct nv_plan *plan, const struct nv_kind *kind,
+		 const char *path, const char *attr, const char *value);
+void nv_step_attr(struct nv_step *step, const char *attr, const char *value);
+void nv_plan_delete(struct nv_plan *plan, const struct nv_node *node);
+void nv_plan_print(const struct nv_plan *plan);
+void nv_plan_free(struct nv_plan *plan);
+
+void nv_diff(struct nv_plan *plan, const struct nv_node *have,
+	     const struct nv_node *want, bool keep_others);
+
+/**
+ * struct nv_run - how to carry out a plan
+ * @c: the tree
+ * @atomic: stop at the first error and undo what was done
+ * @deadline_ms: monotonic_ms() until which a missing address is retried, or 0
+ */
+struct nv_run {
+	const struct cfs *c;
+	bool atomic;
+	long long deadline_ms;
+};
+
+size_t nv_plan_run(const struct nv_plan *plan, const struct nv_run *run);
+void nv_explain(const struct cfs *c, const char *path, const char *attr,
+		const char *value, int err);
+
+#endif

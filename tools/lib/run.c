@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Carrying out a plan: each refusal explained, and undone where it matters. */
+#include "plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "msg.h"
+
+/* One thing that was done and can be taken back. */
+struct undo {
+	enum nv_op op;
+	char *path;
+	char *attr;
+	char *old;
+};
+
+struct exec {
+	const struct nv_run *run;
+	const struct cfs *c;
+	struct undo *undo;
+	size_t n_undo;
+	struct strvec failed;
+	size_t errors;
+};
+
+static const char *reason(int err)
+{
+	switch (err) {
+	case ENODATA:
+		return "this target has no such attribute";
+	case EBUSY:
+		return "in use";
+	case EMSGSIZE:
+		return "longer than an attribute can be";
+	default:
+		return strerror(err);
+	}
+}
+
+static const char *advice(const char *path, const char *attr, int err)
+{
+	bool link = !attr && !strncmp(path, "ports/", 6);
+
+	if (err == EACCES && attr && !strncmp(path, "ports/", 6))
+		return "unlink all subsystems from the port first";
+	if ((err == EBUSY || err == EACCES) && attr &&
+	    strstr(path, "/namespaces/"))
+		return "disable the namespace first";
+	if (err == EADDRINUSE)
+		return "another port or program listens at this address: see \"nvtgtctl port list\" and \"ss -ltnp\"";
+	if (err == EADDRNOTAVAIL)
+		return "no interface has this address: see \"ip address\"";
+	if (link && err == EINVAL)
+		return "is the port's address complete? see \"nvtgtctl port show\"";
+	if (link && (err == ENOENT || err == EPROTONOSUPPORT ||
+		     err == EAFNOSUPPORT))
+		return "is the transport's module there? try modprobe nvtgt-tcp";
+	if (attr && !strcmp(attr, "enable") &&
+	    (err == ENOENT || err == ENXIO || err == ENODEV))
+		return "device_path must name a device that exists: see lsblk";
+	if (attr && !strcmp(attr, "enable") && err == ENOTBLK)
+		return "device_path must name a block device or a plain file";
+	if (err == EPERM || err == EACCES)
+		return "only root may change the target";
+	if (err == EROFS)
+		return "the tree is read-only here";
+	return NULL;
+}
+
+/**
+ * nv_explain() - say why a change was refused, by what rule, and what helps
+ * @c: the tree, whose kernel log has more
+ * @path: the object or link
+ * @attr: the attribute, or NULL
+ * @value: what it was to be, or NULL
+ * @err: the error, positive
+ */
+void nv_explain(const struct cfs *c, const char *path, const char *attr,
+		const char *value, int err)
+{
+	const char *rule = attr ? nv_attr_rule(attr) : NULL;
+	const char *help = advice(path, attr, err);
+	char *what = nv_describe(path);
+
+	if (!attr)
+		msg_error("%s: %s", what, reason(err));
+	else if (!value || nv_is_secret(attr))
+		msg_error("%s: %s: %s", what, attr, reason(err));
+	else
+		msg_error("%s: %s=%s: %s", what, attr, value, reason(err));
+	if (rule)
+		msg_hint("%s: %s", attr, rule);
+	if (help)
+		msg_hint("%s", help);
+	if (!cfs_klog_print(c) && c->kmsg >= 0 && err != ENODATA &&
+	    err != EMSGSIZE)
+		msg_hint("the kernel's reason, if it gave one: dmesg | tail");
+	free(what);
+}
+
+static void did(struct exec *e, enum nv_op op, const char *path,
+		const char *attr, const char *old)
+{
+	e->undo = xrealloc(e->undo, e->n_undo + 1, sizeof(*e->undo));
+	e->undo[e->n_undo++] = (struct undo){
+		.op = op,
+		.path = xstrdup(path),
+		.attr = attr ? xstrdup(attr) : NULL,
+		.old = old ? xstrdup(old) : NULL,
+	};
+}
+
+static int undo_one(const struct cfs *c, const struct undo *u)
+{
+	switch (u->op) {
+	case NV_MKDIR:
+		return cfs_rmdir(c, u->path);
+	case NV_LINK:
+		return cfs_unlink(c, u->path);
+	case NV_UNLINK:
+		return cfs_link(c, u->old, u->path);
+	case NV_SET:
+		return cfs_write(c, u->path, u->attr, u->old);
+	case NV_RMDIR:
+	case NV_ACCESS:
+		break;
+	}
+	return 0;
+}
+
+static void roll_back(struct exec *e)
+{
+	bool clean = true;
+
+	/* what goes away with its object needs no way back of its own */
+	for (size_t i = e->n_undo; i--; ) {
+		const struct undo *u = &e->undo[i];
+		bool gone = false;
+		int ret;
+
+		for (size_t j = 0; u->op == NV_SET && j < i; j++)
+			gone |= e->undo[j].op == NV_MKDIR &&
+				!strcmp(e->undo[j].path, u->path);
+		ret = gone ? 0 : undo_one(e->c, u);
+		if (!ret)
+			continue;
+		nv_explain(e->c, u->path, u->attr, u->old, -ret);
+		clean = false;
+	}
+	msg_hint(clean ? "nothing was changed" :
+			 "the steps before it could not all be undone");
+}
+
+static int set_attr(struct exec *e, const char *path, const char *attr,
+		    const char *value)
+{
+	bool readable, writable;
+	char *old = NULL;
+	int ret;
+
+	ret = cfs_mode(e->c, path, attr, &readable, &writable);
+	if (ret == -ENOENT)
+		return nv_value_is_off(attr, value) ? 0 : -ENODATA;
+	if (ret)
+		return ret;
+	if (readable && !cfs_read(e->c, path, attr, &old) &&
+	    nv_value_same(attr, old, value)) {
+		free(old);
+		return 0;
+	}
+	ret = writable ? cfs_write(e->c, path, attr, value) : -EPERM;
+	if (!ret && old)
+		did(e, NV_SET, path, attr, old);
+	free(old);
+	return ret;
+}
+
+/* A short name, as people type it, becomes the file's name. */
+static void complete_name(const struct cfs *c, const struct nv_step *s,
+			  struct nv_attr *a)
+{
+	bool r, w;
+
+	if (cfs_mode(c, s->path, a->name, &r, &w) != -ENOENT)
+		return;
+	for (const char *const *g = s->kind->groups; g && *g; g++) {
+		char *full = xasprintf("%s_%s", *g, a->name);
+
+		if (!cfs_mode(c, s->path, full, &r, &w)) {
+			free(a->name);
+			a->name = full;
+			return;
+		}
+		free(full);
+	}
+}
+
+/* What refuses to change in service changes out of it, for a moment. */
+static int set_attr_bounce(struct exec *e, const struct nv_step *s,
+			   struct nv_attr *a)
+{
+	int ret, on;
+	char *now;
+
+	complete_name(e->c, s, a);
+	ret = set_attr(e, s->path, a->name, a->value);
+	if ((ret != -EBUSY && ret != -EACCES) ||
+	    !str_in(s->kind->live, a->name) ||
+	    cfs_read(e->c, s->path, "enable", &now))
+		return ret;
+	if (!strcmp(now, "1") && !set_attr(e, s->path, "enable", "0")) {
+		ret = set_attr(e, s->path, a->name, a->value);
+		on = set_attr(e, s->path, "enable", "1");
+		ret = ret ? ret : on;
+	}
+	free(now);
+	return ret;
+}
+
+/*
+ * Rules between attributes may want another order than ours (a new minimum
+ * above the old maximum): go round as long as that helps.
+ */
+static bool run_set(struct exec *e, const struct nv_step *s)
+{
+	int *err = xcalloc(s->n_attrs, sizeof(*err));
+	size_t left = s->n_attrs, before;
+
+	for (size_t i = 0; i < s->n_attrs; i++)
+		err[i] = -EAGAIN;
+	do {
+		before = left;
+		cfs_klog_mark(e->c);
+		for (size_t i = 0; i < s->n_attrs; i++) {
+			if (!err[i])
+				continue;
+			err[i] = set_attr_bounce(e, s, &s->attrs[i]);
+			left -= !err[i];
+		}
+	} while (left && left < before);
+	for (size_t i = 0; i < s->n_attrs; i++) {
+		if (!err[i])
+			continue;
+		nv_explain(e->c, s->path, s->attrs[i].name,
+			   s->attrs[i].value, -err[i]);
+		e->errors++;
+	}
+	free(err);
+	return !left;
+}
+
+static bool is_blocked(const struct exec *e, const char *path)
+{
+	for (size_t i = 0; i < e->failed.n; i++)
+		if (path_is_under(path, e->failed.v[i]))
+			return true;
+	return false;
+}
+
+static bool done(struct exec *e, const char *path, const char *attr,
+		 const char *value, int ret)
+{
+	if (!ret)
+		return true;
+	nv_explain(e->c, path, attr, value, -ret);
+	e->errors++;
+	return false;
+}
+
+static int make_link(struct exec *e, const char *target, const char *path)
+{
+	int ret;
+
+	for (;;) {
+		ret = cfs_link(e->c, target, path);
+		if (ret != -EADDRNOTAVAIL || !e->run->deadline_ms ||
+		    monotonic_ms() >= e->run->deadline_ms)
+			break;
+		sleep_ms(200);
+	}
+	if (ret == -EEXIST)
+		return 0;
+	if (!ret)
+		did(e, NV_LINK, path, NULL, NULL);
+	return ret;
+}
+
+static int drop_link(struct exec *e, const char *target, const char *path)
+{
+	int ret = cfs_unlink(e->c, path);
+
+	if (ret == -ENOENT)
+		return 0;
+	if (!ret)
+		did(e, NV_UNLINK, path, NULL, target);
+	return ret;
+}
+
+/* Take back the rights of all hosts that @s does not name. */
+static bool drop_hosts(struct exec *e, const struct nv_step *s,
+		       const struct strvec *now)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < now->n; i++) {
+		const char *id = now->v[i];
+		char *path, *target;
+
+		if (strvec_has(&s->links, id))
+			continue;
+		path = xasprintf("%s/%s/%s", s->path, s->kind->links, id);
+		target = nv_path(s->kind->links_to, &id);
+		ok &= done(e, path, NULL, NULL, drop_link(e, target, path));
+		free(target);
+		free(path);
+	}
+	return ok;
+}
+
+/* Allow the hosts that @s names; with @to_close, any_host may go first. */
+static bool add_hosts(struct exec *e, const struct nv_step *s, bool to_close)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < s->links.n; i++) {
+		const char *id = s->links.v[i];
+		char *path = xasprintf("%s/%s/%s", s->path, s->kind->links, id);
+		char *target = nv_path(s->kind->links_to, &id);
+		int ret;
+
+		if (is_blocked(e, target)) {
+			msg_error("host %s is not allowed because of the error above",
+				  id);
+			ok = false;
+		} else {
+			ret = make_link(e, target, path);
+			if (ret && to_close &&
+			    !set_attr(e, s->path, "attr_allow_any_host", "0"))
+				ret = make_link(e, target, path);
+			ok &= done(e, path, NULL, NULL, ret);
+		}
+		free(target);
+		free(path);
+	}
+	return ok;
+}
+
+/*
+ * A target may refuse named hosts beside any_host (nvmet does). Try the order
+ * that never shuts out a host which stays allowed, and fall back to the other.
+ */
+static bool run_access(struct exec *e, const struct nv_step *s)
+{
+	bool open = s->any_host && !strcmp(s->any_host, "1");
+	struct strvec now = { 0 };
+	char *dir = xasprintf("%s/%s", s->path, s->kind->links);
+	bool ok = true;
+	int ret;
+
+	cfs_list(e->c, dir, CFS_LINKS, &now);
+	free(dir);
+	if (open && set_attr(e, s->path, "attr_allow_any_host", "1"))
+		ok = drop_hosts(e, s, &now);
+	if (s->any_host && open) {
+		cfs_klog_mark(e->c);
+		ret = set_attr(e, s->path, "attr_allow_any_host", "1");
+		ok &= done(e, s->path, "attr_allow_any_host", "1", ret);
+	}
+	ok &= add_hosts(e, s, s->any_host && !open);
+	if (s->any_host && !open) {
+		ret = set_attr(e, s->path, "attr_allow_any_host", s->any_host);
+		ok &= done(e, s->path, "attr_allow_any_host", s->any_host, ret);
+	}
+	ok &= drop_hosts(e, s, &now);
+	strvec_free(&now);
+	return ok;
+}
+
+static bool run_mkdir(struct exec *e, const struct nv_step *s)
+{
+	int ret = cfs_mkdir(e->c, s->path);
+
+	if (!ret)
+		did(e, NV_MKDIR, s->path, NULL, NULL);
+	return done(e, s->path, NULL, NULL, ret);
+}
+
+static bool run_step(struct exec *e, const struct nv_step *s)
+{
+	int ret;
+
+	cfs_klog_mark(e->c);
+	switch (s->op) {
+	case NV_MKDIR:
+		return run_mkdir(e, s);
+	case NV_RMDIR:
+		ret = cfs_rmdir(e->c, s->path);
+		return done(e, s->path, NULL, NULL, ret == -ENOENT ? 0 : ret);
+	case NV_SET:
+		return run_set(e, s);
+	case NV_LINK:
+		ret = make_link(e, s->target, s->path);
+		return done(e, s->path, NULL, NULL, ret);
+	case NV_UNLINK:
+		ret = drop_link(e, s->target, s->path);
+		return done(e, s->path, NULL, NULL, ret);
+	case NV_ACCESS:
+		return run_access(e, s);
+	}
+	return false;
+}
+
+/* Steps that would bring something into service that is not as it should be. */
+static bool leave_out(const struct exec *e, const struct nv_step *s)
+{
+	if (s->op == NV_RMDIR || s->op == NV_UNLINK)
+		return false;
+	if (s->op == NV_SET && s->n_attrs == 1 &&
+	    !strcmp(s->attrs[0].name, "enable") &&
+	    !strcmp(s->attrs[0].value, "0"))
+		return false;
+	return is_blocked(e, s->path) ||
+	       (s->target && is_blocked(e, s->target));
+}
+
+static void say_left_out(const struct nv_step *s)
+{
+	char *what = nv_describe(s->path);
+
+	if (s->op == NV_LINK)
+		msg_error("%s is left out because of the error above", what);
+	else if (s->op == NV_SET && !strcmp(s->attrs[0].name, "enable"))
+		msg_error("%s stays disabled because of the error above", what);
+	free(what);
+}
+
+/**
+ * nv_plan_run() - carry out the steps of a plan
+ * @plan: the steps
+ * @run: how
+ *
+ * Every error is reported as it happens. Unless atomic, the rest still runs,
+ * except what would serve an object whose vital step failed.
+ * Return: the number of errors.
+ */
+size_t nv_plan_run(const struct nv_plan *plan, const struct nv_run *run)
+{
+	struct exec e = { .run = run, .c = run->c };
+	size_t errors;
+
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct nv_step *s = &plan->steps[i];
+
+		if (leave_out(&e, s)) {
+			say_left_out(s);
+			continue;
+		}
+		if (run_step(&e, s))
+			continue;
+		if (run->atomic)
+			break;
+		if (s->vital || s->op == NV_MKDIR)
+			strvec_add(&e.failed, s->path);
+	}
+	errors = e.errors;
+	if (errors && run->atomic)
+		roll_back(&e);
+	for (size_t i = 0; i < e.n_undo; i++) {
+		free(e.undo[i].path);
+		free(e.undo[i].attr);
+		free(e.undo[i].old);
+	}
+	free(e.undo);
+	strvec_free(&e.failed);
+	return errors;
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What may come next on a command line: the shell's completion asks this. */
+#include "../ctl.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The tree is opened here, without complaint when it is not there. */
+struct comp {
+	struct cfs cfs;
+	bool have_tree;
+	char **words;
+	int n;
+};
+
+static void print_opts(const struct opt *opts)
+{
+	for (; opts && opts->name; opts++)
+		printf("--%s\n", opts->name);
+}
+
+static void print_dir(const struct comp *c, const char *dir)
+{
+	struct strvec v = { 0 };
+
+	if (c->have_tree)
+		cfs_list(&c->cfs, dir, CFS_DIRS, &v);
+	for (size_t i = 0; i < v.n; i++)
+		puts(v.v[i]);
+	strvec_free(&v);
+}
+
+static void print_below(const struct comp *c, const struct nv_kind *kind,
+			const char *up)
+{
+	char *dir = xasprintf("%s/%s/%s", kind->parent->list, up, kind->list);
+
+	print_dir(c, dir);
+	free(dir);
+}
+
+static void print_attrs(const struct comp *c, const struct nv_kind *kind,
+			char *const *ids)
+{
+	char *path = nv_path(kind, (const char *const *)ids);
+	struct strvec v = { 0 };
+
+	if (c->have_tree)
+		cfs_list(&c->cfs, path, CFS_FILES, &v);
+	for (size_t i = 0; i < v.n; i++)
+		printf("%s=\n", v.v[i]);
+	strvec_free(&v);
+	free(path);
+}
+
+static void print_devices(void)
+{
+	struct strvec v = { 0 };
+	struct cfs dev = { .kmsg = -1 };
+
+	dev.fd = open("/sys/class/block", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dev.fd < 0)
+		return;
+	cfs_list(&dev, ".", CFS_LINKS, &v);
+	for (size_t i = 0; i < v.n; i++)
+		printf("/dev/%s\n", v.v[i]);
+	strvec_free(&v);
+	cfs_close(&dev);
+}
+
+/* Candidates for an argument that help calls @what. */
+static void print_arg(const struct comp *c, const struct object *o,
+		      const char *what, char *const *pos, int npos)
+{
+	if (!strcmp(what, "HOSTNQN"))
+		print_dir(c, "hosts");
+	else if (!strcmp(what, "NQN"))
+		print_dir(c, "subsystems");
+	else if (!strcmp(what, "ID") || !strcmp(what, "PORT"))
+		print_dir(c, "ports");
+	else if (!strcmp(what, "NSID") && npos)
+		print_below(c, &nv_kind_namespace, pos[0]);
+	else if (!strcmp(what, "GRPID") && npos)
+		print_below(c, &nv_kind_ana_group, pos[0]);
+	else if (!strcmp(what, "NAME") && npos && o->kind &&
+		 o->kind->parent)
+		print_below(c, o->kind, pos[0]);
+	else if (!strcmp(what, "NAME=VALUE") && o->kind &&
+		 npos >= 1 + !!o->kind->parent)
+		print_attrs(c, o->kind, pos);
+	else if (!strncmp(what, "DEVICE", 6))
+		print_devices();
+	else if (!strcmp(what, "state=STATE"))
+		puts("state=optimized\nstate=non-optimized\n"
+		     "state=inaccessible\nstate=persistent-loss\nstate=change");
+}
+
+/* The word for argument number @n in a line such as "PORT NAME [X=Y...]". */
+static char *param_word(const char *params, int n)
+{
+	const char *last = NULL;
+	size_t last_len = 0;
+
+	while (*params) {
+		size_t len;
+
+		params += strspn(params, " [");
+		len = strcspn(params, " ].");
+		if (len) {
+			last = params;
+			last_len = len;
+		}
+		params += len;
+		if (!strncmp(params, "...", 3))
+			break;
+		params += strspn(params, ".] ");
+		if (!n--)
+			break;
+	}
+	return last ? xstrndup(last, last_len) : NULL;
+}
+
+static const struct opt *opt_word(const struct opt *opts, const char *word)
+{
+	if (strncmp(word, "--", 2))
+		return NULL;
+	for (; opts && opts->name; opts++)
+		if (!strcmp(opts->name, word + 2))
+			return opts;
+	return NULL;
+}
+
+static void complete_verb(struct comp *c, const struct object *o,
+			  const struct verb *v, int i)
+{
+	char **pos = xcalloc(c->n + 1, sizeof(*pos)), *what;
+	const struct opt *opt = NULL;
+	int npos = 0;
+
+	for (; i < c->n; i++) {
+		opt = opt_word(v->opts, c->words[i]);
+		if (!opt && strncmp(c->words[i], "--", 2))
+			pos[npos++] = c->words[i];
+		else if (opt && opt->arg)
+			i++;
+	}
+	if (i > c->n) {
+		print_arg(c, o, opt->arg, pos, npos);
+		if (!strcmp(opt->arg, "PATH"))
+			print_devices();
+	} else {
+		print_opts(v->opts);
+		puts("--help");
+		what = v->max < 0 || npos < v->max ?
+		       param_word(v->params, npos) : NULL;
+		if (what)
+			print_arg(c, o, what, pos, npos);
+		free(what);
+	}
+	free(pos);
+}
+
+static void complete_object(struct comp *c, const struct object *o, int i)
+{
+	const struct verb *v = o->verbs;
+
+	if (!v->name) {
+		complete_verb(c, o, v, i);
+		return;
+	}
+	if (i >= c->n) {
+		for (; v->run; v++)
+			puts(v->name);
+		puts("--help");
+		return;
+	}
+	for (; v->run; v++)
+		if (!strcmp(v->name, c->words[i]))
+			complete_verb(c, o, v, i + 1);
+}
+
+static int cmd_completion(struct ctl *ctl, const struct args *a)
+{
+	struct comp c = { .words = a->pos, .n = a->npos };
+	const char *root = ctl->root ? ctl->root : getenv("NVTGT_ROOT");
+	int i = 0;
+
+	c.cfs = (struct cfs){ .kmsg = -1 };
+	while (i < c.n && !strncmp(c.words[i], "--", 2)) {
+		const struct opt *o = opt_word(global_opts, c.words[i]);
+
+		if (o && o->arg && !strcmp(o->name, "root") && i + 1 < c.n)
+			root = c.words[i + 1];
+		i += o && o->arg ? 2 : 1;
+	}
+	c.cfs.fd = open(root && *root ? root : CFS_DEFAULT_ROOT,
+			O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	c.have_tree = c.cfs.fd >= 0;
+	if (i == c.n) {
+		print_opts(global_opts);
+		for (const struct object *const *o = objects; *o; o++)
+			puts((*o)->name);
+	} else if (i < c.n) {
+		for (const struct object *const *o = objects; *o; o++)
+			if (!strcmp((*o)->name, c.words[i]))
+				complete_object(&c, *o, i + 1);
+	}
+	cfs_close(&c.cfs);
+	return EXIT_DONE;
+}
+
+static const struct verb completion_verb[] = {
+	{ NULL, "[-- WORD...]",
+	  "print what may follow these words; for the shell's completion", 0,
+	  -1, 0, NULL, cmd_completion },
+	{ 0 }
+};
+
+const struct object object_completion = {
+	"completion", "print what may come next", NULL, completion_verb
+};

@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0
+/* One command that serves a device, and one that stops. */
+#include "../ctl.h"
+#include "cmd.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+/*
+ * struct job - what "export" has worked out
+ * @have: what runs
+ * @want: the objects that the device needs; all others stay
+ * @dev: absolute path of the device
+ * @nqn: the subsystem
+ * @nsid: the namespace
+ * @port: the port
+ */
+struct job {
+	struct nv_node *have;
+	struct nv_node *want;
+	char *dev;
+	char *nqn;
+	char *nsid;
+	char *port;
+};
+
+static char *random_nqn(void)
+{
+	unsigned char b[16];
+
+	if (getrandom(b, sizeof(b), 0) != sizeof(b))
+		return NULL;
+	b[6] = (b[6] & 0x0f) | 0x40;
+	b[8] = (b[8] & 0x3f) | 0x80;
+	return xasprintf("nqn.2014-08.org.nvmexpress:uuid:"
+			 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+			 b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8],
+			 b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+}
+
+static bool same_device(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	if (!strcmp(a, b))
+		return true;
+	if (!*b || stat(a, &x) || stat(b, &y))
+		return false;
+	if (S_ISBLK(x.st_mode) && S_ISBLK(y.st_mode))
+		return x.st_rdev == y.st_rdev;
+	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static const struct nv_node *find_device(const struct nv_node *subsys,
+					 const char *dev)
+{
+	for (size_t i = 0; i < subsys->n_kids; i++)
+		if (subsys->kids[i]->kind == &nv_kind_namespace &&
+		    same_device(dev, nv_attr_value(subsys->kids[i],
+						   "device_path")))
+			return subsys->kids[i];
+	return NULL;
+}
+
+/* What a run that was killed left behind is taken up again. */
+static const struct nv_node *find_unfinished(const struct nv_node *subsys)
+{
+	for (size_t i = 0; subsys && i < subsys->n_kids; i++) {
+		const struct nv_node *ns = subsys->kids[i];
+		const char *backend = nv_attr_value(ns, "backend");
+
+		if (ns->kind == &nv_kind_namespace &&
+		    !*nv_attr_value(ns, "device_path") &&
+		    (!*backend || !strcmp(backend, "bdev")) &&
+		    strcmp(nv_attr_value(ns, "enable"), "1"))
+			return ns;
+	}
+	return NULL;
+}
+
+static char *next_id(const struct nv_node *in, const struct nv_kind *kind)
+{
+	for (unsigned long n = 1; ; n++) {
+		char *id = xasprintf("%lu", n);
+
+		if (!in || !nv_node_kid(in, kind, id))
+			return id;
+		free(id);
+	}
+}
+
+/* The subsystem and namespace: an earlier export of the device, or new ones. */
+static int choose_namespace(struct job *j, const struct args *a)
+{
+	const char *nqn = arg_opt(a, "nqn");
+	const struct nv_node *subsys, *ns;
+
+	for (size_t i = 0; i < j->have->n_kids; i++) {
+		subsys = j->have->kids[i];
+		if (subsys->kind != &nv_kind_subsystem ||
+		    (nqn && strcmp(nqn, subsys->id)))
+			continue;
+		ns = find_device(subsys, j->dev);
+		if (!ns)
+			continue;
+		j->nqn = xstrdup(subsys->id);
+		j->nsid = xstrdup(ns->id);
+		return 0;
+	}
+	j->nqn = nqn ? xstrdup(nqn) : random_nqn();
+	if (!j->nqn) {
+		msg_error("no random numbers for an NQN; give --nqn");
+		return EXIT_FAILED;
+	}
+	subsys = nv_node_kid(j->have, &nv_kind_subsystem, j->nqn);
+	ns = find_unfinished(subsys);
+	j->nsid = ns ? xstrdup(ns->id) : next_id(subsys, &nv_kind_namespace);
+	return 0;
+}
+
+static bool port_is_unfinished(const struct nv_node *port)
+{
+	return !port->links.n && (!*nv_attr_value(port, "addr_traddr") ||
+				  !*nv_attr_value(port, "addr_trsvcid"));
+}
+
+static bool port_fits(const struct nv_node *port, const struct args *a)
+{
+	static const char *const names[] = { "trtype", "traddr", "trsvcid" };
+	const char *type = nv_attr_value(port, "addr_trtype");
+
+	if (!arg_has(a, "trtype") && strcmp(type, "tcp"))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		char *attr = xasprintf("addr_%s", names[i]);
+		const char *is = nv_attr_value(port, attr);
+		const char *want = arg_opt(a, names[i]);
+
+		free(attr);
+		if (want && strcmp(want, is))
+			return false;
+	}
+	return true;
+}
+
+static int choose_port(struct job *j, const struct args *a)
+{
+	const char *port = arg_opt(a, "port"), *why;
+	size_t n = 0;
+
+	if (port) {
+		if (!nv_id_ok(&nv_kind_port, port, &why))
+			return usage_error(a, "port \"%s\": %s", port, why);
+		j->port = xstrdup(port);
+		return 0;
+	}
+	for (size_t i = 0; i < j->have->n_kids; i++) {
+		const struct nv_node *p = j->have->kids[i];
+
+		if (p->kind != &nv_kind_port ||
+		    (!port_fits(p, a) && !port_is_unfinished(p)))
+			continue;
+		free(j->port);
+		j->port = xstrdup(p->id);
+		n++;
+	}
+	if (n > 1)
+		return usage_error(a, "there are %zu ports that it could be; choose with --port",
+				   n);
+	if (!n)
+		j->port = next_id(j->have, &nv_kind_port);
+	return 0;
+}
+
+static const char *opt_or(const struct args *a, const char *name,
+			  const char *value)
+{
+	return arg_has(a, name) ? arg_opt(a, name) : value;
+}
+
+static int want_port(struct job *j, const struct args *a)
+{
+	const struct nv_node *have = nv_node_kid(j->have, &nv_kind_port,
+						 j->port);
+	struct nv_node *p = nv_node_add(j->want, &nv_kind_port, j->port);
+	const char *addr = opt_or(a, "traddr", "0.0.0.0");
+
+	strvec_add(&p->links, j->nqn);
+	if (have && port_is_unfinished(have))
+		have = NULL;
+	if (have && !port_fits(have, a)) {
+		msg_error("port %s exists with another address", j->port);
+		msg_hint("see: nvtgtctl port show %s", j->port);
+		return EXIT_FAILED;
+	}
+	if (have)
+		return 0;
+	nv_attr_set(p, "addr_trtype", opt_or(a, "trtype", "tcp"), true, true);
+	nv_attr_set(p, "addr_adrfam", adrfam_of(addr), true, true);
+	nv_attr_set(p, "addr_traddr", addr, true, true);
+	nv_attr_set(p, "addr_trsvcid", opt_or(a, "trsvcid", "4420"), true,
+		    true);
+	return 0;
+}
+
+static int want_subsystem(struct job *j, const struct args *a)
+{
+	struct nv_node *s = nv_node_add(j->want, &nv_kind_subsystem, j->nqn);
+	struct nv_node *ns = nv_node_add(s, &nv_kind_namespace, j->nsid);
+
+	for (int i = 0; i < a->nvals; i++) {
+		const char *host = a->vals[i].value;
+
+		if (strcmp(a->vals[i].opt->name, "host"))
+			continue;
+		if (host_check(a, host))
+			return EXIT_USAGE;
+		if (strvec_has(&s->links, host))
+			continue;
+		nv_node_add(j->want, &nv_kind_host, host);
+		strvec_add(&s->links, host);
+	}
+	if (arg_has(a, "allow-any-host"))
+		nv_attr_set(s, "attr_allow_any_host", "1", true, true);
+	if (!nv_node_kid(j->have, &nv_kind_subsystem, j->nqn) ||
+	    !find_device(nv_node_kid(j->have, &nv_kind_subsystem, j->nqn),
+			 j->dev))
+		nv_attr_set(ns, "device_path", j->dev, true, true);
+	nv_attr_set(ns, "enable", "1", true, true);
+	return 0;
+}
+
+/* An address that a host can use when the port listens at all of them. */
+static char *public_address(bool v6)
+{
+	struct ifaddrs *list, *i;
+	char buf[INET6_ADDRSTRLEN], *best = NULL;
+
+	if (getifaddrs(&list))
+		return NULL;
+	for (i = list; i && !best; i = i->ifa_next) {
+		const struct sockaddr_in6 *six = (void *)i->ifa_addr;
+		const struct sockaddr_in *four = (void *)i->ifa_addr;
+
+		if (!i->ifa_addr || i->ifa_flags & IFF_LOOPBACK ||
+		    !(i->ifa_flags & IFF_UP))
+			continue;
+		if (v6 && i->ifa_addr->sa_family == AF_INET6 &&
+		    !IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr))
+			inet_ntop(AF_INET6, &six->sin6_addr, buf, sizeof(buf));
+		else if (!v6 && i->ifa_addr->sa_family == AF_INET)
+			inet_ntop(AF_INET, &four->sin_addr, buf, sizeof(buf));
+		else
+			continue;
+		best = xstrdup(buf);
+	}
+	freeifaddrs(list);
+	return best;
+}
+
+static void print_connect(struct ctl *ctl, const struct job *j)
+{
+	char *dir = xasprintf("ports/%s", j->port);
+	char *type = attr_or(&ctl->cfs, dir, "addr_trtype");
+	char *addr = attr_or(&ctl->cfs, dir, "addr_traddr");
+	char *svc = attr_or(&ctl->cfs, dir, "addr_trsvcid");
+	char *pub = NULL;
+
+	if (!strcmp(addr, "0.0.0.0") || !strcmp(addr, "::"))
+		pub = public_address(*addr == ':');
+	printf("nvme connect -t %s -a %s -s %s -n %s\n", type,
+	       pub ? pub : addr, svc, j->nqn);
+	free(pub);
+	free(svc);
+	free(addr);
+	free(type);
+	free(dir);
+}
+
+static int work_out(struct job *j, const struct args *a)
+{
+	int ret = choose_namespace(j, a);
+
+	if (!ret)
+		ret = choose_port(j, a);
+	if (!ret)
+		ret = want_subsystem(j, a);
+	if (!ret)
+		ret = want_port(j, a);
+	return ret;
+}
+
+static int check_export(const struct args *a)
+{
+	const char *why;
+
+	if (!arg_has(a, "host") && !arg_has(a, "allow-any-host"))
+		return usage_error(a, "who may connect? give --host HOSTNQN or --allow-any-host");
+	if (arg_has(a, "host") && arg_has(a, "allow-any-host"))
+		return usage_error(a, "--host and --allow-any-host exclude each other");
+	if (arg_has(a, "nqn") &&
+	    !nv_id_ok(&nv_kind_subsystem, arg_opt(a, "nqn"), &why))
+		return usage_error(a, "--nqn: %s", why);
+	return 0;
+}
+
+static int cmd_export(struct ctl *ctl, const struct args *a)
+{
+	struct job j = { 0 };
+	struct nv_plan plan = { 0 };
+	int ret = check_export(a);
+
+	if (ret)
+		return ret;
+	j.dev = device_path(a->pos[0]);
+	if (!j.dev)
+		return EXIT_FAILED;
+	j.have = nv_tree_load(&ctl->cfs);
+	j.want = nv_node_new_root();
+	ret = work_out(&j, a);
+	if (!ret) {
+		nv_diff(&plan, j.have, j.want, true);
+		ret = run_atomic(ctl, &plan);
+	}
+	if (!ret)
+		print_connect(ctl, &j);
+	nv_node_free(j.want);
+	nv_node_free(j.have);
+	free(j.port);
+	free(j.nsid);
+	free(j.nqn);
+	free(j.dev);
+	return ret;
+}
+
+static bool host_is_used(const struct nv_node *root, const char *nqn)
+{
+	for (size_t i = 0; i < root->n_kids; i++)
+		if (root->kids[i]->kind == &nv_kind_subsystem &&
+		    strvec_has(&root->kids[i]->links, nqn))
+			return true;
+	return false;
+}
+
+/* Take a subsystem out, with ports and hosts that served nothing else. */
+static void drop_subsystem(struct nv_node *root, struct nv_node *s)
+{
+	struct strvec hosts = s->links;
+
+	s->links = (struct strvec){ 0 };
+	for (size_t i = root->n_kids; i--; ) {
+		struct nv_node *p = root->kids[i];
+
+		if (p->kind != &nv_kind_port || !strvec_has(&p->links, s->id))
+			continue;
+		strvec_remove(&p->links, s->id);
+		if (!p->links.n)
+			nv_node_remove(root, p);
+	}
+	nv_node_remove(root, s);
+	for (size_t i = 0; i < hosts.n; i++) {
+		struct nv_node *h = nv_node_kid(root, &nv_kind_host,
+						hosts.v[i]);
+
+		if (h && !host_is_used(root, h->id) &&
+		    !*nv_attr_value(h, "dhchap_key"))
+			nv_node_remove(root, h);
+	}
+	strvec_free(&hosts);
+}
+
+static size_t count_kids(const struct nv_node *s, const struct nv_kind *kind)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_kids; i++)
+		n += s->kids[i]->kind == kind;
+	return n;
+}
+
+static size_t drop_device(struct nv_node *root, const char *dev)
+{
+	size_t n = 0;
+
+	for (size_t i = root->n_kids; i--; ) {
+		struct nv_node *s = i < root->n_kids ? root->kids[i] : NULL;
+		const struct nv_node *ns;
+
+		if (!s || s->kind != &nv_kind_subsystem)
+			continue;
+		ns = find_device(s, dev);
+		if (!ns)
+			continue;
+		n++;
+		while (ns) {
+			nv_node_remove(s, (struct nv_node *)ns);
+			ns = find_device(s, dev);
+		}
+		if (!count_kids(s, &nv_kind_namespace))
+			drop_subsystem(root, s);
+		i = root->n_kids;
+	}
+	return n;
+}
+
+static int cmd_unexport(struct ctl *ctl, const struct args *a)
+{
+	struct nv_node *have = nv_tree_load(&ctl->cfs);
+	struct nv_node *want = nv_tree_load(&ctl->cfs);
+	struct nv_node *s = nv_node_kid(want, &nv_kind_subsystem, a->pos[0]);
+	struct nv_plan plan = { 0 };
+	int ret;
+
+	if (s) {
+		drop_subsystem(want, s);
+		ret = 0;
+	} else {
+		ret = drop_device(want, a->pos[0]) ? 0 : EXIT_FAILED;
+	}
+	if (ret) {
+		msg_error("no namespace serves %s, and no subsystem has this name",
+			  a->pos[0]);
+		msg_hint("see: nvtgtctl namespace list");
+	} else {
+		nv_diff(&plan, have, want, false);
+		ret = run_atomic(ctl, &plan);
+	}
+	nv_node_free(want);
+	nv_node_free(have);
+	return ret;
+}
+
+static const struct opt export_opts[] = {
+	{ "host", "HOSTNQN", "this host may connect; may be repeated", NULL },
+	{ "allow-any-host", NULL, "every host may connect", NULL },
+	{ "nqn", "NQN", "the subsystem; a new random one otherwise", NULL },
+	{ "port", "ID", "the port; the only one that fits otherwise", NULL },
+	{ "trtype", "TYPE", "transport; tcp is the default", NULL },
+	{ "traddr", "ADDRESS", "address to listen at; 0.0.0.0 is the default",
+	  NULL },
+	{ "trsvcid", "PORT", "TCP port; 4420 is the default", NULL },
+	{ 0 }
+};
+
+static const struct verb export_verb[] = {
+	{ NULL, "DEVICE",
+	  "serve a device; prints the command with which a host connects", 1,
+	  1, NEED_TREE | NEED_LOCK, export_opts, cmd_export },
+	{ 0 }
+};
+
+static const struct verb unexport_verb[] = {
+	{ NULL, "DEVICE|NQN",
+	  "stop serving a device, and remove what served nothing else", 1, 1,
+	  NEED_TREE | NEED_LOCK, NULL, cmd_unexport },
+	{ 0 }
+};
+
+const struct object object_export = {
+	"export", "serve a device in one step", NULL, export_verb
+};
+const struct object object_unexport = {
+	"unexport", "stop serving a device", NULL, unexport_verb
+};
