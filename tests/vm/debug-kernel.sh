@@ -7,7 +7,7 @@
 debug_kernel_vars() {
 	K_RELEASE=${SOURCE_6_12%-*}-nvtgt-debug
 	K_DIR=$NVTGT_CACHE/kernels/$K_RELEASE-$({ echo "$SOURCE_6_12 $BUILD_ROOT"
-		declare -f debug_kernel_fill; cat "$BENCH_TESTS/vm/debug.config"; } | hash_of)
+		declare -f debug_kernel_fill; grep CONFIG_ "$BENCH_TESTS/vm/debug.config"; } | hash_of)
 	K_KDIR=/usr/src/linux-debug
 }
 

@@ -27,6 +27,7 @@ all_tests() {
 		[ -e "$f" ] || continue
 		echo "unit $(basename "$f" .sh) - 0"
 	done
+	echo "bench selftest 6.12 0"
 	for k in "${BENCH_KERNELS[@]}"; do
 		echo "build $k $k 0"
 	done
@@ -74,7 +75,7 @@ choose_tests() {
 		[ -n "$hit" ] || continue
 		if [ ${#kernels[@]} -gt 0 ]; then
 			case $rung in
-			build) case " ${kernels[*]} " in *" $k "*) ;; *) [ "$k" = - ] || continue ;; esac ;;
+			build|bench) case " ${kernels[*]} " in *" $k "*) ;; *) [ "$k" = - ] || continue ;; esac ;;
 			functional) [ "$on" = own ] || [ -n "$named" ] || continue ;;
 			esac
 		fi
@@ -111,7 +112,7 @@ get_ready() {
 	for k in $needed_kernels; do
 		need_kernel "$k" || return 1
 	done
-	if [ -n "$shell$fetch$(rung_of functional)" ]; then
+	if [ -n "$shell$fetch$(rung_of functional)$(rung_of bench)" ]; then
 		need_guest_root || return 1
 		for k in $needed_kernels; do
 			kernel_vars "$k"
@@ -195,8 +196,36 @@ run_build() {
 	done
 }
 
-# build_failed FILE NAME: did this build fail in this run?
-build_failed() { grep -q "^fail	build/$2	" "$1"; }
+# The bench itself: each script below vm/selftest says which verdict it must
+# get, so that a bench that calls everything good is found out.
+run_bench() {
+	[ -n "$(cat)" ] || return 0
+	one_result bench/selftest bench_selftest
+}
+
+bench_selftest() {
+	local dir=$RUN_DIR/selftest f name want got bad=0
+	local target=nvmet jobs=1 repeat=1 debug='' needed_kernels=6.12
+	kernel_vars 6.12
+	mkdir -p "$dir"
+	with_lock build-6.12 stage_modules "$(build_dir 6.12)" || return 1
+	stage_for_run || return 1
+	for f in "$BENCH_TESTS"/vm/selftest/*.sh; do
+		echo "vm selftest/$(basename "$f" .sh) 6.12 $(header_of "$f" timeout 60)"
+	done | (TREE=$RUN_DIR/tree MODULES=$RUN_DIR RUN_DIR=$dir make_plan) >"$dir/plan.json" || return 1
+	python3 "$BENCH_TESTS/vm/guests.py" "$dir/plan.json" >"$dir/verdicts" || return 1
+	for f in "$BENCH_TESTS"/vm/selftest/*.sh; do
+		name=$(basename "$f" .sh)
+		want=$(header_of "$f" expect ok)
+		got=$(awk -F'\t' -v n="vm/selftest/$name[6.12]" '$2 == n { print $1 " " $4 }' "$dir/verdicts")
+		case $got in
+		"$want"*) echo "ok $name" ;;
+		*) echo "not ok $name: '$got' instead of '$want'"; bad=1 ;;
+		esac
+	done
+	[ "$bad" = 0 ] || echo "the bench does not see what it should ($dir)"
+	return "$bad"
+}
 
 # The functional rung needs modules of the kernels that it runs on: those
 # that the build rung has not built are built here, without a result line.
@@ -261,7 +290,7 @@ make_plan() {
 			kernel_vars "$k"
 			initrd_vars
 			printf 'kernel\t%s\t%s\t%s\t%s\n' "$k" "$K_DIR/vmlinuz" \
-				"$INITRD/initrd" "$RUN_DIR/modules-$k"
+				"$INITRD/initrd" "${MODULES:-$RUN_DIR}/modules-$k"
 		done
 		cat
 	} | python3 -c '
@@ -289,7 +318,7 @@ for n in range(int(repeat)):
                                       test["kernel"], "" if n == 0 else ".%d" % (n + 1))
         plan["tests"].append(again)
 json.dump(plan, sys.stdout, indent=1)
-' "$RUN_DIR" "$RUN_DIR/tree" "$GUEST_ROOT/guest.img" "$accel" "$memory" \
+' "$RUN_DIR" "${TREE:-$RUN_DIR/tree}" "$GUEST_ROOT/guest.img" "$accel" "$memory" \
 	"$jobs" "$target" "$patience" "$append" "${shell:+${kernels[0]-}}" "$repeat"
 }
 
@@ -329,6 +358,7 @@ run_rungs() {
 		rung_of unit | run_unit
 		wait
 		rung_of build | run_build
+		rung_of bench | run_bench
 	} | tee -a "$results"
 	grep $'^fail\tbuild/' "$results" | sed -E 's/^fail\tbuild\/([^\t]*)\t.*/\1/' >>"$RUN_DIR/no-build"
 	rung_of functional | run_functional | tee -a "$results"
