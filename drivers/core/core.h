@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The core's own objects. Nothing outside drivers/core/ includes this. */
+#ifndef _NVTGT_CORE_H
+#define _NVTGT_CORE_H
+
+#include <linux/configfs.h>
+#include <linux/idr.h>
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/nvme.h>
+#include <linux/ratelimit.h>
+#include <linux/rwsem.h>
+#include <linux/spinlock.h>
+#include <linux/xarray.h>
+#include <nvtgt/backend.h>
+#include <nvtgt/reactor.h>
+#include <nvtgt/transport.h>
+#include <nvtgt/types.h>
+#include "params.h"
+
+#define NVTGT_MAX_NSID		1024	/* MNAN, and the largest namespace id */
+#define NVTGT_MAX_QID		128	/* I/O queues of a controller */
+#define NVTGT_MAX_ANAGRPS	128
+#define NVTGT_DEFAULT_ANA_GRPID	1
+#define NVTGT_MAX_AERS		4
+#define NVTGT_MAX_PENDING_EVENTS 32	/* kept per controller while no AER is there */
+#define NVTGT_ERROR_LOG_SLOTS	64
+#define NVTGT_PAGE_BYTES	4096	/* CAP.MPSMIN: the unit of MDTS */
+#define NVTGT_KAS		10	/* keep alive granularity: 10 x 100 ms */
+#define NVTGT_DISC_KATO_MS	120000
+#define NVTGT_CNTLID_MIN	1
+#define NVTGT_CNTLID_MAX	0xffef
+#define NVTGT_NQN_SIZE		(NVMF_NQN_SIZE + 1)
+#define NVTGT_SN_SIZE		20
+#define NVTGT_MN_SIZE		40
+#define NVTGT_FR_SIZE		8
+#define NVTGT_BACKEND_NAME_SIZE	16	/* with the NUL */
+#define NVTGT_TRTYPE_UNSET	0xff	/* addr_trtype has not been written */
+#define NVTGT_ADRFAM_UNSET	0xff	/* addr_adrfam has not been written */
+#define NVTGT_IOSQES		6	/* log2 of 64: NVM SQE */
+#define NVTGT_IOCQES		4	/* log2 of 16 */
+
+extern unsigned int nvtgt_max_ctrls;	/* parameter: controllers of a subsystem */
+
+/**
+ * nvtgt_config_sem - the configuration tree
+ *
+ * Protects the lists of hosts, subsystems and ports, which subsystem is linked
+ * to which port, which host is allowed in which subsystem, referrals, ANA states
+ * and the discovery generation counter. Held for writing by configfs handlers,
+ * for reading by Connect and by the discovery and ANA logs.
+ * Order: nvtgt_config_sem, subsys->lock, ctrl->lock.
+ */
+extern struct rw_semaphore nvtgt_config_sem;
+extern struct list_head nvtgt_ports;		/* nvtgt_cport.entry */
+extern struct list_head nvtgt_subsystems;	/* nvtgt_subsys.entry */
+extern struct list_head nvtgt_disc_subsystems;	/* the same, of discovery */
+extern u64 nvtgt_genctr;
+extern struct workqueue_struct *nvtgt_wq;	/* admin commands, tear-down; unbound */
+
+/** struct nvtgt_host - hosts/NQN */
+struct nvtgt_host {
+	struct config_group group;
+	char nqn[NVTGT_NQN_SIZE];
+};
+
+/** struct nvtgt_host_link - a host's right to a subsystem (allowed_hosts/NQN) */
+struct nvtgt_host_link {
+	struct list_head entry;		/* nvtgt_subsys.hosts; nvtgt_config_sem */
+	struct nvtgt_host *host;
+};
+
+/** struct nvtgt_subsys_link - a subsystem's export (ports/ID/subsystems/NQN) */
+struct nvtgt_subsys_link {
+	struct list_head entry;		/* nvtgt_cport.subsystems; nvtgt_config_sem */
+	struct nvtgt_subsys *subsys;
+};
+
+/** struct nvtgt_subsys - subsystems/NQN, or a discovery subsystem */
+struct nvtgt_subsys {
+	struct kref ref;		/* configfs item, namespaces' items, controllers */
+	struct list_head entry;
+	char nqn[NVTGT_NQN_SIZE];
+	bool discovery;
+
+	/* nvtgt_config_sem */
+	struct list_head hosts;		/* nvtgt_host_link */
+	bool allow_any_host;
+	unsigned int nr_ports;		/* links from ports */
+
+	/* lock (mutex) */
+	struct mutex lock;
+	struct list_head ctrls;		/* nvtgt_ctrl.subsys_entry */
+	unsigned int nr_ctrls;
+	unsigned int nr_namespaces;	/* enabled ones */
+	u32 max_nsid;
+	u64 ver;			/* NVME_VS() */
+	u16 cntlid_min;
+	u16 cntlid_max;
+	u16 max_qid;
+	u16 vendor_id;
+	u16 subsys_vendor_id;
+	u32 ieee_oui;
+	bool discovered;		/* identified once: serial, model are fixed */
+	char serial[NVTGT_SN_SIZE + 1];
+	char model[NVTGT_MN_SIZE + 1];
+	char firmware[NVTGT_FR_SIZE + 1];
+	struct ida cntlids;
+	u16 next_cntlid;
+	struct dentry *debugfs;
+
+	/* RCU readers; changed under lock */
+	struct xarray namespaces;	/* nsid -> nvtgt_cns, enabled ones only */
+
+	struct config_group group;
+	struct config_group ns_group;
+	struct config_group hosts_group;
+};
+
+/** struct nvtgt_ns_stats - what a namespace has done, for the SMART log */
+struct nvtgt_ns_stats {
+	u64 reads, writes;		/* commands */
+	u64 read_sectors, written_sectors;	/* of 512 bytes */
+};
+
+/** struct nvtgt_cns - subsystems/NQN/namespaces/NSID: the core's namespace */
+struct nvtgt_cns {
+	struct nvtgt_ns ns;		/* the part that backends see */
+	struct config_group group;
+	struct mutex enable_lock;	/* serialises enable and disable; before subsys->lock */
+
+	/* subsys->lock */
+	char backend_name[NVTGT_BACKEND_NAME_SIZE];
+	bool enabled;
+	u32 anagrpid;
+	uuid_t uuid;
+	u8 nguid[16];
+
+	struct completion gone;		/* ns.ref reached zero */
+	struct rcu_head rcu;
+
+	/* alloc_percpu() with the object; written by io.c, summed up by log.c */
+	struct nvtgt_ns_stats __percpu *stats;
+};
+
+/** struct nvtgt_referral - ports/ID/referrals/NAME */
+struct nvtgt_referral {
+	struct config_group group;
+	struct list_head entry;		/* nvtgt_cport.referrals; nvtgt_config_sem */
+	struct nvtgt_cport *cport;
+	struct nvtgt_addr addr;
+	u16 portid;
+	bool enabled;
+};
+
+/** struct nvtgt_cport - ports/ID: the core's port */
+struct nvtgt_cport {
+	struct nvtgt_port port;		/* the part that transports see */
+	struct config_group group;
+	struct config_group subsys_group;
+	struct config_group referrals_group;
+	struct config_group ana_groups_group;
+
+	/* nvtgt_config_sem */
+	struct list_head entry;		/* nvtgt_ports */
+	struct list_head subsystems;	/* nvtgt_subsys_link */
+	struct list_head referrals;
+	bool enabled;			/* the listener is open */
+	/* as configured, -1: the transport's default; port.* holds what is in force */
+	int conf_inline_data_size;
+	int conf_max_queue_size;
+	int conf_mdts;
+	u8 tsas[NVMF_TSAS_SIZE];	/* for the discovery log */
+	enum nvme_ana_state ana_state[NVTGT_MAX_ANAGRPS + 1];	/* 0: no such group */
+	struct list_head ana_groups;
+};
+
+/** struct nvtgt_event - an asynchronous event that waits for an AER */
+struct nvtgt_event {
+	u8 type;			/* enum nvme_ae_type: NVME_AER_* */
+	u8 info;
+	u8 log_page;
+};
+
+/* Features whose value is only kept; 0 is the default of each. */
+enum nvtgt_feature_slot {
+	NVTGT_FEATURE_ARBITRATION,
+	NVTGT_FEATURE_POWER,
+	NVTGT_FEATURE_TEMP_OVER,
+	NVTGT_FEATURE_TEMP_UNDER,
+	NVTGT_FEATURE_WRITE_ATOMICITY,
+	NVTGT_NR_FEATURES
+};
+
+/**
+ * struct nvtgt_ctrl - a controller: the association of one host
+ *
+ * Lives while a queue, or somebody with a reference, needs it. The admin
+ * queue's end ends the controller.
+ */
+struct nvtgt_ctrl {
+	struct kref ref;
+	struct nvtgt_subsys *subsys;
+	struct nvtgt_port *port;	/* holds a reference */
+	struct list_head subsys_entry;	/* subsys->lock */
+
+	/* constant after Connect */
+	char hostnqn[NVTGT_NQN_SIZE];
+	uuid_t hostid;
+	u16 cntlid;
+	u64 cap;
+	u16 max_qid;			/* subsys->max_qid when it was made */
+	u32 mdts;
+
+	spinlock_t lock;		/* protects all of what follows */
+	struct nvtgt_queue **queues;	/* [0 … max_qid] */
+	unsigned int nr_queues;
+	bool deleting;			/* no queue may join any more */
+	u32 cc;
+	u32 csts;
+	u32 kato_ms;			/* 0: no keep alive */
+	u32 features[NVTGT_NR_FEATURES];
+	u32 aen_enabled;		/* Set Features 0Bh, bits as in OAES */
+	unsigned long aen_masked;	/* sent and not cleared by reading the log page */
+	struct list_head aers;		/* nvtgt_req.entry: outstanding AERs */
+	unsigned int nr_aers;
+	struct nvtgt_event events[NVTGT_MAX_PENDING_EVENTS];
+	unsigned int first_event, nr_events;
+	__le32 changed_ns[NVME_MAX_CHANGED_NAMESPACES];
+	u32 nr_changed_ns;		/* U32_MAX: more than fit */
+	struct nvme_error_slot error_log[NVTGT_ERROR_LOG_SLOTS];
+	u64 error_count;
+
+	u64 seen_cmds;			/* keep-alive work only: traffic at its last look */
+	struct dentry *debugfs;
+	struct delayed_work ka_work;
+	struct work_struct fatal_work;
+};
+
+#define nvtgt_ctrl_info(ctrl, fmt, ...)						\
+	pr_info("%s ctrl %u (%s): " fmt, (ctrl)->subsys->nqn, (ctrl)->cntlid,	\
+		(ctrl)->hostnqn, ##__VA_ARGS__)
+#define nvtgt_ctrl_warn(ctrl, fmt, ...)						\
+	pr_warn_ratelimited("%s ctrl %u (%s): " fmt, (ctrl)->subsys->nqn,	\
+			    (ctrl)->cntlid, (ctrl)->hostnqn, ##__VA_ARGS__)
+
+static inline struct nvtgt_cns *to_nvtgt_cns(struct nvtgt_ns *ns)
+{
+	return container_of(ns, struct nvtgt_cns, ns);
+}
+
+static inline struct nvtgt_cport *to_nvtgt_cport(struct nvtgt_port *port)
+{
+	return container_of(port, struct nvtgt_cport, port);
+}
+
+/* transport.c, backend.c: who is registered */
+const struct nvtgt_transport_ops *nvtgt_transport_find(u8 trtype);	/* loads; module reference */
+const struct nvtgt_backend_ops *nvtgt_backend_find(const char *name);	/* loads; module reference */
+
+/* configfs.c */
+int nvtgt_configfs_init(void);
+void nvtgt_configfs_exit(void);
+
+/* subsys.c */
+struct nvtgt_subsys *nvtgt_subsys_create(const char *nqn, bool discovery);
+void nvtgt_subsys_get(struct nvtgt_subsys *subsys);
+void nvtgt_subsys_put(struct nvtgt_subsys *subsys);
+struct nvtgt_subsys *nvtgt_subsys_find_get(struct nvtgt_port *port, const char *nqn);
+bool nvtgt_host_allowed(struct nvtgt_subsys *subsys, const char *hostnqn);
+void nvtgt_subsys_del_ctrls(struct nvtgt_subsys *subsys, struct nvtgt_port *port,
+			    const char *hostnqn);
+void nvtgt_subsys_del_disallowed(struct nvtgt_subsys *subsys);
+void nvtgt_subsys_del_outside(struct nvtgt_subsys *subsys);
+void nvtgt_subsys_set_max_qid(struct nvtgt_subsys *subsys, u16 max_qid);
+int nvtgt_subsys_add(struct nvtgt_subsys *subsys);
+void nvtgt_subsys_del(struct nvtgt_subsys *subsys);
+int nvtgt_discovery_set_nqn(const char *nqn);
+int nvtgt_discovery_init(void);
+void nvtgt_discovery_exit(void);
+
+/* ns.c */
+struct nvtgt_cns *nvtgt_ns_create(struct nvtgt_subsys *subsys, u32 nsid);
+void nvtgt_ns_destroy(struct nvtgt_cns *cns);
+int nvtgt_ns_enable(struct nvtgt_cns *cns);
+void nvtgt_ns_disable(struct nvtgt_cns *cns);
+int nvtgt_ns_revalidate(struct nvtgt_cns *cns);
+struct nvtgt_ns *nvtgt_ns_find_get(struct nvtgt_subsys *subsys, u32 nsid);
+void nvtgt_ns_put(struct nvtgt_ns *ns);
+int nvtgt_ns_set_options(struct nvtgt_cns *cns, const char *options);
+void nvtgt_ns_poll_stop(void);
+
+/* port.c */
+struct nvtgt_cport *nvtgt_port_create(u16 id, struct net *net);
+void nvtgt_port_destroy(struct nvtgt_cport *cport);
+int nvtgt_port_link(struct nvtgt_cport *cport, struct nvtgt_subsys *subsys);
+void nvtgt_port_unlink(struct nvtgt_cport *cport, struct nvtgt_subsys *subsys);
+int nvtgt_port_enable(struct nvtgt_cport *cport);
+void nvtgt_port_disable(struct nvtgt_cport *cport);
+
+/* ctrl.c */
+struct nvtgt_ctrl *nvtgt_ctrl_create(struct nvtgt_subsys *subsys, struct nvtgt_port *port,
+				     const char *hostnqn, const uuid_t *hostid, u32 kato_ms,
+				     u16 *status);
+struct nvtgt_ctrl *nvtgt_ctrl_find_get(struct nvtgt_subsys *subsys, u16 cntlid);
+void nvtgt_ctrl_get(struct nvtgt_ctrl *ctrl);
+void nvtgt_ctrl_put(struct nvtgt_ctrl *ctrl);
+u16 nvtgt_ctrl_add_queue(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *queue, u16 qid);
+void nvtgt_ctrl_del_queue(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *queue, u16 qid);
+void nvtgt_ctrl_delete(struct nvtgt_ctrl *ctrl);
+void nvtgt_ctrl_fatal(struct nvtgt_ctrl *ctrl);
+void nvtgt_ctrl_set_cc(struct nvtgt_ctrl *ctrl, u32 cc);
+void nvtgt_ctrl_start_ka(struct nvtgt_ctrl *ctrl);
+void nvtgt_ctrl_stop_ka(struct nvtgt_ctrl *ctrl);
+u64 nvtgt_ctrl_cap(const struct nvtgt_port *port);
+
+/* event.c */
+u16 nvtgt_aer_parse(struct nvtgt_req *req);
+void nvtgt_event_send(struct nvtgt_ctrl *ctrl, u8 type, u8 info, u8 log_page);
+void nvtgt_event_rearm(struct nvtgt_ctrl *ctrl, u32 bit);
+void nvtgt_event_flush_aers(struct nvtgt_ctrl *ctrl);
+bool nvtgt_event_abort_aer(struct nvtgt_ctrl *ctrl, u16 cid);
+void nvtgt_ns_changed(struct nvtgt_subsys *subsys, u32 nsid);
+void nvtgt_ana_changed(struct nvtgt_subsys *subsys, struct nvtgt_port *port);
+void nvtgt_discovery_changed(struct nvtgt_port *port, struct nvtgt_subsys *subsys);
+
+/* ana.c */
+u16 nvtgt_ana_check(struct nvtgt_req *req);
+void nvtgt_ana_count_change(void);
+void *nvtgt_ana_log(struct nvtgt_req *req, size_t *len);
+
+/* request.c */
+void nvtgt_req_set_state(struct nvtgt_req *req, enum nvtgt_req_state state);
+void nvtgt_req_complete_work(struct nvtgt_req *req, work_func_t fn);
+u16 nvtgt_copy_out(struct nvtgt_req *req, size_t off, const void *buf, size_t len);
+u16 nvtgt_copy_in(struct nvtgt_req *req, size_t off, void *buf, size_t len);
+u16 nvtgt_zero_out(struct nvtgt_req *req, size_t off, size_t len);
+u16 nvtgt_req_find_ns(struct nvtgt_req *req);
+u32 nvtgt_get_log_page_len(const struct nvme_command *cmd);
+u64 nvtgt_get_log_page_offset(const struct nvme_command *cmd);
+
+/* fabrics.c: a Connect has its result; in the reactor */
+void nvtgt_connect_done(struct nvtgt_req *req);
+
+/* Parsers: judge the command; set data_len, dir, execute. Return a status. */
+u16 nvtgt_fabrics_parse(struct nvtgt_req *req);		/* fabrics.c */
+u16 nvtgt_admin_parse(struct nvtgt_req *req);		/* admin.c */
+u16 nvtgt_io_parse(struct nvtgt_req *req);		/* io.c */
+u16 nvtgt_identify_parse(struct nvtgt_req *req);	/* identify.c */
+u16 nvtgt_log_parse(struct nvtgt_req *req);		/* log.c */
+u16 nvtgt_get_features_parse(struct nvtgt_req *req);	/* feature.c */
+u16 nvtgt_set_features_parse(struct nvtgt_req *req);	/* feature.c */
+u32 nvtgt_feature_effects(u8 fid);			/* feature.c */
+
+/* discovery.c: the discovery log page; called in process context, may sleep.
+ * Returns a kvmalloc'ed page of *len bytes or an ERR_PTR. */
+void *nvtgt_discovery_log(struct nvtgt_req *req, size_t *len);
+
+/* error log; any context */
+void nvtgt_error_log(struct nvtgt_req *req);
+
+int nvtgt_reactors_init(void);
+void nvtgt_reactors_exit(void);
+void nvtgt_debugfs_init(void);
+void nvtgt_debugfs_exit(void);
+void nvtgt_debugfs_add_subsys(struct nvtgt_subsys *subsys);
+void nvtgt_debugfs_del_subsys(struct nvtgt_subsys *subsys);
+void nvtgt_debugfs_add_ctrl(struct nvtgt_ctrl *ctrl);
+void nvtgt_debugfs_del_ctrl(struct nvtgt_ctrl *ctrl);
+
+#endif /* _NVTGT_CORE_H */

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * debugfs: ROOT/SUBSYSNQN/ctrlCNTLID/ with one file per fact, as nvmet's.
+ *
+ * Nothing depends on debugfs: where it is missing nothing is shown.
+ */
+#include <linux/debugfs.h>
+#include <linux/seq_file.h>
+#include "core.h"
+
+static struct dentry *nvtgt_debugfs;
+
+static int nvtgt_port_show(struct seq_file *m, void *p)
+{
+	struct nvtgt_ctrl *ctrl = m->private;
+
+	seq_printf(m, "%u\n", ctrl->port->id);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(nvtgt_port);
+
+static int nvtgt_hostnqn_show(struct seq_file *m, void *p)
+{
+	struct nvtgt_ctrl *ctrl = m->private;
+
+	seq_printf(m, "%s\n", ctrl->hostnqn);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(nvtgt_hostnqn);
+
+static int nvtgt_kato_show(struct seq_file *m, void *p)
+{
+	struct nvtgt_ctrl *ctrl = m->private;
+
+	seq_printf(m, "%u\n", READ_ONCE(ctrl->kato_ms) / 1000);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(nvtgt_kato);
+
+static int nvtgt_queues_show(struct seq_file *m, void *p)
+{
+	struct nvtgt_ctrl *ctrl = m->private;
+
+	seq_printf(m, "%u\n", READ_ONCE(ctrl->nr_queues));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(nvtgt_queues);
+
+static int nvtgt_host_traddr_show(struct seq_file *m, void *p)
+{
+	struct nvtgt_ctrl *ctrl = m->private;
+	char buf[NVMF_TRADDR_SIZE + 1] = "";
+	struct nvtgt_queue *queue;
+
+	spin_lock_irq(&ctrl->lock);
+	queue = ctrl->queues[0];
+	if (queue && queue->ops->host_traddr)
+		queue->ops->host_traddr(queue, buf, sizeof(buf));
+	spin_unlock_irq(&ctrl->lock);
+	seq_printf(m, "%s\n", buf);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(nvtgt_host_traddr);
+
+static int nvtgt_state_show(struct seq_file *m, void *p)
+{
+	struct nvtgt_ctrl *ctrl = m->private;
+	static const char * const names[] = {
+		[0] = "not ready", [NVME_CSTS_RDY] = "ready",
+		[NVME_CSTS_CFS] = "fatal", [NVME_CSTS_RDY | NVME_CSTS_CFS] = "fatal",
+	};
+	u32 csts = READ_ONCE(ctrl->csts);
+
+	if (csts & NVME_CSTS_SHST_MASK)
+		seq_puts(m, "shut down\n");
+	else
+		seq_printf(m, "%s\n", names[csts & (NVME_CSTS_RDY | NVME_CSTS_CFS)]);
+	return 0;
+}
+
+static int nvtgt_state_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, nvtgt_state_show, inode->i_private);
+}
+
+/* "fatal" sets the controller's fatal status: a way to test hosts. */
+static ssize_t nvtgt_state_write(struct file *file, const char __user *ubuf, size_t len,
+				 loff_t *ppos)
+{
+	struct nvtgt_ctrl *ctrl = ((struct seq_file *)file->private_data)->private;
+	char buf[16];
+
+	if (len >= sizeof(buf))
+		return -EINVAL;
+	if (copy_from_user(buf, ubuf, len))
+		return -EFAULT;
+	buf[len] = '\0';
+	if (!sysfs_streq(buf, "fatal"))
+		return -EINVAL;
+	nvtgt_ctrl_fatal(ctrl);
+	return len;
+}
+
+static const struct file_operations nvtgt_state_fops = {
+	.owner = THIS_MODULE,
+	.open = nvtgt_state_open,
+	.read = seq_read,
+	.write = nvtgt_state_write,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
+
+/**
+ * nvtgt_debugfs_add_ctrl - show a controller
+ * @ctrl: new, with its cntlid
+ *
+ * Context: process, may sleep.
+ */
+void nvtgt_debugfs_add_ctrl(struct nvtgt_ctrl *ctrl)
+{
+	struct dentry *dir;
+	char name[16];
+
+	if (!ctrl->subsys->debugfs)
+		return;
+	snprintf(name, sizeof(name), "ctrl%u", ctrl->cntlid);
+	dir = debugfs_create_dir(name, ctrl->subsys->debugfs);
+	if (IS_ERR(dir))
+		return;
+	ctrl->debugfs = dir;
+	debugfs_create_file("port", 0400, dir, ctrl, &nvtgt_port_fops);
+	debugfs_create_file("hostnqn", 0400, dir, ctrl, &nvtgt_hostnqn_fops);
+	debugfs_create_file("kato", 0400, dir, ctrl, &nvtgt_kato_fops);
+	debugfs_create_file("queues", 0400, dir, ctrl, &nvtgt_queues_fops);
+	debugfs_create_file("host_traddr", 0400, dir, ctrl, &nvtgt_host_traddr_fops);
+	debugfs_create_file("state", 0600, dir, ctrl, &nvtgt_state_fops);
+}
+
+/**
+ * nvtgt_debugfs_del_ctrl - show it no more; waits for readers
+ * @ctrl: the controller
+ *
+ * Context: process, may sleep.
+ */
+void nvtgt_debugfs_del_ctrl(struct nvtgt_ctrl *ctrl)
+{
+	debugfs_remove_recursive(ctrl->debugfs);
+}
+
+/**
+ * nvtgt_debugfs_add_subsys - a directory for a subsystem's controllers
+ * @subsys: new
+ */
+void nvtgt_debugfs_add_subsys(struct nvtgt_subsys *subsys)
+{
+	struct dentry *dir;
+
+	if (IS_ERR_OR_NULL(nvtgt_debugfs))
+		return;
+	dir = debugfs_create_dir(subsys->nqn, nvtgt_debugfs);
+	subsys->debugfs = IS_ERR(dir) ? NULL : dir;
+}
+
+/**
+ * nvtgt_debugfs_del_subsys - the subsystem goes; its controllers are gone
+ * @subsys: the subsystem
+ */
+void nvtgt_debugfs_del_subsys(struct nvtgt_subsys *subsys)
+{
+	debugfs_remove_recursive(subsys->debugfs);
+}
+
+/** nvtgt_debugfs_init - the root directory */
+void nvtgt_debugfs_init(void)
+{
+	nvtgt_debugfs = debugfs_create_dir(KBUILD_MODNAME, NULL);
+}
+
+/** nvtgt_debugfs_exit - all of it goes */
+void nvtgt_debugfs_exit(void)
+{
+	debugfs_remove_recursive(nvtgt_debugfs);
+}

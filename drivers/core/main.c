@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * nvtgt: the core of the NVMe over Fabrics target.
+ */
+#include <linux/module.h>
+#include "core.h"
+
+unsigned int nvtgt_max_ctrls = 4096;
+module_param_named(max_ctrls, nvtgt_max_ctrls, uint, 0644);
+MODULE_PARM_DESC(max_ctrls, "most controllers (connected hosts) of one subsystem");
+
+DECLARE_RWSEM(nvtgt_config_sem);
+LIST_HEAD(nvtgt_ports);
+LIST_HEAD(nvtgt_subsystems);
+LIST_HEAD(nvtgt_disc_subsystems);
+u64 nvtgt_genctr;
+
+struct workqueue_struct *nvtgt_wq;
+struct workqueue_struct *nvtgt_io_wq;
+EXPORT_SYMBOL_GPL(nvtgt_io_wq);
+
+/* The structures that go over the wire have the specification's sizes. */
+static_assert(sizeof(struct nvme_command) == 64);
+static_assert(sizeof(struct nvme_completion) == 16);
+static_assert(sizeof(struct nvme_id_ctrl) == 4096);
+static_assert(sizeof(struct nvme_id_ns) == 4096);
+
+static int __init nvtgt_init_workqueues(void)
+{
+	nvtgt_wq = alloc_workqueue("nvtgt", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!nvtgt_wq)
+		return -ENOMEM;
+	nvtgt_io_wq = alloc_workqueue("nvtgt-io", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!nvtgt_io_wq) {
+		destroy_workqueue(nvtgt_wq);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int __init nvtgt_init(void)
+{
+	int ret;
+
+	ret = nvtgt_init_workqueues();
+	if (ret)
+		return ret;
+	ret = nvtgt_reactors_init();
+	if (ret)
+		goto destroy_wq;
+	nvtgt_debugfs_init();
+	ret = nvtgt_discovery_init();
+	if (ret)
+		goto exit_reactors;
+	ret = nvtgt_configfs_init();
+	if (ret)
+		goto exit_discovery;
+	return 0;
+
+exit_discovery:
+	nvtgt_discovery_exit();
+exit_reactors:
+	nvtgt_debugfs_exit();
+	nvtgt_reactors_exit();
+destroy_wq:
+	destroy_workqueue(nvtgt_io_wq);
+	destroy_workqueue(nvtgt_wq);
+	return ret;
+}
+
+/*
+ * Transports and backends hold this module, each enabled port and namespace
+ * holds them: no queue and no request is left here.
+ */
+static void __exit nvtgt_exit(void)
+{
+	nvtgt_configfs_exit();
+	nvtgt_discovery_exit();
+	destroy_workqueue(nvtgt_io_wq);
+	destroy_workqueue(nvtgt_wq);
+	nvtgt_debugfs_exit();
+	nvtgt_reactors_exit();
+	rcu_barrier();
+}
+
+module_init(nvtgt_init);
+module_exit(nvtgt_exit);
+
+MODULE_DESCRIPTION("NVMe over Fabrics target: core");
+MODULE_LICENSE("GPL");

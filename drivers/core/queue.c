@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Queues: a connection's share of the core.
+ *
+ * Who may still see a queue that goes away, and what ends that:
+ *  1. its reactor: the transport takes its source from the reactor first
+ *  2. requests in flight: the transport waits until nr_inflight is 0;
+ *     nvtgt_queue_stop() completes the ones that would wait for ever (AERs)
+ *  3. its controller's list: nvtgt_queue_destroy() takes it out under ctrl->lock,
+ *     under which ops->disconnect() and others' looks at the queue run
+ */
+#include "core.h"
+
+/**
+ * nvtgt_queue_init - the core's part of a new connection
+ * @queue: zeroed
+ * @port: where the host came in; a reference is taken
+ * @ops: the transport
+ *
+ * The transport sets queue->reactor before anything else happens to it.
+ *
+ * Context: process.
+ * Return: 0
+ */
+int nvtgt_queue_init(struct nvtgt_queue *queue, struct nvtgt_port *port,
+		     const struct nvtgt_transport_ops *ops)
+{
+	queue->ops = ops;
+	queue->port = port;
+	INIT_LIST_HEAD(&queue->flush);
+	nvtgt_port_get(port);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(nvtgt_queue_init);
+
+/**
+ * nvtgt_queue_stop - nothing more will be received
+ * @queue: the queue
+ *
+ * Completes the requests that wait for an event to happen, so that everything in
+ * flight ends by itself.
+ *
+ * Context: the reactor of the queue.
+ */
+void nvtgt_queue_stop(struct nvtgt_queue *queue)
+{
+	queue->stopped = true;
+	if (queue->ctrl && !queue->qid)
+		nvtgt_event_flush_aers(queue->ctrl);
+}
+EXPORT_SYMBOL_GPL(nvtgt_queue_stop);
+
+/**
+ * nvtgt_queue_destroy - the connection is gone
+ * @queue: stopped; nothing is in flight and its source has left the reactor
+ *
+ * With an admin queue its controller's other queues are disconnected.
+ *
+ * Context: process, may sleep.
+ */
+void nvtgt_queue_destroy(struct nvtgt_queue *queue)
+{
+	struct nvtgt_ctrl *ctrl = queue->ctrl;
+
+	WARN_ON_ONCE(queue->nr_inflight || !list_empty(&queue->flush));
+	if (ctrl) {
+		nvtgt_ctrl_del_queue(ctrl, queue, queue->qid);
+		if (!queue->qid) {
+			nvtgt_ctrl_stop_ka(ctrl);
+			nvtgt_ctrl_delete(ctrl);
+		}
+		nvtgt_ctrl_put(ctrl);
+		queue->ctrl = NULL;
+	}
+	nvtgt_port_put(queue->port);
+}
+EXPORT_SYMBOL_GPL(nvtgt_queue_destroy);
+
+/**
+ * nvtgt_queue_connected - has a Connect succeeded on this queue?
+ * @queue: the queue
+ *
+ * Context: the reactor of the queue.
+ * Return: true when it belongs to a controller
+ */
+bool nvtgt_queue_connected(const struct nvtgt_queue *queue)
+{
+	return queue->ctrl;
+}
+EXPORT_SYMBOL_GPL(nvtgt_queue_connected);
+
+/**
+ * nvtgt_queue_fatal - the transport found a fatal error on the queue
+ * @queue: the queue
+ *
+ * An error of the transport ends this connection alone; an admin queue's end
+ * takes the controller with it (NVMe/TCP 1.1, 3.5: error handling).
+ *
+ * Context: the reactor of the queue.
+ */
+void nvtgt_queue_fatal(struct nvtgt_queue *queue)
+{
+	if (queue->ctrl && !queue->qid)
+		nvtgt_ctrl_fatal(queue->ctrl);
+}
+EXPORT_SYMBOL_GPL(nvtgt_queue_fatal);

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: GPL-2.0
+/**
+ * DOC: Reactors
+ *
+ * A reactor is one kernel thread, bound to a CPU, that owns queues of any
+ * transport. All that happens to a queue happens in its reactor, so a queue's
+ * state has no lock. Others speak to a reactor through three lock-free lists:
+ * sources where something may have arrived (kicked), requests that have their
+ * result (done), and functions to be run once (calls). Who adds to a list wakes
+ * the thread only if it sleeps.
+ *
+ * One pass: run the calls; under one block plug let each active source bring in
+ * what is there; take all results and hand them to their transports; let each
+ * queue that has something to send flush it, once. Commands that are completed
+ * while a source is receiving (a cached or null device) are answered in the same
+ * pass.
+ *
+ * When a pass finds nothing the thread spins for a learned time if somebody
+ * else's work does not wait for the CPU, then sleeps. The pool of data pages
+ * (pool.c) belongs to the reactor as well; a reactor that has slept for a second
+ * gives its pages back.
+ *
+ * A source leaves with nvtgt_source_del(), called in the reactor after the
+ * transport made sure that nobody kicks it any more. If a kick is still listed,
+ * release() waits until the thread has taken the list.
+ */
+#include <linux/blkdev.h>
+#include <linux/cpumask.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/moduleparam.h>
+#include <linux/mutex.h>
+#include <linux/sched/clock.h>
+#include <linux/slab.h>
+#include <linux/topology.h>
+#include "core.h"
+#include "reactor.h"
+
+static unsigned int spin_us = 20;
+module_param(spin_us, uint, 0644);
+MODULE_PARM_DESC(spin_us, "longest time in us that an idle reactor spins before it sleeps (0: never)");
+
+/* A try to spin every so many sleeps, when the last tries found nothing. */
+#define NVTGT_SPIN_RETRY	64
+
+static DEFINE_MUTEX(nvtgt_reactor_mutex);	/* protects what follows, and users */
+static struct nvtgt_reactor **nvtgt_reactors;	/* by CPU */
+
+/**
+ * nvtgt_reactor_wake - somebody has added to one of the reactor's lists
+ * @reactor: the reactor
+ *
+ * Context: any. The addition to the list must be fully ordered (llist_add() is).
+ */
+void nvtgt_reactor_wake(struct nvtgt_reactor *reactor)
+{
+	if (READ_ONCE(reactor->asleep))
+		wake_up_process(reactor->task);
+}
+
+/**
+ * nvtgt_in_reactor - is this the reactor's own thread?
+ * @reactor: the reactor
+ *
+ * Return: true in the thread itself, false in an interrupt on top of it
+ */
+bool nvtgt_in_reactor(const struct nvtgt_reactor *reactor)
+{
+	return in_task() && current == reactor->task;
+}
+EXPORT_SYMBOL_GPL(nvtgt_in_reactor);
+
+/**
+ * nvtgt_reactor_node - the NUMA node of a reactor's CPU
+ * @reactor: the reactor
+ *
+ * Return: a node, for allocations
+ */
+int nvtgt_reactor_node(const struct nvtgt_reactor *reactor)
+{
+	return reactor->node;
+}
+EXPORT_SYMBOL_GPL(nvtgt_reactor_node);
+
+/**
+ * nvtgt_reactor_call - run a function in the reactor
+ * @reactor: the reactor
+ * @call: the function; the object must live until it has run
+ *
+ * Context: any. Calls run in the order in which they were made.
+ */
+void nvtgt_reactor_call(struct nvtgt_reactor *reactor, struct nvtgt_call *call)
+{
+	if (llist_add(&call->node, &reactor->calls))
+		nvtgt_reactor_wake(reactor);
+}
+EXPORT_SYMBOL_GPL(nvtgt_reactor_call);
+
+/**
+ * __nvtgt_source_kick - put a source into its reactor's list
+ * @source: the source, whose NVTGT_SOURCE_KICKED the caller has just set
+ *
+ * Context: any.
+ */
+void __nvtgt_source_kick(struct nvtgt_source *source)
+{
+	struct nvtgt_reactor *reactor = source->reactor;
+
+	if (llist_add(&source->node, &reactor->kicked))
+		nvtgt_reactor_wake(reactor);
+}
+EXPORT_SYMBOL_GPL(__nvtgt_source_kick);
+
+/**
+ * nvtgt_source_add - give a source to a reactor
+ * @source: with its functions set
+ * @reactor: the reactor that will own it
+ *
+ * Context: any, before the first kick.
+ */
+void nvtgt_source_add(struct nvtgt_source *source, struct nvtgt_reactor *reactor)
+{
+	source->reactor = reactor;
+	source->flags = 0;
+	INIT_LIST_HEAD(&source->active);
+}
+EXPORT_SYMBOL_GPL(nvtgt_source_add);
+
+/**
+ * nvtgt_source_del - take a source from its reactor
+ * @source: the source; nobody kicks it any more
+ *
+ * source->release() is called here, or as soon as the thread has taken a kick
+ * that is still listed.
+ *
+ * Context: the reactor.
+ */
+void nvtgt_source_del(struct nvtgt_source *source)
+{
+	WARN_ON_ONCE(!nvtgt_in_reactor(source->reactor));
+	list_del_init(&source->active);
+	set_bit(NVTGT_SOURCE_DEAD, &source->flags);
+	if (!test_bit(NVTGT_SOURCE_KICKED, &source->flags))
+		source->release(source);
+}
+EXPORT_SYMBOL_GPL(nvtgt_source_del);
+
+/* Runs the calls that were there when it began. Returns whether there were any. */
+static bool nvtgt_reactor_run_calls(struct nvtgt_reactor *reactor)
+{
+	struct llist_node *list = llist_del_all(&reactor->calls);
+	struct nvtgt_call *call, *next;
+
+	if (!list)
+		return false;
+	list = llist_reverse_order(list);
+	llist_for_each_entry_safe(call, next, list, node)
+		call->fn(call);
+	return true;
+}
+
+/* Moves kicked sources to the active list. */
+static void nvtgt_reactor_take_kicks(struct nvtgt_reactor *reactor)
+{
+	struct llist_node *list = llist_del_all(&reactor->kicked);
+	struct nvtgt_source *source, *next;
+
+	if (!list)
+		return;
+	list = llist_reverse_order(list);
+	llist_for_each_entry_safe(source, next, list, node) {
+		if (test_bit(NVTGT_SOURCE_DEAD, &source->flags)) {
+			source->release(source);
+			continue;
+		}
+		/* cleared before receive() looks: what comes later kicks again */
+		clear_bit(NVTGT_SOURCE_KICKED, &source->flags);
+		smp_mb__after_atomic();
+		if (list_empty(&source->active))
+			list_add_tail(&source->active, &reactor->active);
+	}
+}
+
+/* Lets each active source receive once. Returns whether there was one. */
+static bool nvtgt_reactor_receive(struct nvtgt_reactor *reactor)
+{
+	struct nvtgt_source *source;
+	struct blk_plug plug;
+	LIST_HEAD(turn);
+
+	if (list_empty(&reactor->active))
+		return false;
+
+	list_splice_init(&reactor->active, &turn);
+	blk_start_plug(&plug);
+	while (!list_empty(&turn)) {
+		source = list_first_entry(&turn, struct nvtgt_source, active);
+		list_del_init(&source->active);
+		/* a source that returns false may be gone */
+		if (source->receive(source))
+			list_add_tail(&source->active, &reactor->active);
+	}
+	blk_finish_plug(&plug);
+	return true;
+}
+
+static void nvtgt_reactor_respond(struct nvtgt_req *req)
+{
+	nvtgt_req_set_state(req, NVTGT_REQ_RESPONDING);
+	if (unlikely(req->queue->connect_req == req))
+		nvtgt_connect_done(req);
+	req->queue->ops->respond(req);
+}
+
+/* Hands all results to their transports. Returns whether there were any. */
+static bool nvtgt_reactor_take_done(struct nvtgt_reactor *reactor)
+{
+	struct llist_node *list = llist_del_all(&reactor->done);
+	struct nvtgt_req *req, *next;
+	bool any = list;
+
+	if (list) {
+		list = llist_reverse_order(list);
+		llist_for_each_entry_safe(req, next, list, done_node)
+			nvtgt_reactor_respond(req);
+	}
+	while (!list_empty(&reactor->local_done)) {
+		req = list_first_entry(&reactor->local_done, struct nvtgt_req, entry);
+		list_del_init(&req->entry);
+		nvtgt_reactor_respond(req);
+		any = true;
+	}
+	return any;
+}
+
+/**
+ * nvtgt_queue_want_flush - ask for ops->flush() in this pass
+ * @queue: the queue
+ *
+ * Context: the reactor of the queue.
+ */
+void nvtgt_queue_want_flush(struct nvtgt_queue *queue)
+{
+	if (list_empty(&queue->flush))
+		list_add_tail(&queue->flush, &queue->reactor->flush);
+}
+EXPORT_SYMBOL_GPL(nvtgt_queue_want_flush);
+
+/* Lets each queue that has something to send do so once. */
+static void nvtgt_reactor_flush(struct nvtgt_reactor *reactor)
+{
+	struct nvtgt_queue *queue;
+	LIST_HEAD(turn);
+
+	list_splice_init(&reactor->flush, &turn);
+	while (!list_empty(&turn)) {
+		queue = list_first_entry(&turn, struct nvtgt_queue, flush);
+		list_del_init(&queue->flush);
+		queue->ops->flush(queue);
+	}
+}
+
+/* One pass. Returns whether there was anything to do. */
+static bool nvtgt_reactor_pass(struct nvtgt_reactor *reactor)
+{
+	bool any;
+
+	any = nvtgt_reactor_run_calls(reactor);
+	nvtgt_reactor_take_kicks(reactor);
+	any |= nvtgt_reactor_receive(reactor);
+	any |= nvtgt_reactor_take_done(reactor);
+	any |= !list_empty(&reactor->flush);
+	nvtgt_reactor_flush(reactor);
+	any |= nvtgt_pool_service(reactor);
+	return any;
+}
+
+static bool nvtgt_reactor_has_work(struct nvtgt_reactor *reactor)
+{
+	return !llist_empty(&reactor->kicked) || !llist_empty(&reactor->done) ||
+	       !llist_empty(&reactor->calls) || !list_empty(&reactor->active) ||
+	       !list_empty(&reactor->local_done) || !list_empty(&reactor->flush) ||
+	       READ_ONCE(reactor->credit_back);
+}
+
+/*
+ * Spins for as long as experience says that it pays. The time doubles with each
+ * success up to the parameter, and halves with each failure; once it is zero, one
+ * sleep in NVTGT_SPIN_RETRY tries again.
+ */
+static bool nvtgt_reactor_spin(struct nvtgt_reactor *reactor)
+{
+	u32 max_ns = min(READ_ONCE(spin_us), 1000U) * NSEC_PER_USEC;
+	u64 end;
+
+	if (!max_ns || num_online_cpus() == 1)
+		return false;
+	if (!reactor->spin_ns) {
+		if (++reactor->spin_skip < NVTGT_SPIN_RETRY)
+			return false;
+		reactor->spin_skip = 0;
+		reactor->spin_ns = max_ns;
+	}
+
+	end = local_clock() + reactor->spin_ns;
+	while (!need_resched() && local_clock() < end) {
+		if (nvtgt_reactor_has_work(reactor)) {
+			reactor->spin_ns = min(reactor->spin_ns * 2, max_ns);
+			return true;
+		}
+		cpu_relax();
+	}
+	reactor->spin_ns /= 2;
+	if (reactor->spin_ns < NSEC_PER_USEC)
+		reactor->spin_ns = 0;
+	return false;
+}
+
+static void nvtgt_reactor_sleep(struct nvtgt_reactor *reactor, long timeout)
+{
+	WRITE_ONCE(reactor->asleep, 1);
+	set_current_state(TASK_IDLE);	/* a full barrier: asleep before the look */
+	if (!nvtgt_reactor_has_work(reactor) && !kthread_should_stop())
+		schedule_timeout(timeout);
+	__set_current_state(TASK_RUNNING);
+	WRITE_ONCE(reactor->asleep, 0);
+}
+
+static int nvtgt_reactor_thread(void *data)
+{
+	struct nvtgt_reactor *reactor = data;
+	long timeout = HZ;
+
+	while (!kthread_should_stop()) {
+		if (nvtgt_reactor_pass(reactor)) {
+			timeout = HZ;
+			cond_resched();
+			continue;
+		}
+		if (nvtgt_reactor_spin(reactor))
+			continue;
+		nvtgt_reactor_sleep(reactor, timeout);
+		/* a whole second of quiet: give the pages back, once */
+		if (!nvtgt_reactor_has_work(reactor))
+			timeout = nvtgt_pool_trim(reactor) ? HZ : MAX_SCHEDULE_TIMEOUT;
+	}
+	return 0;
+}
+
+static struct nvtgt_reactor *nvtgt_reactor_create(int cpu)
+{
+	struct nvtgt_reactor *reactor;
+	int ret = -ENOMEM;
+
+	reactor = kzalloc_node(sizeof(*reactor), GFP_KERNEL, cpu_to_node(cpu));
+	if (!reactor)
+		return ERR_PTR(-ENOMEM);
+	reactor->cpu = cpu;
+	reactor->node = cpu_to_node(cpu);
+	init_llist_head(&reactor->kicked);
+	init_llist_head(&reactor->done);
+	init_llist_head(&reactor->calls);
+	INIT_LIST_HEAD(&reactor->active);
+	INIT_LIST_HEAD(&reactor->local_done);
+	INIT_LIST_HEAD(&reactor->flush);
+	INIT_LIST_HEAD(&reactor->waiters);
+	if (nvtgt_pool_init(reactor))
+		goto free;
+
+	reactor->task = kthread_create_on_node(nvtgt_reactor_thread, reactor, reactor->node,
+					       "nvtgt/%d", cpu);
+	if (IS_ERR(reactor->task)) {
+		ret = PTR_ERR(reactor->task);
+		goto free_pool;
+	}
+	kthread_bind(reactor->task, cpu);
+	wake_up_process(reactor->task);
+	return reactor;
+
+free_pool:
+	nvtgt_pool_exit(reactor);
+free:
+	kfree(reactor);
+	return ERR_PTR(ret);
+}
+
+/**
+ * nvtgt_reactor_get - the reactor of a CPU, for one more queue
+ * @cpu: the CPU where the queue's input arrives; -1, or one that is offline:
+ *	the CPU whose reactor has the fewest queues
+ *
+ * The thread is started when the first queue needs it.
+ *
+ * Context: process, may sleep.
+ * Return: the reactor, to be given back with nvtgt_reactor_put(), or an ERR_PTR
+ */
+struct nvtgt_reactor *nvtgt_reactor_get(int cpu)
+{
+	struct nvtgt_reactor *reactor;
+	unsigned int least = UINT_MAX;
+	int i;
+
+	mutex_lock(&nvtgt_reactor_mutex);
+	if (cpu < 0 || cpu >= nr_cpu_ids || !cpu_online(cpu)) {
+		for_each_online_cpu(i) {
+			unsigned int users = nvtgt_reactors[i] ? nvtgt_reactors[i]->users : 0;
+
+			if (users < least) {
+				least = users;
+				cpu = i;
+			}
+		}
+	}
+	reactor = nvtgt_reactors[cpu];
+	if (!reactor) {
+		reactor = nvtgt_reactor_create(cpu);
+		if (IS_ERR(reactor))
+			goto out;
+		nvtgt_reactors[cpu] = reactor;
+	}
+	reactor->users++;
+out:
+	mutex_unlock(&nvtgt_reactor_mutex);
+	return reactor;
+}
+EXPORT_SYMBOL_GPL(nvtgt_reactor_get);
+
+/**
+ * nvtgt_reactor_put - a queue has left its reactor
+ * @reactor: what nvtgt_reactor_get() gave
+ *
+ * The thread stays, asleep, until the module is unloaded.
+ *
+ * Context: process, may sleep.
+ */
+void nvtgt_reactor_put(struct nvtgt_reactor *reactor)
+{
+	mutex_lock(&nvtgt_reactor_mutex);
+	WARN_ON_ONCE(!reactor->users);
+	reactor->users--;
+	mutex_unlock(&nvtgt_reactor_mutex);
+}
+EXPORT_SYMBOL_GPL(nvtgt_reactor_put);
+
+/**
+ * nvtgt_reactors_init - prepare for reactors; none is started
+ *
+ * Return: 0 or -ENOMEM
+ */
+int nvtgt_reactors_init(void)
+{
+	nvtgt_pool_setup_limit();
+	nvtgt_reactors = kcalloc(nr_cpu_ids, sizeof(*nvtgt_reactors), GFP_KERNEL);
+	return nvtgt_reactors ? 0 : -ENOMEM;
+}
+
+/**
+ * nvtgt_reactors_exit - stop all reactors
+ *
+ * Context: module exit: no queue is left, so nobody adds to a list.
+ */
+void nvtgt_reactors_exit(void)
+{
+	int cpu;
+
+	for (cpu = 0; cpu < nr_cpu_ids; cpu++) {
+		struct nvtgt_reactor *reactor = nvtgt_reactors[cpu];
+
+		if (!reactor)
+			continue;
+		WARN_ON_ONCE(reactor->users);
+		kthread_stop(reactor->task);
+		nvtgt_pool_exit(reactor);
+		kfree(reactor);
+	}
+	kfree(nvtgt_reactors);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the files of the reactor share. */
+#ifndef _NVTGT_CORE_REACTOR_H
+#define _NVTGT_CORE_REACTOR_H
+
+#include <linux/list.h>
+#include <linux/llist.h>
+#include <linux/mm_types.h>
+#include <linux/sched.h>
+#include <nvtgt/reactor.h>
+
+#define NVTGT_POOL_SMALL	512	/* pages of 4 KiB that a reactor keeps */
+#define NVTGT_POOL_LARGE	48	/* pieces of 64 KiB that a reactor keeps */
+#define NVTGT_LARGE_ORDER	4
+
+/**
+ * struct nvtgt_ring - pages on their way back, oldest first
+ *
+ * A page that was sent stands here until the socket has let go of it (its
+ * reference count is 1 again); then it is taken from the front.
+ */
+struct nvtgt_ring {
+	struct page **pages;
+	unsigned int size;		/* a power of two or not */
+	unsigned int first, nr;
+	u8 order;
+};
+
+/** struct nvtgt_reactor - a thread and what it owns */
+struct nvtgt_reactor {
+	struct task_struct *task;
+	int cpu;
+	int node;
+	unsigned int users;		/* queues; nvtgt_reactor_mutex */
+
+	/* any context */
+	struct llist_head kicked ____cacheline_aligned_in_smp;	/* nvtgt_source */
+	struct llist_head done;		/* nvtgt_req */
+	struct llist_head calls;	/* nvtgt_call */
+	int asleep;
+	bool credit_back;		/* credit was given back while we waited */
+
+	/* the thread only */
+	struct list_head active ____cacheline_aligned_in_smp;	/* nvtgt_source */
+	struct list_head local_done;	/* nvtgt_req.entry: completed in the thread itself */
+	struct list_head flush;		/* nvtgt_queue */
+	struct list_head waiters;	/* nvtgt_buf_waiter */
+	bool waiting;			/* stands in nvtgt_waiting */
+	struct list_head waiting_entry;	/* nvtgt_waiting_lock */
+	bool serving;			/* the line's first is trying again */
+	struct nvtgt_ring small;
+	struct nvtgt_ring large;
+	long credit;			/* bytes taken from the global budget, free here */
+	u32 spin_ns;			/* learned; 0: sleep at once */
+	u32 spin_skip;			/* passes until the next try */
+};
+
+void nvtgt_reactor_wake(struct nvtgt_reactor *reactor);
+int nvtgt_pool_init(struct nvtgt_reactor *reactor);
+void nvtgt_pool_exit(struct nvtgt_reactor *reactor);
+bool nvtgt_pool_trim(struct nvtgt_reactor *reactor);
+bool nvtgt_pool_service(struct nvtgt_reactor *reactor);
+void nvtgt_pool_setup_limit(void);
+
+#endif /* _NVTGT_CORE_REACTOR_H */

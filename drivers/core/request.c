@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A request's way through the core: parse, execute, complete, release.
+ */
+#include <linux/highmem.h>
+#include <linux/slab.h>
+#include "core.h"
+#include "reactor.h"
+
+/* From which state may a request enter which? One bit per former state. */
+static const u8 nvtgt_req_from[] = {
+	[NVTGT_REQ_IDLE]	= BIT(NVTGT_REQ_RESPONDING),
+	[NVTGT_REQ_PARSED]	= BIT(NVTGT_REQ_IDLE),
+	[NVTGT_REQ_EXECUTING]	= BIT(NVTGT_REQ_PARSED),
+	[NVTGT_REQ_DONE]	= BIT(NVTGT_REQ_EXECUTING) | BIT(NVTGT_REQ_PARSED),
+	[NVTGT_REQ_RESPONDING]	= BIT(NVTGT_REQ_DONE),
+};
+
+/**
+ * nvtgt_req_set_state - the one place where a request changes its state
+ * @req: the request
+ * @state: the new state
+ *
+ * Context: the present owner's; warns once about a step that does not exist.
+ */
+void nvtgt_req_set_state(struct nvtgt_req *req, enum nvtgt_req_state state)
+{
+	WARN_ON_ONCE(!(nvtgt_req_from[state] & BIT(req->state)));
+	req->state = state;
+}
+
+/**
+ * nvtgt_req_init - take an idle request for a command that has arrived
+ * @req: zeroed memory, or a request that was released
+ * @queue: the queue that the command came in through
+ * @cmd: the command, in memory that is stable until release
+ * @transfer_len: bytes that the command's SGL describes
+ *
+ * Context: the reactor of @queue.
+ */
+void nvtgt_req_init(struct nvtgt_req *req, struct nvtgt_queue *queue,
+		    struct nvme_command *cmd, u32 transfer_len)
+{
+	req->cmd = cmd;
+	req->queue = queue;
+	req->transfer_len = transfer_len;
+	req->data_len = 0;
+	req->dir = DMA_NONE;
+	req->backend_flags = 0;
+	req->ns = NULL;
+	req->execute = NULL;
+	req->bvec = NULL;
+	req->nr_bvec = 0;
+	req->charged = 0;
+	req->scratch = NULL;
+	req->result.u64 = 0;
+	req->status = 0;
+	req->error_loc = NVTGT_NO_ERROR_LOC;
+	req->error_slba = 0;
+}
+EXPORT_SYMBOL_GPL(nvtgt_req_init);
+
+/* What holds for every command (NVMe base 2.1, 3.3.3.1: common command format). */
+static u16 nvtgt_req_check_common(struct nvtgt_req *req)
+{
+	u8 flags = req->cmd->common.flags;
+
+	if (unlikely(flags & (NVME_CMD_FUSE_FIRST | NVME_CMD_FUSE_SECOND))) {
+		req->error_loc = offsetof(struct nvme_common_command, flags);
+		return NVME_SC_INVALID_FIELD | NVME_STATUS_DNR;
+	}
+	/* over fabrics PSDT is 01b: SGL, metadata (if any) in one piece */
+	if (unlikely((flags & NVME_CMD_SGL_ALL) != NVME_CMD_SGL_METABUF)) {
+		req->error_loc = offsetof(struct nvme_common_command, flags);
+		return NVME_SC_INVALID_FIELD | NVME_STATUS_DNR;
+	}
+	return 0;
+}
+
+static u16 nvtgt_req_dispatch(struct nvtgt_req *req)
+{
+	struct nvtgt_queue *queue = req->queue;
+	u16 status;
+
+	status = nvtgt_req_check_common(req);
+	if (unlikely(status))
+		return status;
+	if (likely(queue->qid && queue->ctrl && req->cmd->common.opcode != nvme_fabrics_command))
+		return nvtgt_io_parse(req);
+	if (req->cmd->common.opcode == nvme_fabrics_command)
+		return nvtgt_fabrics_parse(req);
+	if (!queue->ctrl)	/* NVMe-oF: Connect comes first on any queue */
+		return NVME_SC_CMD_SEQ_ERROR | NVME_STATUS_DNR;
+	return nvtgt_admin_parse(req);
+}
+
+/**
+ * nvtgt_req_parse - judge a command before anything is done for it
+ * @req: initialised
+ *
+ * Checks the command, its namespace and the host's right, works out direction
+ * and length of its data, and holds the length against the SGL's. On failure
+ * req->status says why and req->data_len is 0: the transport passes over the data
+ * that the host may send with the command and calls nvtgt_req_fail().
+ *
+ * Context: the reactor of the queue; does not sleep.
+ * Return: whether the command may be executed
+ */
+bool nvtgt_req_parse(struct nvtgt_req *req)
+{
+	struct nvtgt_queue *queue = req->queue;
+
+	WARN_ON_ONCE(!nvtgt_in_reactor(queue->reactor));
+	queue->nr_inflight++;
+	WRITE_ONCE(queue->nr_cmds, queue->nr_cmds + 1);
+	nvtgt_req_set_state(req, NVTGT_REQ_PARSED);
+
+	req->status = nvtgt_req_dispatch(req);
+	if (unlikely(!req->status && req->data_len != req->transfer_len)) {
+		req->error_loc = offsetof(struct nvme_common_command, dptr);
+		req->status = NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR;
+	}
+	if (likely(!req->status))
+		return true;
+	req->data_len = 0;
+	if (queue->connect_req == req)
+		queue->connect_req = NULL;
+	return false;
+}
+EXPORT_SYMBOL_GPL(nvtgt_req_parse);
+
+/**
+ * nvtgt_req_execute - do what the command asks for
+ * @req: parsed, with memory for its data and the host's data in it
+ *
+ * ops->respond() is called later, or before this returns to the reactor's loop.
+ *
+ * Context: the reactor of the queue.
+ */
+void nvtgt_req_execute(struct nvtgt_req *req)
+{
+	nvtgt_req_set_state(req, NVTGT_REQ_EXECUTING);
+	req->execute(req);
+}
+EXPORT_SYMBOL_GPL(nvtgt_req_execute);
+
+/* The result is there: hand the request to the reactor. Any context. */
+static void nvtgt_req_done(struct nvtgt_req *req, u16 status)
+{
+	struct nvtgt_reactor *reactor = req->queue->reactor;
+
+	req->status = status;
+	if (unlikely(status))
+		nvtgt_error_log(req);
+	if (req->ns) {
+		nvtgt_ns_put(req->ns);
+		req->ns = NULL;
+	}
+	nvtgt_req_set_state(req, NVTGT_REQ_DONE);
+	if (nvtgt_in_reactor(reactor))
+		list_add_tail(&req->entry, &reactor->local_done);
+	else if (llist_add(&req->done_node, &reactor->done))
+		nvtgt_reactor_wake(reactor);
+}
+
+/**
+ * nvtgt_req_complete - the command has its result
+ * @req: executing; the caller does not touch it afterwards
+ * @status: enum nvme_status, with NVME_STATUS_DNR where a retry is useless
+ *
+ * Context: any.
+ */
+void nvtgt_req_complete(struct nvtgt_req *req, u16 status)
+{
+	WARN_ON_ONCE(req->state != NVTGT_REQ_EXECUTING);
+	nvtgt_req_done(req, status);
+}
+EXPORT_SYMBOL_GPL(nvtgt_req_complete);
+
+/**
+ * nvtgt_req_fail - a parsed command will not be executed
+ * @req: parsed
+ * @status: why; may be what nvtgt_req_parse() left in req->status
+ *
+ * Context: the reactor of the queue.
+ */
+void nvtgt_req_fail(struct nvtgt_req *req, u16 status)
+{
+	WARN_ON_ONCE(req->state != NVTGT_REQ_PARSED);
+	if (req->queue->connect_req == req)
+		req->queue->connect_req = NULL;
+	nvtgt_req_done(req, status);
+}
+EXPORT_SYMBOL_GPL(nvtgt_req_fail);
+
+/**
+ * nvtgt_req_complete_work - let a command be executed where it may sleep
+ * @req: executing
+ * @fn: gets the request with container_of(work, struct nvtgt_req, work); ends
+ *	with nvtgt_req_complete()
+ *
+ * Context: any.
+ */
+void nvtgt_req_complete_work(struct nvtgt_req *req, work_func_t fn)
+{
+	INIT_WORK(&req->work, fn);
+	queue_work(nvtgt_wq, &req->work);
+}
+
+/**
+ * nvtgt_req_cqe - make the completion queue entry
+ * @req: responding
+ * @cqe: where to; all 16 bytes are written
+ *
+ * Moves the SQ head on, so it is called once per request, in the order in which
+ * the entries are sent (NVMe-oF, 3.3.1.2.1: SQ flow control).
+ *
+ * Context: the reactor of the queue.
+ */
+void nvtgt_req_cqe(struct nvtgt_req *req, struct nvme_completion *cqe)
+{
+	struct nvtgt_queue *queue = req->queue;
+
+	cqe->result = req->result;
+	if (queue->sqhd_disabled) {
+		cqe->sq_head = cpu_to_le16(0xffff);
+	} else {
+		if (++queue->sqhd >= queue->size)
+			queue->sqhd = 0;
+		cqe->sq_head = cpu_to_le16(queue->sqhd);
+	}
+	cqe->sq_id = cpu_to_le16(queue->qid);
+	cqe->command_id = req->cmd->common.command_id;
+	cqe->status = cpu_to_le16(req->status << 1);
+}
+EXPORT_SYMBOL_GPL(nvtgt_req_cqe);
+
+/**
+ * nvtgt_req_release - the transport needs the request no more
+ * @req: responding; its memory has been given back with nvtgt_buf_put()
+ *
+ * Context: the reactor of the queue.
+ */
+void nvtgt_req_release(struct nvtgt_req *req)
+{
+	kfree(req->scratch);
+	req->scratch = NULL;
+	nvtgt_req_set_state(req, NVTGT_REQ_IDLE);
+	req->queue->nr_inflight--;
+}
+EXPORT_SYMBOL_GPL(nvtgt_req_release);
+
+enum nvtgt_copy { NVTGT_COPY_OUT, NVTGT_COPY_IN, NVTGT_COPY_ZERO };
+
+/* Moves bytes between a buffer and the request's segments; bounded by data_len. */
+static u16 nvtgt_copy(struct nvtgt_req *req, size_t off, void *buf, size_t len,
+		      enum nvtgt_copy how)
+{
+	unsigned int i;
+
+	if (off > req->data_len || len > req->data_len - off)
+		return NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR;
+
+	for (i = 0; len && i < req->nr_bvec; i++) {
+		struct bio_vec *bv = &req->bvec[i];
+		size_t part;
+		u8 *mem;
+
+		if (off >= bv->bv_len) {
+			off -= bv->bv_len;
+			continue;
+		}
+		part = min_t(size_t, len, bv->bv_len - off);
+		/* pool pages are never highmem */
+		mem = page_address(bv->bv_page) + bv->bv_offset + off;
+		if (how == NVTGT_COPY_OUT)
+			memcpy(mem, buf, part);
+		else if (how == NVTGT_COPY_IN)
+			memcpy(buf, mem, part);
+		else
+			memset(mem, 0, part);
+		buf += part;
+		len -= part;
+		off = 0;
+	}
+	return len ? NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR : 0;
+}
+
+/**
+ * nvtgt_copy_out - put bytes into the data for the host
+ * @req: the request
+ * @off: where, bytes from the beginning of its data
+ * @buf: what
+ * @len: how many bytes
+ *
+ * Return: 0, or a status when off + len lies outside the request's data
+ */
+u16 nvtgt_copy_out(struct nvtgt_req *req, size_t off, const void *buf, size_t len)
+{
+	return nvtgt_copy(req, off, (void *)buf, len, NVTGT_COPY_OUT);
+}
+
+/**
+ * nvtgt_copy_in - get bytes from the data that the host sent
+ * @req: the request
+ * @off: where, bytes from the beginning of its data
+ * @buf: where to
+ * @len: how many bytes
+ *
+ * Return: 0, or a status when off + len lies outside the request's data
+ */
+u16 nvtgt_copy_in(struct nvtgt_req *req, size_t off, void *buf, size_t len)
+{
+	return nvtgt_copy(req, off, buf, len, NVTGT_COPY_IN);
+}
+
+/**
+ * nvtgt_zero_out - clear a part of the data for the host
+ * @req: the request
+ * @off: where, bytes from the beginning of its data
+ * @len: how many bytes
+ *
+ * Return: 0, or a status when off + len lies outside the request's data
+ */
+u16 nvtgt_zero_out(struct nvtgt_req *req, size_t off, size_t len)
+{
+	return nvtgt_copy(req, off, NULL, len, NVTGT_COPY_ZERO);
+}
+
+/**
+ * nvtgt_req_find_ns - look up the command's namespace
+ * @req: the request; req->ns gets a reference that lasts until completion
+ *
+ * Context: the reactor; does not sleep.
+ * Return: 0, or Invalid Namespace or Format
+ */
+u16 nvtgt_req_find_ns(struct nvtgt_req *req)
+{
+	u32 nsid = le32_to_cpu(req->cmd->common.nsid);
+
+	req->ns = nvtgt_ns_find_get(req->queue->ctrl->subsys, nsid);
+	if (unlikely(!req->ns)) {
+		req->error_loc = offsetof(struct nvme_common_command, nsid);
+		return NVME_SC_INVALID_NS | NVME_STATUS_DNR;
+	}
+	return 0;
+}
+
+/**
+ * nvtgt_get_log_page_len - how many bytes a Get Log Page command asks for
+ * @cmd: the command
+ *
+ * Return: (NUMD + 1) * 4; U32_MAX when that is more than fits
+ */
+u32 nvtgt_get_log_page_len(const struct nvme_command *cmd)
+{
+	u64 numd = le16_to_cpu(cmd->get_log_page.numdu);
+
+	numd = (numd << 16) + le16_to_cpu(cmd->get_log_page.numdl) + 1;
+	return min_t(u64, numd * sizeof(u32), U32_MAX);
+}
+
+/**
+ * nvtgt_get_log_page_offset - where a Get Log Page command begins to read
+ * @cmd: the command
+ *
+ * Return: LPO, bytes
+ */
+u64 nvtgt_get_log_page_offset(const struct nvme_command *cmd)
+{
+	return le64_to_cpu(cmd->get_log_page.lpo);
+}

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Commands of a connection: slots, memory, the data that the host sends.
+ */
+#include <linux/slab.h>
+#include "tcp.h"
+
+/* Memory that one connection's commands hold at most, unless it is one command. */
+#define NVTGT_TCP_MAX_CHARGED	(16U << 20)
+
+
+/**
+ * nvtgt_tcp_set_max_cmds - how many commands may be outstanding
+ * @q: the connection
+ * @max: slots; not less than before
+ *
+ * Slots themselves are allocated when they are needed.
+ *
+ * Return: 0 or -ENOMEM
+ */
+int nvtgt_tcp_set_max_cmds(struct nvtgt_tcp_queue *q, unsigned int max)
+{
+	struct nvtgt_tcp_cmd **cmds;
+
+	if (max <= q->max_cmds)
+		return 0;
+	cmds = kcalloc(max, sizeof(*cmds), GFP_KERNEL);
+	if (!cmds)
+		return -ENOMEM;
+	if (q->nr_cmds)
+		memcpy(cmds, q->cmds, q->nr_cmds * sizeof(*cmds));
+	kfree(q->cmds);
+	q->cmds = cmds;
+	q->max_cmds = max;
+	return 0;
+}
+
+/**
+ * nvtgt_tcp_free_cmds - free all slots
+ * @q: a connection that has left its reactor
+ */
+void nvtgt_tcp_free_cmds(struct nvtgt_tcp_queue *q)
+{
+	unsigned int i;
+
+	for (i = 0; i < q->nr_cmds; i++)
+		kmem_cache_free(nvtgt_tcp_cmd_cache, q->cmds[i]);
+	kfree(q->cmds);
+}
+
+/**
+ * nvtgt_tcp_get_cmd - take a slot
+ * @q: the connection
+ *
+ * Return: a slot, or NULL when all are in use (or memory is short): the
+ *	connection is not read until one is free
+ */
+struct nvtgt_tcp_cmd *nvtgt_tcp_get_cmd(struct nvtgt_tcp_queue *q)
+{
+	struct nvtgt_tcp_cmd *cmd;
+
+	cmd = list_first_entry_or_null(&q->free, struct nvtgt_tcp_cmd, entry);
+	if (cmd) {
+		list_del_init(&cmd->entry);
+		return cmd;
+	}
+	if (q->nr_cmds == q->max_cmds)
+		return NULL;
+	cmd = kmem_cache_zalloc(nvtgt_tcp_cmd_cache, GFP_KERNEL);
+	if (!cmd)
+		return NULL;
+	INIT_LIST_HEAD(&cmd->entry);
+	cmd->slot = q->nr_cmds;
+	q->cmds[q->nr_cmds++] = cmd;
+	return cmd;
+}
+
+/* Looks whether commands that wait can have their memory. False: no credit. */
+static bool nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q);
+
+/**
+ * nvtgt_tcp_mem_kick - let commands that wait for memory try
+ * @q: the connection
+ */
+void nvtgt_tcp_mem_kick(struct nvtgt_tcp_queue *q)
+{
+	if (q->in_line || list_empty(&q->mem_wait) || nvtgt_tcp_mem_try(q))
+		return;
+	q->in_line = true;
+	nvtgt_buf_wait(q->queue.reactor, &q->waiter);
+}
+
+/**
+ * nvtgt_tcp_put_cmd - a command is over: free its memory and its slot
+ * @q: the connection
+ * @cmd: responding, in no list
+ */
+void nvtgt_tcp_put_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+{
+	q->charged -= cmd->req.charged;
+	nvtgt_buf_put(&cmd->req);
+	nvtgt_req_release(&cmd->req);
+	cmd->phase = NVTGT_TCP_FREE;
+	list_add(&cmd->entry, &q->free);	/* the warmest first */
+
+	if (unlikely(q->rx_no_slot)) {
+		q->rx_no_slot = false;
+		nvtgt_source_kick(&q->source);
+	}
+}
+
+/* Has its data, or needs none: executed when the socket is unlocked. */
+static void nvtgt_tcp_exec(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+{
+	cmd->phase = NVTGT_TCP_EXEC;
+	list_add_tail(&cmd->entry, &q->exec_list);
+}
+
+/**
+ * nvtgt_tcp_fail_cmd - a command will not be executed
+ * @cmd: parsed, in no list, and no data of it are due
+ * @status: why
+ */
+void nvtgt_tcp_fail_cmd(struct nvtgt_tcp_cmd *cmd, u16 status)
+{
+	cmd->phase = NVTGT_TCP_EXEC;
+	nvtgt_req_fail(&cmd->req, status);
+}
+
+static void nvtgt_tcp_got_mem(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+{
+	q->charged += cmd->req.charged;
+	if (cmd->req.dir == DMA_FROM_DEVICE) {
+		nvtgt_tcp_exec(q, cmd);
+		return;
+	}
+
+	q->last_rx = jiffies;
+	if (!q->nr_data_wait++)
+		mod_timer(&q->timer, jiffies + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms));
+	if (cmd->inline_data) {
+		cmd->phase = NVTGT_TCP_RECV;
+		return;
+	}
+	cmd->phase = NVTGT_TCP_R2T;
+	list_add_tail(&cmd->entry, &q->ctrl_list);
+	nvtgt_tcp_want_send(q);
+}
+
+static bool nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q)
+{
+	while (!list_empty(&q->mem_wait)) {
+		struct nvtgt_tcp_cmd *cmd;
+		int ret;
+
+		cmd = list_first_entry(&q->mem_wait, struct nvtgt_tcp_cmd, entry);
+		/* what this connection gives back lets it try again */
+		if (q->charged && q->charged + cmd->req.data_len > NVTGT_TCP_MAX_CHARGED)
+			return true;
+		ret = nvtgt_buf_get(&cmd->req);
+		if (ret == -EAGAIN)
+			return false;
+		list_del_init(&cmd->entry);
+		if (!ret) {
+			nvtgt_tcp_got_mem(q, cmd);
+		} else if (cmd->inline_data) {
+			cmd->rx_status = NVME_SC_INTERNAL;
+			cmd->phase = NVTGT_TCP_RECV;
+		} else {
+			nvtgt_tcp_fail_cmd(cmd, NVME_SC_INTERNAL);
+		}
+		if (cmd->inline_data && q->rx_state == NVTGT_TCP_RECV_MEM) {
+			q->rx_state = NVTGT_TCP_RECV_PAD;
+			nvtgt_source_kick(&q->source);
+		}
+	}
+	return true;
+}
+
+/**
+ * nvtgt_tcp_mem_ready - there may be memory for the connection's commands
+ * @waiter: the connection's, out of the line
+ *
+ * Return: false when there was not enough
+ */
+bool nvtgt_tcp_mem_ready(struct nvtgt_buf_waiter *waiter)
+{
+	struct nvtgt_tcp_queue *q = container_of(waiter, struct nvtgt_tcp_queue, waiter);
+
+	if (!nvtgt_tcp_mem_try(q))
+		return false;
+	q->in_line = false;
+	nvtgt_tcp_run_exec(q);
+	return true;
+}
+
+static void nvtgt_tcp_want_mem(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+{
+	cmd->phase = NVTGT_TCP_MEM;
+	list_add_tail(&cmd->entry, &q->mem_wait);
+	nvtgt_tcp_mem_kick(q);
+}
+
+/**
+ * nvtgt_tcp_new_cmd - a command capsule has arrived
+ * @q: the connection
+ * @cmd: a free slot, with the SQE in cmd->sqe
+ * @inline_bytes: bytes of data in the capsule, not yet read
+ *
+ * Afterwards a command with data in the capsule is in RECV (go on reading; throw
+ * the data away if rx_status is set) or in MEM (stop reading until it has memory).
+ */
+void nvtgt_tcp_new_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd, u32 inline_bytes)
+{
+	struct nvtgt_req *req = &cmd->req;
+	u16 sgl_status, status = 0;
+	u32 len;
+
+	cmd->inline_data = inline_bytes;
+	cmd->rx_status = 0;
+	cmd->rx_len = 0;
+	cmd->r2t_len = 0;
+	cmd->tx_len = 0;
+	memset(cmd->r2t, 0, sizeof(cmd->r2t));
+
+	sgl_status = nvtgt_tcp_decode_sgl(&cmd->sqe.common.dptr.sgl, inline_bytes, &len);
+	nvtgt_req_init(req, &q->queue, &cmd->sqe, len);
+	if (!nvtgt_req_parse(req))
+		status = req->status;
+	else if (sgl_status)
+		status = sgl_status;
+	else if (inline_bytes && req->dir != DMA_TO_DEVICE)
+		status = NVME_SC_SGL_INVALID_TYPE | NVME_STATUS_DNR;
+
+	if (unlikely(status)) {
+		req->data_len = 0;
+		if (inline_bytes) {
+			cmd->rx_status = status;
+			cmd->phase = NVTGT_TCP_RECV;
+		} else {
+			nvtgt_tcp_fail_cmd(cmd, status);
+		}
+		return;
+	}
+	if (req->data_len)
+		nvtgt_tcp_want_mem(q, cmd);
+	else
+		nvtgt_tcp_exec(q, cmd);
+}
+
+/**
+ * nvtgt_tcp_data_done - the last byte of a command's data has arrived
+ * @q: the connection
+ * @cmd: in RECV, R2T or DATA
+ */
+void nvtgt_tcp_data_done(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+{
+	if (cmd->req.charged)
+		q->nr_data_wait--;
+	if (unlikely(cmd->rx_status))
+		nvtgt_tcp_fail_cmd(cmd, cmd->rx_status);
+	else
+		nvtgt_tcp_exec(q, cmd);
+}
+
+/**
+ * nvtgt_tcp_run_exec - hand the commands that are complete to the core
+ * @q: the connection
+ *
+ * Context: the reactor, not under the socket's lock.
+ */
+void nvtgt_tcp_run_exec(struct nvtgt_tcp_queue *q)
+{
+	while (!list_empty(&q->exec_list)) {
+		struct nvtgt_tcp_cmd *cmd;
+
+		cmd = list_first_entry(&q->exec_list, struct nvtgt_tcp_cmd, entry);
+		list_del_init(&cmd->entry);
+		nvtgt_req_execute(&cmd->req);
+	}
+}
+
+/* A Connect has succeeded: as many commands as the host may have outstanding. */
+static void nvtgt_tcp_connected(struct nvtgt_tcp_queue *q)
+{
+	nvtgt_tcp_set_half_open(q, false);
+	if (nvtgt_tcp_set_max_cmds(q, q->queue.size + 1)) {
+		nvtgt_tcp_warn(q, "no memory for %u commands\n", q->queue.size);
+		nvtgt_tcp_close(q);
+	}
+	if (q->queue.qid)
+		q->rules.max_inline = q->queue.port->inline_data_size;
+}
+
+/**
+ * nvtgt_tcp_respond - a command has its result
+ * @req: responding
+ *
+ * Context: the reactor.
+ */
+void nvtgt_tcp_respond(struct nvtgt_req *req)
+{
+	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(req->queue);
+	struct nvtgt_tcp_cmd *cmd = to_nvtgt_tcp_cmd(req);
+
+	if (unlikely(q->half_open && nvtgt_queue_connected(&q->queue)))
+		nvtgt_tcp_connected(q);
+	if (unlikely(q->state != NVTGT_TCP_LIVE)) {
+		nvtgt_tcp_put_cmd(q, cmd);
+		nvtgt_tcp_try_leave(q);
+		return;
+	}
+	if (req->dir == DMA_FROM_DEVICE && req->data_len && !req->status) {
+		cmd->phase = NVTGT_TCP_C2H;
+		list_add_tail(&cmd->entry, &q->data_list);
+	} else {
+		cmd->phase = NVTGT_TCP_RSP;
+		list_add_tail(&cmd->entry, &q->ctrl_list);
+	}
+	nvtgt_tcp_want_send(q);
+}
+
+/**
+ * nvtgt_tcp_abort - fail a command that the host has not been asked for data of
+ * @queue: the connection
+ * @cid: the command's identifier
+ *
+ * Return: whether there was one
+ */
+bool nvtgt_tcp_abort(struct nvtgt_queue *queue, u16 cid)
+{
+	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(queue);
+	unsigned int i;
+
+	for (i = 0; i < q->nr_cmds; i++) {
+		struct nvtgt_tcp_cmd *cmd = q->cmds[i];
+		bool waits = cmd->phase == NVTGT_TCP_MEM && !cmd->inline_data;
+		bool unasked = cmd->phase == NVTGT_TCP_R2T && !cmd->r2t_len;
+
+		if (le16_to_cpu((__force __le16)cmd->sqe.common.command_id) != cid)
+			continue;
+		if (!waits && !unasked)
+			continue;
+		list_del_init(&cmd->entry);
+		if (unasked)
+			q->nr_data_wait--;
+		nvtgt_tcp_fail_cmd(cmd, NVME_SC_ABORT_REQ);
+		return true;
+	}
+	return false;
+}
+
+/**
+ * nvtgt_tcp_drop_cmds - forget all commands that are not the core's or sent
+ * @q: a connection that has stopped receiving; its state says so
+ */
+void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q)
+{
+	unsigned int i;
+
+	if (q->in_line)
+		nvtgt_buf_unwait(&q->waiter);
+	q->in_line = false;
+	q->rx_cmd = NULL;
+	q->rx_r2t = NULL;
+
+	for (i = 0; i < q->nr_cmds; i++) {
+		struct nvtgt_tcp_cmd *cmd = q->cmds[i];
+
+		switch (cmd->phase) {
+		case NVTGT_TCP_EXEC:
+			if (list_empty(&cmd->entry))
+				break;		/* executing */
+			fallthrough;
+		case NVTGT_TCP_MEM:
+		case NVTGT_TCP_RECV:
+		case NVTGT_TCP_R2T:
+		case NVTGT_TCP_DATA:
+			list_del_init(&cmd->entry);
+			nvtgt_tcp_fail_cmd(cmd, NVME_SC_ABORT_QUEUE);
+			break;
+		case NVTGT_TCP_RSP:
+		case NVTGT_TCP_C2H:
+			/* a part of it may stand in the send vector */
+			list_del_init(&cmd->entry);
+			cmd->phase = NVTGT_TCP_SENT;
+			cmd->tx_end = q->tx_built;
+			list_add_tail(&cmd->entry, &q->sent_list);
+			break;
+		}
+	}
+	q->nr_data_wait = 0;
+}
+
+/**
+ * nvtgt_tcp_piece - a contiguous piece of a request's memory
+ * @req: the request
+ * @off: where it begins, bytes; less than data_len
+ * @len: how long it may be at most
+ *
+ * Return: the longest piece from @off on
+ */
+struct bio_vec nvtgt_tcp_piece(const struct nvtgt_req *req, u32 off, u32 len)
+{
+	const struct bio_vec *bv = req->bvec;
+	struct bio_vec piece;
+
+	while (off >= bv->bv_len) {
+		off -= bv->bv_len;
+		bv++;
+	}
+	piece.bv_page = bv->bv_page;
+	piece.bv_offset = bv->bv_offset + off;
+	piece.bv_len = min(len, bv->bv_len - off);
+	return piece;
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Ports: listeners and what comes in through them.
+ */
+#include <linux/inet.h>
+#include <linux/slab.h>
+#include <net/ipv6.h>
+#include <net/tcp.h>
+#include <net/tcp_states.h>
+#include "tcp.h"
+
+#define NVTGT_TCP_BACKLOG	1024
+
+static void nvtgt_tcp_listen_ready(struct sock *sk)
+{
+	struct nvtgt_tcp_port *tport;
+
+	rcu_read_lock();
+	tport = rcu_dereference_sk_user_data(sk);
+	if (tport && sk->sk_state == TCP_LISTEN)
+		queue_work(nvtgt_tcp_wq, &tport->accept_work);
+	rcu_read_unlock();
+}
+
+/* Is there room for one connection more? (Parameters bound them all.) */
+static bool nvtgt_tcp_may_accept(struct nvtgt_tcp_port *tport)
+{
+	if (atomic_read(&nvtgt_tcp_nr_queues) >= READ_ONCE(nvtgt_tcp_max_connections)) {
+		pr_warn_ratelimited("port %u: %u connections already (parameter max_connections)\n",
+				    tport->port->id, nvtgt_tcp_max_connections);
+		return false;
+	}
+	if (atomic_read(&nvtgt_tcp_nr_half_open) >= READ_ONCE(nvtgt_tcp_max_half_open)) {
+		pr_warn_ratelimited("port %u: %u connections without a Connect already (parameter max_half_open)\n",
+				    tport->port->id, nvtgt_tcp_max_half_open);
+		return false;
+	}
+	return true;
+}
+
+static void nvtgt_tcp_accept_work(struct work_struct *work)
+{
+	struct nvtgt_tcp_port *tport = container_of(work, struct nvtgt_tcp_port, accept_work);
+	struct socket *sock;
+	int ret;
+
+	for (;;) {
+		ret = kernel_accept(tport->sock, &sock, O_NONBLOCK);
+		if (ret < 0) {
+			if (ret != -EAGAIN && ret != -ECONNABORTED)
+				pr_warn_ratelimited("port %u: accept: error %d\n",
+						    tport->port->id, ret);
+			if (ret == -ECONNABORTED)
+				continue;
+			return;
+		}
+		if (nvtgt_tcp_may_accept(tport)) {
+			ret = nvtgt_tcp_queue_create(tport->port, sock);
+			if (!ret)
+				continue;
+			pr_warn_ratelimited("port %u: connection refused: error %d\n",
+					    tport->port->id, ret);
+		}
+		sock_release(sock);
+		cond_resched();
+	}
+}
+
+static int nvtgt_tcp_parse_addr(struct nvtgt_port *port, struct sockaddr_storage *ss)
+{
+	__kernel_sa_family_t family;
+	int ret;
+
+	switch (port->addr.adrfam) {
+	case NVMF_ADDR_FAMILY_IP4:
+		family = AF_INET;
+		break;
+	case NVMF_ADDR_FAMILY_IP6:
+		family = AF_INET6;
+		break;
+	default:
+		pr_err("port %u: addr_adrfam must be ipv4 or ipv6 for tcp\n", port->id);
+		return -EINVAL;
+	}
+	ret = inet_pton_with_scope(port->net, family, port->addr.traddr, port->addr.trsvcid, ss);
+	if (ret)
+		pr_err("port %u: addr_traddr \"%s\" addr_trsvcid \"%s\" is not an address of this family\n",
+		       port->id, port->addr.traddr, port->addr.trsvcid);
+	return ret;
+}
+
+static void nvtgt_tcp_set_params(struct nvtgt_port *port)
+{
+	if (port->inline_data_size < 0)
+		port->inline_data_size = NVTGT_TCP_INLINE_SIZE;
+	port->inline_data_size = min_t(int, port->inline_data_size, NVTGT_TCP_MAX_INLINE);
+	/* IOCCSZ counts units of 16 bytes */
+	port->inline_data_size = round_down(port->inline_data_size, 16);
+	if (port->max_queue_size < 0)
+		port->max_queue_size = NVTGT_MAX_QUEUE_SIZE;
+	if (port->mdts <= 0)
+		port->mdts = NVTGT_DEFAULT_MDTS;
+}
+
+static int nvtgt_tcp_listen(struct nvtgt_tcp_port *tport, struct sockaddr_storage *ss)
+{
+	struct sock *sk;
+	int ret;
+
+	ret = sock_create_kern(tport->port->net, ss->ss_family, SOCK_STREAM, IPPROTO_TCP,
+			       &tport->sock);
+	if (ret)
+		return ret;
+	sk = tport->sock->sk;
+	sock_set_reuseaddr(sk);
+	tcp_sock_set_nodelay(sk);
+	if (nvtgt_tcp_so_priority > 0)
+		sock_set_priority(sk, nvtgt_tcp_so_priority);
+
+	ret = kernel_bind(tport->sock, (void *)ss, sizeof(*ss));
+	if (ret)
+		goto release;
+	write_lock_bh(&sk->sk_callback_lock);
+	tport->old_data_ready = sk->sk_data_ready;
+	rcu_assign_sk_user_data(sk, tport);
+	sk->sk_data_ready = nvtgt_tcp_listen_ready;
+	write_unlock_bh(&sk->sk_callback_lock);
+	ret = kernel_listen(tport->sock, NVTGT_TCP_BACKLOG);
+	if (ret)
+		goto release;
+	return 0;
+
+release:
+	sock_release(tport->sock);
+	return ret;
+}
+
+/**
+ * nvtgt_tcp_add_port - open a listener
+ * @port: the port; its parameters get the defaults where they are -1
+ *
+ * Context: process, may sleep.
+ * Return: 0 or a negative errno, logged
+ */
+int nvtgt_tcp_add_port(struct nvtgt_port *port)
+{
+	struct nvtgt_tcp_port *tport;
+	struct sockaddr_storage ss;
+	int ret;
+
+	ret = nvtgt_tcp_parse_addr(port, &ss);
+	if (ret)
+		return ret;
+	tport = kzalloc(sizeof(*tport), GFP_KERNEL);
+	if (!tport)
+		return -ENOMEM;
+	tport->port = port;
+	INIT_WORK(&tport->accept_work, nvtgt_tcp_accept_work);
+	nvtgt_tcp_set_params(port);
+	port->priv = tport;
+
+	ret = nvtgt_tcp_listen(tport, &ss);
+	if (ret) {
+		pr_err("port %u: cannot listen on %pISpc: error %d\n", port->id, &ss, ret);
+		port->priv = NULL;
+		kfree(tport);
+		return ret;
+	}
+	pr_info("port %u: listening on %pISpc\n", port->id, &ss);
+	return 0;
+}
+
+/**
+ * nvtgt_tcp_remove_port - close a listener and its connections
+ * @port: what nvtgt_tcp_add_port() opened
+ *
+ * Context: process, may sleep.
+ */
+void nvtgt_tcp_remove_port(struct nvtgt_port *port)
+{
+	struct nvtgt_tcp_port *tport = port->priv;
+	struct sock *sk = tport->sock->sk;
+
+	write_lock_bh(&sk->sk_callback_lock);
+	sk->sk_data_ready = tport->old_data_ready;
+	rcu_assign_sk_user_data(sk, NULL);
+	write_unlock_bh(&sk->sk_callback_lock);
+	synchronize_rcu();		/* no callback queues the work any more */
+	cancel_work_sync(&tport->accept_work);
+	nvtgt_tcp_disconnect_port(port);
+	sock_release(tport->sock);
+	port->priv = NULL;
+	kfree(tport);
+	pr_info("port %u: closed\n", port->id);
+}
+
+/**
+ * nvtgt_tcp_disc_traddr - which address should the host be told for a port?
+ * @queue: the host's connection to a discovery controller
+ * @port: the port
+ * @buf: where to
+ * @len: room in @buf
+ *
+ * Return: true when @port listens on any address: the one that the host used
+ */
+bool nvtgt_tcp_disc_traddr(struct nvtgt_queue *queue, const struct nvtgt_port *port,
+			   char *buf, size_t len)
+{
+	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(queue);
+	struct sockaddr_storage addr, any;
+
+	if (inet_pton_with_scope(port->net, AF_UNSPEC, port->addr.traddr, NULL, &any))
+		return false;
+	if (any.ss_family == AF_INET &&
+	    ((struct sockaddr_in *)&any)->sin_addr.s_addr != htonl(INADDR_ANY))
+		return false;
+	if (any.ss_family == AF_INET6 &&
+	    !ipv6_addr_any(&((struct sockaddr_in6 *)&any)->sin6_addr))
+		return false;
+	if (kernel_getsockname(q->sock, (void *)&addr) < 0)
+		return false;
+	if (addr.ss_family == AF_INET6 &&
+	    ipv6_addr_v4mapped(&((struct sockaddr_in6 *)&addr)->sin6_addr))
+		snprintf(buf, len, "%pI4", &((struct sockaddr_in6 *)&addr)->sin6_addr.s6_addr32[3]);
+	else
+		snprintf(buf, len, "%pISc", &addr);
+	return true;
+}

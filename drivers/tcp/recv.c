@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-2.0
+/**
+ * DOC: Receiving
+ *
+ * The reactor reads the socket with read_sock: one lock of the socket for all
+ * that has arrived, headers are gathered from the skbs, data go from the skbs
+ * into the command's pages, digest on the way. What is complete is executed
+ * after the socket has been unlocked.
+ *
+ * The parser is a small state machine over the stream (enum nvtgt_tcp_recv). It
+ * stops, and leaves the rest in the socket (so that TCP's window stops the host),
+ * when no slot is free, when data in a capsule have no memory, and when the
+ * pass's share is used up.
+ */
+#include <linux/crc32c.h>
+#include <linux/tcp.h>
+#include <linux/unaligned.h>
+#include <net/tcp.h>
+#include "tcp.h"
+
+static void nvtgt_tcp_recv_next_pdu(struct nvtgt_tcp_queue *q)
+{
+	q->rx_state = NVTGT_TCP_RECV_HDR;
+	q->rx_have = 0;
+	q->rx_want = sizeof(struct nvme_tcp_hdr);
+	q->rx_cmd = NULL;
+	q->rx_r2t = NULL;
+}
+
+static void nvtgt_tcp_recv_error(struct nvtgt_tcp_queue *q, u16 fes, u32 fei)
+{
+	q->rx_err.fes = fes;
+	q->rx_err.fei = fei;
+}
+
+/* ICReq: what is agreed from now on (NVMe/TCP 1.1, 3.6.2.2). */
+static void nvtgt_tcp_recv_icreq(struct nvtgt_tcp_queue *q)
+{
+	struct nvme_tcp_icreq_pdu *pdu = (void *)q->hdr;
+	u32 maxr2t;
+
+	if (!nvtgt_tcp_check_icreq(pdu, &q->rx_err))
+		return;
+	maxr2t = le32_to_cpu(pdu->maxr2t);
+	q->maxr2t = min_t(u32, maxr2t, NVTGT_TCP_R2TS - 1) + 1;
+	q->hpda = pdu->hpda;
+	q->rules.hdgst = pdu->digest & NVME_TCP_HDR_DIGEST_ENABLE;
+	q->rules.ddgst = pdu->digest & NVME_TCP_DATA_DIGEST_ENABLE;
+	q->rules.live = true;
+	q->state = NVTGT_TCP_LIVE;
+	q->send_icresp = true;
+	nvtgt_tcp_want_send(q);
+	nvtgt_tcp_recv_next_pdu(q);
+}
+
+/* Where data begin and how many there are; then the parser takes them. */
+static void nvtgt_tcp_recv_begin_data(struct nvtgt_tcp_queue *q, u32 bytes, u32 off)
+{
+	struct nvme_tcp_hdr *hdr = (void *)q->hdr;
+
+	q->rx_pad = hdr->pdo - q->rx_want;
+	q->rx_left = bytes;
+	q->rx_off = off;
+	q->rx_crc = ~0;
+	q->rx_state = NVTGT_TCP_RECV_PAD;
+}
+
+/* A command capsule. Leaves the header where it is when there is no slot. */
+static void nvtgt_tcp_recv_cmd(struct nvtgt_tcp_queue *q)
+{
+	struct nvme_tcp_cmd_pdu *pdu = (void *)q->hdr;
+	struct nvtgt_tcp_cmd *cmd;
+	u32 bytes;
+
+	cmd = nvtgt_tcp_get_cmd(q);
+	if (unlikely(!cmd)) {
+		q->rx_no_slot = true;
+		return;
+	}
+	q->rx_cmds_left--;
+	bytes = nvtgt_tcp_data_bytes(&pdu->hdr, &q->rules);
+	cmd->sqe = pdu->cmd;
+	nvtgt_tcp_recv_next_pdu(q);
+	if (bytes) {
+		nvtgt_tcp_recv_begin_data(q, bytes, 0);
+		q->rx_cmd = cmd;
+	}
+	nvtgt_tcp_new_cmd(q, cmd, bytes);
+	if (bytes && cmd->phase == NVTGT_TCP_MEM)
+		q->rx_state = NVTGT_TCP_RECV_MEM;
+}
+
+static void nvtgt_tcp_recv_h2c(struct nvtgt_tcp_queue *q)
+{
+	struct nvme_tcp_data_pdu *pdu = (void *)q->hdr;
+	u16 ttag = le16_to_cpu((__force __le16)pdu->ttag);
+	unsigned int slot = ttag >> NVTGT_TCP_SLOT_BITS;
+	struct nvtgt_tcp_cmd *cmd = NULL;
+	struct nvtgt_tcp_r2t *r2t;
+
+	if (slot < q->nr_cmds)
+		cmd = q->cmds[slot];
+	/* only a command that an R2T was sent for waits for data */
+	if (!cmd || (cmd->phase != NVTGT_TCP_DATA && cmd->phase != NVTGT_TCP_R2T)) {
+		nvtgt_tcp_recv_error(q, NVME_TCP_FES_INVALID_PDU_HDR,
+				     offsetof(struct nvme_tcp_data_pdu, ttag));
+		return;
+	}
+	r2t = &cmd->r2t[ttag & (NVTGT_TCP_R2TS - 1)];
+	if (!r2t->end) {
+		nvtgt_tcp_recv_error(q, NVME_TCP_FES_INVALID_PDU_HDR,
+				     offsetof(struct nvme_tcp_data_pdu, ttag));
+		return;
+	}
+	if (!nvtgt_tcp_check_h2c(pdu, &q->rules, r2t, cmd->sqe.common.command_id, &q->rx_err))
+		return;
+
+	nvtgt_tcp_recv_begin_data(q, le32_to_cpu(pdu->data_length), r2t->next);
+	q->rx_have = 0;
+	q->rx_want = sizeof(struct nvme_tcp_hdr);
+	q->rx_cmd = cmd;
+	q->rx_r2t = r2t;
+}
+
+/* A whole header is there. */
+static void nvtgt_tcp_recv_pdu(struct nvtgt_tcp_queue *q)
+{
+	struct nvme_tcp_hdr *hdr = (void *)q->hdr;
+
+	if (q->rules.hdgst && hdr->type != nvme_tcp_icreq && hdr->type != nvme_tcp_h2c_term) {
+		u32 sent = get_unaligned_le32(q->hdr + hdr->hlen);
+
+		if (sent != (u32)~crc32c(~0, q->hdr, hdr->hlen)) {
+			nvtgt_tcp_recv_error(q, NVME_TCP_FES_HDR_DIGEST_ERR, sent);
+			return;
+		}
+	}
+	switch (hdr->type) {
+	case nvme_tcp_icreq:
+		nvtgt_tcp_recv_icreq(q);
+		break;
+	case nvme_tcp_cmd:
+		nvtgt_tcp_recv_cmd(q);
+		break;
+	case nvme_tcp_h2c_data:
+		nvtgt_tcp_recv_h2c(q);
+		break;
+	default:
+		q->rx_peer_term = true;
+	}
+}
+
+static size_t nvtgt_tcp_recv_hdr(struct nvtgt_tcp_queue *q, struct sk_buff *skb,
+				 unsigned int offset, size_t len)
+{
+	size_t part = min_t(size_t, len, q->rx_want - q->rx_have);
+	int ret;
+
+	if (skb_copy_bits(skb, offset, q->hdr + q->rx_have, part)) {
+		q->rx_peer_term = true;		/* cannot be: len is the skb's */
+		return 0;
+	}
+	q->rx_have += part;
+	if (q->rx_have == sizeof(struct nvme_tcp_hdr)) {
+		ret = nvtgt_tcp_check_hdr((void *)q->hdr, &q->rules, &q->rx_err);
+		if (ret < 0)
+			return part;
+		q->rx_want = ret;
+	}
+	if (q->rx_have == q->rx_want)
+		q->rx_state = NVTGT_TCP_RECV_PDU;
+	return part;
+}
+
+/* The data of a PDU are through, with their digest. */
+static void nvtgt_tcp_recv_data_end(struct nvtgt_tcp_queue *q)
+{
+	struct nvtgt_tcp_r2t *r2t = q->rx_r2t;
+	struct nvtgt_tcp_cmd *cmd = q->rx_cmd;
+
+	nvtgt_tcp_recv_next_pdu(q);
+	if (!r2t) {
+		nvtgt_tcp_data_done(q, cmd);
+		return;
+	}
+	cmd->rx_len += q->rx_off - r2t->next;
+	r2t->next = q->rx_off;
+	if (r2t->next == r2t->end)
+		r2t->end = 0;
+	if (cmd->rx_len == cmd->req.data_len) {
+		nvtgt_tcp_data_done(q, cmd);
+	} else if (!r2t->end && cmd->r2t_len < cmd->req.data_len &&
+		   cmd->phase == NVTGT_TCP_DATA) {
+		cmd->phase = NVTGT_TCP_R2T;
+		list_add_tail(&cmd->entry, &q->ctrl_list);
+		nvtgt_tcp_want_send(q);
+	}
+}
+
+static size_t nvtgt_tcp_recv_data(struct nvtgt_tcp_queue *q, struct sk_buff *skb,
+				  unsigned int offset, size_t len)
+{
+	size_t part = min_t(size_t, len, q->rx_left);
+	struct nvtgt_tcp_cmd *cmd = q->rx_cmd;
+
+	if (likely(!cmd->rx_status)) {
+		struct bio_vec bv = nvtgt_tcp_piece(&cmd->req, q->rx_off, part);
+		void *mem = page_address(bv.bv_page) + bv.bv_offset;
+
+		part = bv.bv_len;
+		if (skb_copy_bits(skb, offset, mem, part)) {
+			q->rx_peer_term = true;
+			return 0;
+		}
+		if (q->rules.ddgst)
+			q->rx_crc = crc32c(q->rx_crc, mem, part);
+	}
+	q->rx_off += part;
+	q->rx_left -= part;
+	q->rx_bytes_left -= min_t(size_t, part, q->rx_bytes_left);
+	if (q->rx_left)
+		return part;
+	q->last_rx = jiffies;
+	if (q->rules.ddgst) {
+		q->rx_dgst_have = 0;
+		q->rx_state = NVTGT_TCP_RECV_DDGST;
+	} else {
+		nvtgt_tcp_recv_data_end(q);
+	}
+	return part;
+}
+
+static size_t nvtgt_tcp_recv_ddgst(struct nvtgt_tcp_queue *q, struct sk_buff *skb,
+				   unsigned int offset, size_t len)
+{
+	size_t part = min_t(size_t, len, sizeof(q->rx_dgst) - q->rx_dgst_have);
+	struct nvtgt_tcp_cmd *cmd = q->rx_cmd;
+
+	if (skb_copy_bits(skb, offset, q->rx_dgst + q->rx_dgst_have, part)) {
+		q->rx_peer_term = true;
+		return 0;
+	}
+	q->rx_dgst_have += part;
+	if (q->rx_dgst_have < sizeof(q->rx_dgst))
+		return part;
+	/* 3.3.3: not fatal for the connection, the command fails and may be retried */
+	if (!cmd->rx_status && get_unaligned_le32(q->rx_dgst) != (u32)~q->rx_crc) {
+		nvtgt_tcp_warn(q, "data digest of command %#x is wrong\n",
+			       le16_to_cpu((__force __le16)cmd->sqe.common.command_id));
+		cmd->rx_status = NVME_SC_TRANSIENT_TR_ERR;
+	}
+	nvtgt_tcp_recv_data_end(q);
+	return part;
+}
+
+/* May the parser take another byte? */
+static bool nvtgt_tcp_recv_stopped(struct nvtgt_tcp_queue *q)
+{
+	if (q->rx_err.fes || q->rx_peer_term || q->rx_no_slot)
+		return true;
+	if (q->rx_state == NVTGT_TCP_RECV_MEM || !q->rx_bytes_left)
+		return true;
+	return !q->rx_cmds_left && q->rx_state == NVTGT_TCP_RECV_HDR && !q->rx_have;
+}
+
+static size_t nvtgt_tcp_recv_step(struct nvtgt_tcp_queue *q, struct sk_buff *skb,
+				  unsigned int offset, size_t len)
+{
+	size_t part;
+
+	switch (q->rx_state) {
+	case NVTGT_TCP_RECV_HDR:
+		return nvtgt_tcp_recv_hdr(q, skb, offset, len);
+	case NVTGT_TCP_RECV_PAD:
+		part = min_t(size_t, len, q->rx_pad);
+		q->rx_pad -= part;
+		if (!q->rx_pad)
+			q->rx_state = NVTGT_TCP_RECV_DATA;
+		return part;
+	case NVTGT_TCP_RECV_DATA:
+		return nvtgt_tcp_recv_data(q, skb, offset, len);
+	case NVTGT_TCP_RECV_DDGST:
+		return nvtgt_tcp_recv_ddgst(q, skb, offset, len);
+	}
+	return 0;
+}
+
+/* read_sock's actor: takes bytes from one skb, under the socket's lock. */
+static int nvtgt_tcp_recv_actor(read_descriptor_t *desc, struct sk_buff *skb,
+				unsigned int offset, size_t len)
+{
+	struct nvtgt_tcp_queue *q = desc->arg.data;
+	size_t done = 0;
+
+	if (q->state == NVTGT_TCP_TERM)
+		return len;		/* thrown away */
+
+	while (!nvtgt_tcp_recv_stopped(q)) {
+		if (q->rx_state == NVTGT_TCP_RECV_PDU) {
+			nvtgt_tcp_recv_pdu(q);
+			continue;
+		}
+		if (done == len)
+			return done;
+		done += nvtgt_tcp_recv_step(q, skb, offset + done, len - done);
+	}
+	desc->count = 0;
+	return done;
+}
+
+static int nvtgt_tcp_read_sock(struct nvtgt_tcp_queue *q)
+{
+	struct sock *sk = q->sock->sk;
+	read_descriptor_t desc = { .arg.data = q, .count = 1 };
+	int ret;
+
+	q->rx_cmds_left = NVTGT_TCP_RX_CMDS;
+	q->rx_bytes_left = NVTGT_TCP_RX_BYTES;
+	lock_sock(sk);
+	/* a header that waited for a slot needs no byte to go on */
+	if (q->rx_state == NVTGT_TCP_RECV_PDU && q->state == NVTGT_TCP_LIVE)
+		nvtgt_tcp_recv_pdu(q);
+	ret = q->sock->ops->read_sock(sk, &desc, nvtgt_tcp_recv_actor);
+	release_sock(sk);
+	return ret;
+}
+
+/* Has the peer, or the network, ended the connection? All of it has been read. */
+static bool nvtgt_tcp_peer_gone(struct nvtgt_tcp_queue *q, bool drained)
+{
+	struct sock *sk = q->sock->sk;
+
+	if (READ_ONCE(sk->sk_err) || READ_ONCE(sk->sk_state) == TCP_CLOSE)
+		return true;
+	return drained && (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN);
+}
+
+/**
+ * nvtgt_tcp_receive - take what has arrived on a connection
+ * @source: the connection's
+ *
+ * Context: the reactor, plugged.
+ * Return: whether there is more to take at once
+ */
+bool nvtgt_tcp_receive(struct nvtgt_source *source)
+{
+	struct nvtgt_tcp_queue *q = container_of(source, struct nvtgt_tcp_queue, source);
+	bool share_used;
+	int ret;
+
+	if (test_and_clear_bit(NVTGT_TCP_F_DISCONNECT, &q->flags))
+		nvtgt_tcp_close(q);
+	if (test_and_clear_bit(NVTGT_TCP_F_TIMER, &q->flags))
+		nvtgt_tcp_check_timer(q);
+	if (q->state >= NVTGT_TCP_CLOSING)
+		return false;
+	if (test_and_clear_bit(NVTGT_TCP_F_SPACE, &q->flags)) {
+		q->no_space = false;
+		nvtgt_queue_want_flush(&q->queue);
+	}
+
+	ret = nvtgt_tcp_read_sock(q);
+	nvtgt_tcp_run_exec(q);
+	if (q->rx_err.fes && q->state != NVTGT_TCP_TERM) {
+		nvtgt_tcp_fatal(q, &q->rx_err);
+		return true;
+	}
+	if (q->rx_peer_term || ret < 0) {
+		nvtgt_tcp_close(q);
+		return false;
+	}
+	share_used = !q->rx_cmds_left || !q->rx_bytes_left;
+	if (nvtgt_tcp_peer_gone(q, !share_used && !q->rx_no_slot &&
+				q->rx_state != NVTGT_TCP_RECV_MEM)) {
+		nvtgt_tcp_close(q);
+		return false;
+	}
+	return share_used;
+}

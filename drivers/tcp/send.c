@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: GPL-2.0
+/**
+ * DOC: Sending
+ *
+ * All that is ready on a connection is described by one vector of segments
+ * (headers, padding, data, digests, completions of many commands) and given to
+ * the socket in one call; the pages are spliced, not copied. Headers and digests
+ * are written into a page that the connection keeps for this and leaves to the
+ * sockets when it is full.
+ *
+ * First what is short and what others wait for: ICResp, R2Ts and completions
+ * (ctrl_list); then data (data_list), where a long read takes turns with the
+ * others after each C2HData PDU of NVTGT_TCP_C2H_PART bytes. A completion
+ * follows its data in the same vector.
+ *
+ * What the socket does not take stays in the vector; the next is built when it
+ * is empty. A command is over when the socket has taken its last byte: then its
+ * pages go back to the pool, which waits until TCP has let go of them.
+ */
+#include <linux/crc32c.h>
+#include <linux/net.h>
+#include <linux/unaligned.h>
+#include "tcp.h"
+
+/**
+ * nvtgt_tcp_want_send - there is something to send
+ * @q: the connection
+ *
+ * Context: the reactor.
+ */
+void nvtgt_tcp_want_send(struct nvtgt_tcp_queue *q)
+{
+	if (!q->no_space)
+		nvtgt_queue_want_flush(&q->queue);
+}
+
+/* Adds a segment, or lengthens the last one. */
+static void nvtgt_tcp_tx_add(struct nvtgt_tcp_queue *q, struct page *page,
+			     unsigned int off, unsigned int len)
+{
+	if (q->tx_nr) {
+		struct bio_vec *last = &q->tx[q->tx_nr - 1];
+
+		if (last->bv_page == page && last->bv_offset + last->bv_len == off) {
+			last->bv_len += len;
+			q->tx_built += len;
+			return;
+		}
+	}
+	q->tx[q->tx_nr++] = (struct bio_vec) {
+		.bv_page = page, .bv_offset = off, .bv_len = len,
+	};
+	q->tx_built += len;
+}
+
+/* Room for bytes that are made here: in the header page. */
+static void *nvtgt_tcp_tx_room(struct nvtgt_tcp_queue *q, unsigned int len)
+{
+	unsigned int off = q->tx_page_off;
+
+	q->tx_page_off += len;
+	nvtgt_tcp_tx_add(q, q->tx_page, off, len);
+	return page_address(q->tx_page) + off;
+}
+
+/* Is there room for a PDU with that many segments of data, and what belongs to it? */
+static bool nvtgt_tcp_tx_fits(struct nvtgt_tcp_queue *q, unsigned int nr_data)
+{
+	return q->tx_nr + nr_data + 3 <= NVTGT_TCP_TX_BVECS &&
+	       q->tx_page_off + NVTGT_TCP_HDR_ROOM <= PAGE_SIZE;
+}
+
+/* A page with room for headers; called when the vector is empty. */
+static bool nvtgt_tcp_tx_page(struct nvtgt_tcp_queue *q)
+{
+	struct page *page;
+
+	if (q->tx_page && q->tx_page_off + PAGE_SIZE / 4 <= PAGE_SIZE)
+		return true;
+	page = nvtgt_page_get(q->queue.reactor);
+	if (!page)
+		return false;
+	if (q->tx_page)
+		nvtgt_page_put(q->queue.reactor, q->tx_page);
+	q->tx_page = page;
+	q->tx_page_off = 0;
+	return true;
+}
+
+/* Begins a PDU: common header, and room for the digest that finish_hdr() writes. */
+static void *nvtgt_tcp_tx_begin(struct nvtgt_tcp_queue *q, u8 type, u8 hlen, u8 pdo, u32 plen)
+{
+	u8 head = hlen + (q->rules.hdgst ? NVME_TCP_DIGEST_LENGTH : 0);
+	struct nvme_tcp_hdr *hdr = nvtgt_tcp_tx_room(q, max(head, pdo));
+
+	memset(hdr, 0, max(head, pdo));
+	hdr->type = type;
+	hdr->hlen = hlen;
+	hdr->pdo = pdo;
+	hdr->plen = cpu_to_le32(plen);
+	if (q->rules.hdgst)
+		hdr->flags = NVME_TCP_F_HDGST;
+	return hdr;
+}
+
+static void nvtgt_tcp_tx_finish_hdr(struct nvtgt_tcp_queue *q, struct nvme_tcp_hdr *hdr)
+{
+	if (q->rules.hdgst)
+		put_unaligned_le32(~crc32c(~0, hdr, hdr->hlen), (u8 *)hdr + hdr->hlen);
+}
+
+static u32 nvtgt_tcp_hdgst_len(struct nvtgt_tcp_queue *q)
+{
+	return q->rules.hdgst ? NVME_TCP_DIGEST_LENGTH : 0;
+}
+
+static void nvtgt_tcp_tx_icresp(struct nvtgt_tcp_queue *q)
+{
+	struct nvme_tcp_icresp_pdu *pdu = nvtgt_tcp_tx_room(q, sizeof(*pdu));
+
+	memset(pdu, 0, sizeof(*pdu));
+	pdu->hdr.type = nvme_tcp_icresp;
+	pdu->hdr.hlen = sizeof(*pdu);
+	pdu->hdr.plen = cpu_to_le32(sizeof(*pdu));
+	pdu->pfv = cpu_to_le16(NVME_TCP_PFV_1_0);
+	if (q->rules.hdgst)
+		pdu->digest |= NVME_TCP_HDR_DIGEST_ENABLE;
+	if (q->rules.ddgst)
+		pdu->digest |= NVME_TCP_DATA_DIGEST_ENABLE;
+	pdu->maxdata = cpu_to_le32(q->rules.max_h2c);
+	q->send_icresp = false;
+}
+
+/* All of the command stands in the vector now. */
+static void nvtgt_tcp_tx_all(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+{
+	cmd->phase = NVTGT_TCP_SENT;
+	cmd->tx_end = q->tx_built;
+	list_move_tail(&cmd->entry, &q->sent_list);
+}
+
+static void nvtgt_tcp_tx_rsp(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+{
+	struct nvme_tcp_rsp_pdu *pdu;
+
+	pdu = nvtgt_tcp_tx_begin(q, nvme_tcp_rsp, sizeof(*pdu), 0,
+				 sizeof(*pdu) + nvtgt_tcp_hdgst_len(q));
+	nvtgt_req_cqe(&cmd->req, &pdu->cqe);
+	nvtgt_tcp_tx_finish_hdr(q, &pdu->hdr);
+	nvtgt_tcp_tx_all(q, cmd);
+}
+
+/* Asks for the command's next data. Returns false when it is done for now. */
+static bool nvtgt_tcp_tx_r2t(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+{
+	struct nvme_tcp_r2t_pdu *pdu;
+	unsigned int i;
+	u32 len;
+
+	for (i = 0; i < q->maxr2t && cmd->r2t[i].end; i++)
+		;
+	if (i == q->maxr2t || cmd->r2t_len == cmd->req.data_len) {
+		cmd->phase = NVTGT_TCP_DATA;
+		list_del_init(&cmd->entry);
+		return false;
+	}
+	len = nvtgt_tcp_r2t_len(cmd->req.data_len, cmd->r2t_len, q->maxr2t);
+	pdu = nvtgt_tcp_tx_begin(q, nvme_tcp_r2t, sizeof(*pdu), 0,
+				 sizeof(*pdu) + nvtgt_tcp_hdgst_len(q));
+	pdu->command_id = cmd->sqe.common.command_id;
+	pdu->ttag = (__force u16)cpu_to_le16(cmd->slot << NVTGT_TCP_SLOT_BITS | i);
+	pdu->r2t_offset = cpu_to_le32(cmd->r2t_len);
+	pdu->r2t_length = cpu_to_le32(len);
+	nvtgt_tcp_tx_finish_hdr(q, &pdu->hdr);
+	cmd->r2t[i].next = cmd->r2t_len;
+	cmd->r2t_len += len;
+	cmd->r2t[i].end = cmd->r2t_len;
+	return true;
+}
+
+/* How many segments do the bytes take that a C2HData PDU carries next? */
+static unsigned int nvtgt_tcp_count_pieces(struct nvtgt_tcp_cmd *cmd, u32 len)
+{
+	u32 off = cmd->tx_len, end = off + len;
+	unsigned int nr = 0;
+
+	for (; off < end; nr++)
+		off += nvtgt_tcp_piece(&cmd->req, off, end - off).bv_len;
+	return nr;
+}
+
+/* A part of a read's data, and the completion behind the last. */
+static bool nvtgt_tcp_tx_c2h(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+{
+	u32 len = min_t(u32, cmd->req.data_len - cmd->tx_len, NVTGT_TCP_C2H_PART);
+	u32 tail = q->rules.ddgst ? NVME_TCP_DIGEST_LENGTH : 0;
+	bool last = cmd->tx_len + len == cmd->req.data_len;
+	/* without SQ flow control the completion says nothing that data cannot */
+	bool success = last && q->queue.sqhd_disabled && !cmd->req.result.u64;
+	struct nvme_tcp_data_pdu *pdu;
+	u32 crc = ~0, end;
+	u8 pdo;
+
+	if (!nvtgt_tcp_tx_fits(q, nvtgt_tcp_count_pieces(cmd, len)))
+		return false;
+	pdo = nvtgt_tcp_pdo(sizeof(*pdu), q->rules.hdgst, q->hpda);
+	pdu = nvtgt_tcp_tx_begin(q, nvme_tcp_c2h_data, sizeof(*pdu), pdo, pdo + len + tail);
+	if (q->rules.ddgst)
+		pdu->hdr.flags |= NVME_TCP_F_DDGST;
+	if (last)
+		pdu->hdr.flags |= NVME_TCP_F_DATA_LAST;
+	if (success)
+		pdu->hdr.flags |= NVME_TCP_F_DATA_SUCCESS;
+	pdu->command_id = cmd->sqe.common.command_id;
+	pdu->data_offset = cpu_to_le32(cmd->tx_len);
+	pdu->data_length = cpu_to_le32(len);
+	nvtgt_tcp_tx_finish_hdr(q, &pdu->hdr);
+
+	for (end = cmd->tx_len + len; cmd->tx_len < end; ) {
+		struct bio_vec bv = nvtgt_tcp_piece(&cmd->req, cmd->tx_len, end - cmd->tx_len);
+
+		if (q->rules.ddgst)
+			crc = crc32c(crc, page_address(bv.bv_page) + bv.bv_offset, bv.bv_len);
+		nvtgt_tcp_tx_add(q, bv.bv_page, bv.bv_offset, bv.bv_len);
+		cmd->tx_len += bv.bv_len;
+	}
+	if (q->rules.ddgst)
+		put_unaligned_le32(~crc, nvtgt_tcp_tx_room(q, NVME_TCP_DIGEST_LENGTH));
+
+	if (success) {
+		struct nvme_completion unused;
+
+		nvtgt_req_cqe(&cmd->req, &unused);
+		nvtgt_tcp_tx_all(q, cmd);
+	} else if (last) {
+		nvtgt_tcp_tx_rsp(q, cmd);
+	} else {
+		list_move_tail(&cmd->entry, &q->data_list);
+	}
+	return true;
+}
+
+/* NVMe/TCP 1.1, 3.6.2.5: the header in error goes back with the reason. */
+static void nvtgt_tcp_tx_term(struct nvtgt_tcp_queue *q)
+{
+	u32 len = min_t(u32, q->rx_have, NVME_TCP_MAX_C2HTERM_PLEN - NVME_TCP_MIN_C2HTERM_PLEN);
+	struct nvme_tcp_term_pdu *pdu = nvtgt_tcp_tx_room(q, sizeof(*pdu) + len);
+
+	memset(pdu, 0, sizeof(*pdu));
+	pdu->hdr.type = nvme_tcp_c2h_term;
+	pdu->hdr.hlen = sizeof(*pdu);
+	pdu->hdr.plen = cpu_to_le32(sizeof(*pdu) + len);
+	pdu->fes = cpu_to_le16(q->rx_err.fes);
+	pdu->feil = cpu_to_le16(q->rx_err.fei & 0xffff);
+	pdu->feiu = cpu_to_le16(q->rx_err.fei >> 16);
+	memcpy(pdu + 1, q->hdr, len);
+	q->term_sent = true;
+}
+
+static void nvtgt_tcp_build_ctrl(struct nvtgt_tcp_queue *q)
+{
+	struct nvtgt_tcp_cmd *cmd;
+
+	while (!list_empty(&q->ctrl_list) && nvtgt_tcp_tx_fits(q, 0)) {
+		cmd = list_first_entry(&q->ctrl_list, struct nvtgt_tcp_cmd, entry);
+		if (cmd->phase == NVTGT_TCP_R2T)
+			nvtgt_tcp_tx_r2t(q, cmd);
+		else
+			nvtgt_tcp_tx_rsp(q, cmd);
+	}
+}
+
+static void nvtgt_tcp_build_data(struct nvtgt_tcp_queue *q)
+{
+	struct nvtgt_tcp_cmd *cmd;
+
+	while (!list_empty(&q->data_list)) {
+		cmd = list_first_entry(&q->data_list, struct nvtgt_tcp_cmd, entry);
+		if (!nvtgt_tcp_tx_c2h(q, cmd))
+			return;
+	}
+}
+
+/* Fills the empty vector. Returns false when memory is short. */
+static bool nvtgt_tcp_build(struct nvtgt_tcp_queue *q)
+{
+	q->tx_first = 0;
+	if (!nvtgt_tcp_tx_page(q))
+		return false;
+	if (q->state == NVTGT_TCP_TERM) {
+		if (!q->term_sent)
+			nvtgt_tcp_tx_term(q);
+		return true;
+	}
+	if (q->send_icresp)
+		nvtgt_tcp_tx_icresp(q);
+	nvtgt_tcp_build_ctrl(q);
+	nvtgt_tcp_build_data(q);
+	return true;
+}
+
+static bool nvtgt_tcp_has_more(struct nvtgt_tcp_queue *q)
+{
+	if (q->state == NVTGT_TCP_TERM)
+		return !q->term_sent;
+	return q->send_icresp || !list_empty(&q->ctrl_list) || !list_empty(&q->data_list);
+}
+
+/* The socket has taken bytes: shorten the vector, let commands go. */
+static void nvtgt_tcp_tx_done(struct nvtgt_tcp_queue *q, u32 bytes)
+{
+	struct nvtgt_tcp_cmd *cmd, *next;
+
+	q->tx_done += bytes;
+	while (bytes) {
+		struct bio_vec *bv = &q->tx[q->tx_first];
+
+		if (bytes < bv->bv_len) {
+			bv->bv_offset += bytes;
+			bv->bv_len -= bytes;
+			break;
+		}
+		bytes -= bv->bv_len;
+		q->tx_first++;
+	}
+	if (q->tx_first == q->tx_nr)
+		q->tx_first = q->tx_nr = 0;
+
+	list_for_each_entry_safe(cmd, next, &q->sent_list, entry) {
+		if (cmd->tx_end > q->tx_done)
+			break;
+		list_del_init(&cmd->entry);
+		nvtgt_tcp_put_cmd(q, cmd);
+	}
+	nvtgt_tcp_mem_kick(q);
+	nvtgt_tcp_run_exec(q);
+}
+
+/* One call for the whole vector. Returns what the socket returns. */
+static int nvtgt_tcp_tx_send(struct nvtgt_tcp_queue *q)
+{
+	struct msghdr msg = {
+		.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_SPLICE_PAGES,
+	};
+
+	if (nvtgt_tcp_has_more(q))
+		msg.msg_flags |= MSG_MORE;
+	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, &q->tx[q->tx_first], q->tx_nr - q->tx_first,
+		      q->tx_built - q->tx_done);
+	return sock_sendmsg(q->sock, &msg);
+}
+
+/**
+ * nvtgt_tcp_flush - send what is ready
+ * @queue: the connection
+ *
+ * Context: the reactor, once per pass.
+ */
+void nvtgt_tcp_flush(struct nvtgt_queue *queue)
+{
+	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(queue);
+	int ret;
+
+	if (q->state >= NVTGT_TCP_CLOSING)
+		return;
+	for (;;) {
+		if (!q->tx_nr && (!nvtgt_tcp_has_more(q) || !nvtgt_tcp_build(q)))
+			break;
+		if (!q->tx_nr)
+			break;
+		ret = nvtgt_tcp_tx_send(q);
+		if (ret == -EAGAIN) {
+			q->no_space = true;	/* until the socket calls write_space */
+			break;
+		}
+		if (ret <= 0) {
+			nvtgt_tcp_close(q);
+			return;
+		}
+		nvtgt_tcp_tx_done(q, ret);
+	}
+	if (q->state == NVTGT_TCP_TERM && q->term_sent && !q->tx_nr)
+		kernel_sock_shutdown(q->sock, SHUT_WR);
+}
+
+/**
+ * nvtgt_tcp_drop_tx - forget what was to be sent
+ * @q: closing; nvtgt_tcp_drop_cmds() has been called
+ */
+void nvtgt_tcp_drop_tx(struct nvtgt_tcp_queue *q)
+{
+	struct nvtgt_tcp_cmd *cmd, *next;
+
+	q->tx_first = q->tx_nr = 0;
+	list_for_each_entry_safe(cmd, next, &q->sent_list, entry) {
+		list_del_init(&cmd->entry);
+		nvtgt_tcp_put_cmd(q, cmd);
+	}
+	if (q->tx_page)
+		nvtgt_page_put(q->queue.reactor, q->tx_page);
+	q->tx_page = NULL;
+}

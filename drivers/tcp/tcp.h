@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* NVMe/TCP: the module's private objects. */
+#ifndef _NVTGT_TCP_H
+#define _NVTGT_TCP_H
+
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/net.h>
+#include <linux/nvme-tcp.h>
+#include <linux/timer.h>
+#include <linux/workqueue.h>
+#include <net/sock.h>
+#include <nvtgt/reactor.h>
+#include <nvtgt/transport.h>
+#include "pdu.h"
+
+#define NVTGT_TCP_MAXH2CDATA	(256 * 1024)	/* bytes, told in ICResp */
+#define NVTGT_TCP_C2H_PART	(128 * 1024)	/* bytes of one C2HData PDU at most */
+#define NVTGT_TCP_TX_BVECS	128
+#define NVTGT_TCP_HDR_ROOM	192	/* header, digest, padding, data digest, CQE */
+#define NVTGT_TCP_RX_CMDS	64	/* commands that one pass takes from a queue */
+#define NVTGT_TCP_RX_BYTES	(512 * 1024)	/* bytes that one pass takes from a queue */
+#define NVTGT_TCP_TERM_LINGER_MS 5000
+#define NVTGT_TCP_INLINE_SIZE	(16 * 1024)	/* default of param_inline_data_size */
+#define NVTGT_TCP_MAX_INLINE	(64 * 1024)
+#define NVTGT_TCP_SLOT_BITS	2	/* a transfer tag is slot << 2 | R2T */
+
+static_assert(1 << NVTGT_TCP_SLOT_BITS == NVTGT_TCP_R2TS);
+
+/**
+ * enum nvtgt_tcp_phase - what the transport is doing with a command
+ *
+ * @NVTGT_TCP_FREE: nothing; the slot is in the free list.
+ * @NVTGT_TCP_MEM: waits for memory, in queue->mem_wait. Leaves with memory to
+ *	RECV, R2T or EXEC, or failed.
+ * @NVTGT_TCP_RECV: its in-capsule data are being received (queue->rx_cmd).
+ * @NVTGT_TCP_R2T: wants to send R2Ts, in queue->ctrl_list.
+ * @NVTGT_TCP_DATA: waits for the H2CData that R2Ts asked for; in no list.
+ * @NVTGT_TCP_EXEC: the core's: in queue->exec_list, executing or done.
+ * @NVTGT_TCP_RSP: wants to send its completion, in queue->ctrl_list.
+ * @NVTGT_TCP_C2H: wants to send data, in queue->data_list.
+ * @NVTGT_TCP_SENT: all of it stands in the send vector, in queue->sent_list;
+ *	free when the socket has taken the last byte.
+ */
+enum nvtgt_tcp_phase {
+	NVTGT_TCP_FREE,
+	NVTGT_TCP_MEM,
+	NVTGT_TCP_RECV,
+	NVTGT_TCP_R2T,
+	NVTGT_TCP_DATA,
+	NVTGT_TCP_EXEC,
+	NVTGT_TCP_RSP,
+	NVTGT_TCP_C2H,
+	NVTGT_TCP_SENT,
+};
+
+/** struct nvtgt_tcp_cmd - a command; the owning reactor only */
+struct nvtgt_tcp_cmd {
+	struct nvtgt_req req;
+	struct nvme_command sqe;
+	struct list_head entry;
+	u16 slot;
+	u8 phase;			/* enum nvtgt_tcp_phase */
+	bool inline_data;		/* its data came in the capsule */
+	u16 rx_status;			/* what went wrong while receiving its data */
+	u32 rx_len;			/* bytes received */
+	u32 r2t_len;			/* bytes asked for */
+	struct nvtgt_tcp_r2t r2t[NVTGT_TCP_R2TS];
+	u32 tx_len;			/* bytes of data in the send vector or sent */
+	u64 tx_end;			/* position in the stream behind its last byte */
+};
+
+/**
+ * enum nvtgt_tcp_state - the state of a connection
+ *
+ * @NVTGT_TCP_INIT: waits for ICReq. Nothing else is accepted.
+ * @NVTGT_TCP_LIVE: PDUs are received, executed and answered.
+ * @NVTGT_TCP_TERM: a C2HTermReq is on its way. Input is thrown away, results are
+ *	dropped; ends with the peer's FIN or the linger time.
+ * @NVTGT_TCP_CLOSING: nothing is received or sent. Waits until nothing is in
+ *	flight, then leaves the reactor.
+ * @NVTGT_TCP_LEFT: the callbacks are gone; being destroyed.
+ */
+enum nvtgt_tcp_state {
+	NVTGT_TCP_INIT,
+	NVTGT_TCP_LIVE,
+	NVTGT_TCP_TERM,
+	NVTGT_TCP_CLOSING,
+	NVTGT_TCP_LEFT,
+};
+
+/** enum nvtgt_tcp_recv - what the next byte of the stream is */
+enum nvtgt_tcp_recv {
+	NVTGT_TCP_RECV_HDR,		/* of a PDU's header or header digest */
+	NVTGT_TCP_RECV_PDU,		/* none: a whole header waits to be handled */
+	NVTGT_TCP_RECV_PAD,		/* to be passed over before the data */
+	NVTGT_TCP_RECV_MEM,		/* none: rx_cmd waits for memory for its data */
+	NVTGT_TCP_RECV_DATA,		/* of rx_cmd's data, or of data to throw away */
+	NVTGT_TCP_RECV_DDGST,		/* of the data digest */
+};
+
+/* bits of nvtgt_tcp_queue.flags */
+#define NVTGT_TCP_F_DISCONNECT	0	/* somebody wants the connection to end */
+#define NVTGT_TCP_F_TIMER	1	/* the timer has fired */
+#define NVTGT_TCP_F_SPACE	2	/* the socket has room again */
+
+/** struct nvtgt_tcp_queue - a connection */
+struct nvtgt_tcp_queue {
+	struct nvtgt_queue queue;
+	struct nvtgt_source source;
+	struct socket *sock;
+	struct nvtgt_tcp_port *tport;
+	struct list_head entry;		/* nvtgt_tcp_queues; nvtgt_tcp_lock */
+	char host_traddr[64];
+	unsigned long flags;		/* NVTGT_TCP_F_*; any context, atomic */
+	struct timer_list timer;
+
+	/* everything below: the owning reactor only */
+	u8 state;			/* enum nvtgt_tcp_state */
+	bool half_open;			/* counted in nvtgt_tcp_nr_half_open */
+	struct nvtgt_tcp_rules rules;
+	u8 hpda;
+	u32 maxr2t;			/* from 1 */
+	unsigned long setup_deadline;	/* jiffies */
+	unsigned long last_rx;		/* jiffies: data of a command arrived */
+	unsigned int nr_data_wait;	/* commands that hold memory and wait for data */
+
+	/* slots */
+	struct nvtgt_tcp_cmd **cmds;
+	unsigned int nr_cmds;		/* allocated so far */
+	unsigned int max_cmds;
+	struct list_head free;
+	struct list_head mem_wait;
+	struct nvtgt_buf_waiter waiter;
+	bool in_line;
+	u32 charged;			/* bytes of memory that commands hold */
+
+	/* receiving */
+	u8 rx_state;			/* enum nvtgt_tcp_recv */
+	u8 rx_have, rx_want;		/* bytes in hdr */
+	u8 rx_pad;			/* bytes to pass over */
+	u8 rx_dgst_have;
+	bool rx_no_slot;		/* stalled: no slot is free */
+	u32 rx_left;			/* bytes of data of this PDU */
+	u32 rx_off;			/* where they go in rx_cmd's data */
+	u32 rx_crc;
+	struct nvtgt_tcp_r2t *rx_r2t;	/* the R2T that is being answered, or NULL */
+	struct nvtgt_tcp_cmd *rx_cmd;	/* NULL: data are thrown away */
+	u8 rx_dgst[NVME_TCP_DIGEST_LENGTH];
+	unsigned int rx_cmds_left, rx_bytes_left;	/* of this pass's share */
+	struct nvtgt_tcp_error rx_err;
+	bool rx_peer_term;		/* an H2CTermReq came */
+	struct list_head exec_list;
+	u8 hdr[sizeof(struct nvme_tcp_icreq_pdu) + NVME_TCP_DIGEST_LENGTH] __aligned(8);
+
+	/* sending */
+	struct list_head ctrl_list;
+	struct list_head data_list;
+	struct list_head sent_list;
+	bool send_icresp;
+	bool no_space;			/* the socket was full */
+	bool term_sent;
+	u16 tx_first, tx_nr;		/* of tx[] */
+	u64 tx_built, tx_done;		/* positions in the stream */
+	struct page *tx_page;		/* headers, digests */
+	unsigned int tx_page_off;
+	struct bio_vec tx[NVTGT_TCP_TX_BVECS];
+
+	/* going away */
+	struct rcu_work destroy_work;
+	struct nvtgt_call leave_call;
+	struct work_struct free_work;
+	void (*old_data_ready)(struct sock *sk);
+	void (*old_state_change)(struct sock *sk);
+	void (*old_write_space)(struct sock *sk);
+};
+
+/** struct nvtgt_tcp_port - a listener */
+struct nvtgt_tcp_port {
+	struct nvtgt_port *port;
+	struct socket *sock;
+	struct work_struct accept_work;
+	void (*old_data_ready)(struct sock *sk);
+};
+
+#define nvtgt_tcp_warn(q, fmt, ...)						\
+	pr_warn_ratelimited("port %u, peer %s: " fmt, (q)->queue.port->id,	\
+			    (q)->host_traddr, ##__VA_ARGS__)
+
+static inline struct nvtgt_tcp_queue *to_nvtgt_tcp_queue(struct nvtgt_queue *queue)
+{
+	return container_of(queue, struct nvtgt_tcp_queue, queue);
+}
+
+static inline struct nvtgt_tcp_cmd *to_nvtgt_tcp_cmd(struct nvtgt_req *req)
+{
+	return container_of(req, struct nvtgt_tcp_cmd, req);
+}
+
+/* main.c */
+extern unsigned int nvtgt_tcp_setup_timeout_ms;
+extern unsigned int nvtgt_tcp_data_timeout_ms;
+extern unsigned int nvtgt_tcp_max_connections;
+extern unsigned int nvtgt_tcp_max_half_open;
+extern int nvtgt_tcp_so_priority;
+extern struct workqueue_struct *nvtgt_tcp_wq;
+extern struct kmem_cache *nvtgt_tcp_cmd_cache;
+extern const struct nvtgt_transport_ops nvtgt_tcp_ops;
+
+/* listen.c */
+int nvtgt_tcp_add_port(struct nvtgt_port *port);
+void nvtgt_tcp_remove_port(struct nvtgt_port *port);
+bool nvtgt_tcp_disc_traddr(struct nvtgt_queue *queue, const struct nvtgt_port *port,
+			   char *buf, size_t len);
+
+/* queue.c */
+extern atomic_t nvtgt_tcp_nr_queues;
+extern atomic_t nvtgt_tcp_nr_half_open;
+int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock);
+void nvtgt_tcp_disconnect(struct nvtgt_queue *queue);
+void nvtgt_tcp_disconnect_port(struct nvtgt_port *port);
+void nvtgt_tcp_host_traddr(struct nvtgt_queue *queue, char *buf, size_t len);
+void nvtgt_tcp_wait_no_queues(void);
+void nvtgt_tcp_close(struct nvtgt_tcp_queue *q);
+void nvtgt_tcp_fatal(struct nvtgt_tcp_queue *q, const struct nvtgt_tcp_error *err);
+void nvtgt_tcp_try_leave(struct nvtgt_tcp_queue *q);
+void nvtgt_tcp_set_half_open(struct nvtgt_tcp_queue *q, bool half_open);
+void nvtgt_tcp_check_timer(struct nvtgt_tcp_queue *q);
+
+/* recv.c */
+bool nvtgt_tcp_receive(struct nvtgt_source *source);
+
+/* data.c: commands, their slots, memory and R2Ts */
+int nvtgt_tcp_set_max_cmds(struct nvtgt_tcp_queue *q, unsigned int max);
+void nvtgt_tcp_free_cmds(struct nvtgt_tcp_queue *q);
+struct nvtgt_tcp_cmd *nvtgt_tcp_get_cmd(struct nvtgt_tcp_queue *q);
+void nvtgt_tcp_put_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd);
+void nvtgt_tcp_new_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd, u32 inline_bytes);
+void nvtgt_tcp_fail_cmd(struct nvtgt_tcp_cmd *cmd, u16 status);
+void nvtgt_tcp_data_done(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd);
+void nvtgt_tcp_run_exec(struct nvtgt_tcp_queue *q);
+void nvtgt_tcp_mem_kick(struct nvtgt_tcp_queue *q);
+bool nvtgt_tcp_mem_ready(struct nvtgt_buf_waiter *waiter);
+void nvtgt_tcp_respond(struct nvtgt_req *req);
+bool nvtgt_tcp_abort(struct nvtgt_queue *queue, u16 cid);
+void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q);
+struct bio_vec nvtgt_tcp_piece(const struct nvtgt_req *req, u32 off, u32 len);
+
+/* send.c */
+void nvtgt_tcp_flush(struct nvtgt_queue *queue);
+void nvtgt_tcp_want_send(struct nvtgt_tcp_queue *q);
+void nvtgt_tcp_drop_tx(struct nvtgt_tcp_queue *q);
+
+#endif /* _NVTGT_TCP_H */

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The contract between the core and a backend.
+ *
+ * By the time a backend sees a request the core has checked opcode, namespace,
+ * range and length: slba + nlb lies inside ns->size, req->data_len is right and
+ * req->bvec describes that many bytes.
+ */
+#ifndef _NVTGT_BACKEND_H
+#define _NVTGT_BACKEND_H
+
+#include <linux/module.h>
+#include <nvtgt/types.h>
+
+/** NVTGT_BACKEND_VERSION - grows with each change of this contract */
+#define NVTGT_BACKEND_VERSION	1
+
+/**
+ * struct nvtgt_backend_ops - what a backend provides
+ *
+ * @version: NVTGT_BACKEND_VERSION. Required.
+ * @size: sizeof(struct nvtgt_backend_ops). Required.
+ * @name: as in the namespace's "backend" attribute; the module's alias is
+ *	"nvtgt-backend-NAME". Required.
+ * @owner: THIS_MODULE. The core holds a reference for each enabled namespace.
+ * @needs_path: an empty device_path is refused by the core.
+ *
+ * @open: make ready for I/O: sets ns->priv, size, blksize_shift and the other
+ *	fields of its own. May sleep; the subsystem's lock is held. Returns 0 or
+ *	a negative errno, and has logged the reason. Required.
+ * @close: undo open(). May sleep; the subsystem's lock is held. No request is
+ *	in flight and none will come. Required.
+ * @revalidate: read the size again into ns->size. May sleep; the subsystem's lock
+ *	is held. Requests may be in flight. Optional: the size never changes.
+ * @set_options: ns->backend_options is about to become @options while the
+ *	namespace is open. May sleep; the subsystem's lock is held. Returns 0, or
+ *	a negative errno and nothing has changed. Optional: -EBUSY.
+ *
+ * @rw: NVMe Read or Write (cmd->rw), FUA in cmd->rw.control honoured.
+ * @flush: everything completed before is made durable.
+ * @write_zeroes: NVMe Write Zeroes. Optional: the command is not supported.
+ * @discard: deallocate @nr_ranges ranges; each has been checked. The array
+ *	belongs to the core and lives until the request is complete. Optional:
+ *	ranges are accepted and nothing is done.
+ *
+ * These four run in the reactor (plug open) or in a worker, must not block for
+ * long in the reactor and must not touch the request after they have called
+ * nvtgt_req_complete(), which they do exactly once, in any context.
+ */
+struct nvtgt_backend_ops {
+	u32 version;
+	size_t size;
+	const char *name;
+	struct module *owner;
+	bool needs_path;
+
+	int (*open)(struct nvtgt_ns *ns);
+	void (*close)(struct nvtgt_ns *ns);
+	int (*revalidate)(struct nvtgt_ns *ns);
+	int (*set_options)(struct nvtgt_ns *ns, const char *options);
+
+	void (*rw)(struct nvtgt_req *req);
+	void (*flush)(struct nvtgt_req *req);
+	void (*write_zeroes)(struct nvtgt_req *req);
+	void (*discard)(struct nvtgt_req *req, const struct nvme_dsm_range *ranges,
+			unsigned int nr_ranges);
+};
+
+int __must_check nvtgt_backend_register(const struct nvtgt_backend_ops *ops);
+void nvtgt_backend_unregister(const struct nvtgt_backend_ops *ops);
+
+void nvtgt_req_complete(struct nvtgt_req *req, u16 status);
+
+/* A work queue for what would block in the reactor. */
+extern struct workqueue_struct *nvtgt_io_wq;
+
+/**
+ * nvtgt_req_room - the backend's part of a request
+ * @req: the request
+ *
+ * Return: NVTGT_BACKEND_ROOM bytes, aligned to 8, contents undefined at first.
+ */
+static inline void *nvtgt_req_room(struct nvtgt_req *req)
+{
+	return req->room;
+}
+
+/**
+ * nvtgt_req_from_room - the request that a backend's part belongs to
+ * @room: what nvtgt_req_room() gave
+ *
+ * Return: the request
+ */
+static inline struct nvtgt_req *nvtgt_req_from_room(void *room)
+{
+	return container_of(room, struct nvtgt_req, room[0]);
+}
+
+/* What the device's error means to a host; sets error_loc, error_slba. */
+u16 nvtgt_blk_status(struct nvtgt_req *req, blk_status_t blk_sts);
+u16 nvtgt_errno_status(struct nvtgt_req *req, int err);
+
+#endif /* _NVTGT_BACKEND_H */

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Reactors: one thread per CPU that owns many queues of any transport.
+ */
+#ifndef _NVTGT_REACTOR_H
+#define _NVTGT_REACTOR_H
+
+#include <linux/bitops.h>
+#include <nvtgt/types.h>
+
+/* bits of nvtgt_source.flags */
+#define NVTGT_SOURCE_KICKED	0	/* stands in the reactor's list */
+#define NVTGT_SOURCE_DEAD	1	/* nvtgt_source_del() was called */
+
+struct nvtgt_reactor *nvtgt_reactor_get(int cpu);
+void nvtgt_reactor_put(struct nvtgt_reactor *reactor);
+bool nvtgt_in_reactor(const struct nvtgt_reactor *reactor);
+int nvtgt_reactor_node(const struct nvtgt_reactor *reactor);
+void nvtgt_reactor_call(struct nvtgt_reactor *reactor, struct nvtgt_call *call);
+
+void nvtgt_source_add(struct nvtgt_source *source, struct nvtgt_reactor *reactor);
+void nvtgt_source_del(struct nvtgt_source *source);
+void __nvtgt_source_kick(struct nvtgt_source *source);
+
+/**
+ * nvtgt_source_kick - something may have arrived at a source
+ * @source: the source
+ *
+ * Context: any. The source must not have been released.
+ */
+static inline void nvtgt_source_kick(struct nvtgt_source *source)
+{
+	/* fully ordered: what arrived is seen by who clears the bit later */
+	if (!test_and_set_bit(NVTGT_SOURCE_KICKED, &source->flags))
+		__nvtgt_source_kick(source);
+}
+
+/* Memory for data, from the reactor's pool, against credit. */
+
+/**
+ * struct nvtgt_buf_waiter - a place in the line for the pool's credit
+ * @node: in the reactor's line
+ * @ready: credit may be there: try nvtgt_buf_get() again. Called with the waiter
+ *	out of the line. Returns false when there was still none: the waiter goes
+ *	back to the front. Reactor context.
+ */
+struct nvtgt_buf_waiter {
+	struct list_head node;
+	bool (*ready)(struct nvtgt_buf_waiter *waiter);
+};
+
+int __must_check nvtgt_buf_get(struct nvtgt_req *req);
+void nvtgt_buf_put(struct nvtgt_req *req);
+void nvtgt_buf_wait(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *waiter);
+void nvtgt_buf_unwait(struct nvtgt_buf_waiter *waiter);
+struct page *nvtgt_page_get(struct nvtgt_reactor *reactor);
+void nvtgt_page_put(struct nvtgt_reactor *reactor, struct page *page);
+
+#endif /* _NVTGT_REACTOR_H */

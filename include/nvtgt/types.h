@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The objects that the core, a transport and a backend all see.
+ *
+ * A transport and a backend use what stands in include/nvtgt/ and nothing
+ * else of the core.
+ */
+#ifndef _NVTGT_TYPES_H
+#define _NVTGT_TYPES_H
+
+#include <linux/blk_types.h>
+#include <linux/bvec.h>
+#include <linux/dma-direction.h>
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/list.h>
+#include <linux/llist.h>
+#include <linux/nvme.h>
+#include <linux/percpu-refcount.h>
+#include <linux/types.h>
+#include <linux/uuid.h>
+#include <linux/workqueue.h>
+
+struct net;
+struct nvtgt_backend_ops;
+struct nvtgt_ctrl;
+struct nvtgt_reactor;
+struct nvtgt_req;
+struct nvtgt_subsys;
+struct nvtgt_transport_ops;
+
+/** NVTGT_INLINE_BVECS - segments that every request has room for */
+#define NVTGT_INLINE_BVECS	8
+
+/** NVTGT_BACKEND_ROOM - bytes in every request that its backend may use */
+#define NVTGT_BACKEND_ROOM	192
+
+/** NVTGT_MAX_MDTS - largest MDTS exponent: 2^10 pages of 4 KiB are 4 MiB */
+#define NVTGT_MAX_MDTS		10
+
+/** NVTGT_DEFAULT_MDTS - MDTS unless the port says otherwise: 1 MiB */
+#define NVTGT_DEFAULT_MDTS	8
+
+/** NVTGT_MIN_QUEUE_SIZE - smallest value of param_max_queue_size, entries */
+#define NVTGT_MIN_QUEUE_SIZE	16
+/** NVTGT_MAX_QUEUE_SIZE - largest value of param_max_queue_size, entries */
+#define NVTGT_MAX_QUEUE_SIZE	1024
+/** NVTGT_ADMIN_QUEUE_SIZE - most entries an admin queue may have */
+#define NVTGT_ADMIN_QUEUE_SIZE	128
+
+/**
+ * enum nvtgt_req_state - where a request is on its way, and whose it is
+ *
+ * @NVTGT_REQ_IDLE: free. The transport may take it with nvtgt_req_init();
+ *	nobody else may hold a pointer to it.
+ * @NVTGT_REQ_PARSED: the transport's. nvtgt_req_parse() has judged the
+ *	command; memory may be given to it and the host's data moved in. It may
+ *	be executed, or failed with nvtgt_req_fail().
+ * @NVTGT_REQ_EXECUTING: the core's or the backend's, in any context. The
+ *	transport may not touch it, nor its memory.
+ * @NVTGT_REQ_DONE: completed; on its way to the reactor of its queue through
+ *	a lock-free list. Nobody may touch it before the reactor has it.
+ * @NVTGT_REQ_RESPONDING: the transport's again, in the reactor: data and
+ *	completion are being sent. Ends with nvtgt_req_release().
+ */
+enum nvtgt_req_state {
+	NVTGT_REQ_IDLE,
+	NVTGT_REQ_PARSED,
+	NVTGT_REQ_EXECUTING,
+	NVTGT_REQ_DONE,
+	NVTGT_REQ_RESPONDING,
+};
+
+/**
+ * struct nvtgt_source - something that a reactor polls for input
+ *
+ * A socket, a completion queue, a submission queue in guest memory.
+ *
+ * @receive: bring in what has arrived, as one pass allows. Runs in the reactor
+ *	under its block plug; must not block for one queue's sake. Returns true
+ *	when more is there at once (the pass's share was used up).
+ * @release: the reactor will not touch the source again. Runs in the reactor,
+ *	must not sleep; usually queues the work that frees the object. May be
+ *	called from within nvtgt_source_del().
+ * @reactor: the reactor that owns the source; set by nvtgt_source_add().
+ * @node: in the reactor's list of kicked sources (any context adds).
+ * @active: in the reactor's list of sources of this pass (reactor only).
+ * @flags: NVTGT_SOURCE_* bits (atomic).
+ */
+struct nvtgt_source {
+	bool (*receive)(struct nvtgt_source *source);
+	void (*release)(struct nvtgt_source *source);
+	struct nvtgt_reactor *reactor;
+	struct llist_node node;
+	struct list_head active;
+	unsigned long flags;
+};
+
+/**
+ * struct nvtgt_call - a function to be run once in a reactor
+ * @node: in the reactor's list of calls
+ * @fn: what to run; must not sleep; may free the object around the call
+ */
+struct nvtgt_call {
+	struct llist_node node;
+	void (*fn)(struct nvtgt_call *call);
+};
+
+/**
+ * struct nvtgt_queue - a submission queue and its completion queue
+ *
+ * Embedded in the transport's object for one connection. Made with
+ * nvtgt_queue_init(), taken down with nvtgt_queue_destroy().
+ */
+struct nvtgt_queue {
+	/* constant after nvtgt_queue_init() */
+	const struct nvtgt_transport_ops *ops;
+	struct nvtgt_port *port;
+	struct nvtgt_reactor *reactor;
+	bool tls;
+
+	/* the owning reactor only */
+	struct nvtgt_ctrl *ctrl;	/* NULL before Connect succeeded */
+	u16 qid;
+	u16 size;			/* entries: SQSIZE + 1 */
+	u16 sqhd;
+	bool sqhd_disabled;		/* CATTR: SQ flow control is off */
+	struct nvtgt_req *connect_req;	/* the Connect that is being executed */
+	unsigned int nr_inflight;	/* parsed and not yet released */
+	bool stopped;			/* nvtgt_queue_stop() was called */
+	struct list_head flush;		/* in the reactor's list of queues to flush */
+	u64 nr_cmds;			/* written by the reactor, read by anybody */
+
+	/* ctrl->lock */
+	bool in_ctrl;			/* stands in ctrl->queues[] */
+};
+
+/**
+ * struct nvtgt_req - one command, from capsule to completion
+ *
+ * Embedded in the transport's object for a command.
+ */
+struct nvtgt_req {
+	/* set by the transport before nvtgt_req_parse() */
+	struct nvme_command *cmd;	/* the transport's memory, stable until release */
+	struct nvtgt_queue *queue;
+	u32 transfer_len;		/* bytes that the SGL describes */
+
+	/* set by nvtgt_req_parse() */
+	u32 data_len;			/* bytes to move; 0 for none or on failure */
+	u8 dir;				/* DMA_TO_DEVICE: host to target; DMA_FROM_DEVICE; DMA_NONE */
+	u8 state;			/* enum nvtgt_req_state, see nvtgt_req_set_state() */
+	u8 backend_flags;		/* the backend's */
+	struct nvtgt_ns *ns;		/* holds a reference, or NULL */
+	void (*execute)(struct nvtgt_req *req);
+
+	/* memory for data_len bytes, given by the transport before execution */
+	struct bio_vec *bvec;
+	unsigned int nr_bvec;
+	u32 charged;			/* bytes taken from the pool's credit */
+	struct bio_vec inline_bvec[NVTGT_INLINE_BVECS];
+
+	/* result, set by whoever completes */
+	union nvme_result result;
+	u16 status;			/* enum nvme_status, DNR included */
+	u16 error_loc;			/* NVME_ERROR_LOC style: byte | bit << 8 */
+	u64 error_slba;
+
+	struct llist_node done_node;
+	struct list_head entry;		/* the owner's: transport or core lists */
+	void *scratch;			/* the core's; freed with kfree() at release */
+	struct work_struct work;	/* for commands that may sleep */
+	u8 room[NVTGT_BACKEND_ROOM] __aligned(8);
+};
+
+/* No place in the command is to blame (NVMe base 2.1, error log PEL). */
+#define NVTGT_NO_ERROR_LOC	0xffff
+
+/**
+ * struct nvtgt_ns - what a backend sees of a namespace
+ *
+ * The core embeds it in its own object. A backend may read everything from
+ * open() to close() and writes only what is marked as its own.
+ */
+struct nvtgt_ns {
+	struct percpu_ref ref;		/* one for each request that uses the namespace */
+	const struct nvtgt_backend_ops *ops;
+	struct nvtgt_subsys *subsys;
+	u32 nsid;
+
+	/* the backend's, set in open(), revalidate() */
+	void *priv;
+	loff_t size;			/* bytes */
+	u8 blksize_shift;		/* log2 of the logical block size, 9 … 12 or more */
+	u32 phys_block_bytes;		/* preferred write granularity, 0: unknown */
+	u32 io_opt_bytes;		/* optimal transfer, 0: unknown */
+	bool readonly;
+	bool volatile_cache;		/* Flush and FUA mean something */
+	bool rotational;
+	u32 max_discard_blocks;		/* 0: Deallocate has no effect */
+	u32 max_write_zeroes_blocks;	/* for information; any length is accepted */
+	bool discard_zeroes;		/* deallocated blocks read as zeroes */
+
+	/* configuration as the backend may use it in open() */
+	char *device_path;
+	char *backend_options;
+	bool buffered_io;
+};
+
+/**
+ * struct nvtgt_addr - the transport address of a port
+ * @trtype: NVMF_TRTYPE_*
+ * @adrfam: NVMF_ADDR_FAMILY_*
+ * @treq: NVMF_TREQ_*
+ * @traddr: text, NUL terminated
+ * @trsvcid: text, NUL terminated
+ */
+struct nvtgt_addr {
+	u8 trtype;
+	u8 adrfam;
+	u8 treq;
+	char traddr[NVMF_TRADDR_SIZE + 1];
+	char trsvcid[NVMF_TRSVCID_SIZE + 1];
+};
+
+/**
+ * struct nvtgt_port - what a transport sees of a port
+ *
+ * The core embeds it in its own object. The address and the parameters do not
+ * change between add_port() and remove_port().
+ */
+struct nvtgt_port {
+	const struct nvtgt_transport_ops *ops;
+	struct net *net;		/* the network namespace that made the port */
+	u16 id;
+	struct nvtgt_addr addr;
+	int inline_data_size;		/* bytes; -1: the transport decides in add_port() */
+	int max_queue_size;		/* entries; -1 as above */
+	int mdts;			/* exponent, 4 KiB pages; -1 as above */
+	void *priv;			/* the transport's */
+};
+
+#endif /* _NVTGT_TYPES_H */
