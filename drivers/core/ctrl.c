@@ -178,8 +178,8 @@ static void nvtgt_ctrl_release(struct kref *ref)
 	struct nvtgt_ctrl *ctrl = container_of(ref, struct nvtgt_ctrl, ref);
 	struct nvtgt_subsys *subsys = ctrl->subsys;
 
-	nvtgt_debugfs_del_ctrl(ctrl);
 	nvtgt_ctrl_stop_ka(ctrl);
+	nvtgt_debugfs_del_ctrl(ctrl);
 	mutex_lock(&subsys->lock);
 	list_del(&ctrl->subsys_entry);
 	subsys->nr_ctrls--;

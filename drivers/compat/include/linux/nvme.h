@@ -43,4 +43,22 @@ struct nvme_supported_features_log {
 };
 #endif
 
+#ifndef HAVE_NVME_CTRL_SGLS
+#define NVME_CTRL_SGLS_BYTE_ALIGNED	1
+#define NVME_CTRL_SGLS_KSDBDS		(1 << 2)
+#define NVME_CTRL_SGLS_SAOS		(1 << 20)
+#endif
+
+#ifndef HAVE_NVME_NS_ROTATIONAL
+#define NVME_NS_ROTATIONAL	(1 << 4)
+#endif
+
+#ifndef HAVE_NVME_NS_VWC_NOT_PRESENT
+#define NVME_NS_VWC_NOT_PRESENT	(1 << 5)
+#endif
+
+#ifndef HAVE_NVME_ID_CNS_NS_ACTIVE_LIST_CS
+#define NVME_ID_CNS_NS_ACTIVE_LIST_CS	0x07
+#endif
+
 #endif
