@@ -24,6 +24,7 @@
 #include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/moduleparam.h>
+#include <linux/percpu.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include "core.h"
@@ -59,6 +60,11 @@ struct nvtgt_cns *nvtgt_ns_create(struct nvtgt_subsys *subsys, u32 nsid)
 
 	if (!cns)
 		return NULL;
+	cns->stats = alloc_percpu(struct nvtgt_ns_stats);
+	if (!cns->stats) {
+		kfree(cns);
+		return NULL;
+	}
 	nvtgt_subsys_get(subsys);
 	cns->ns.subsys = subsys;
 	cns->ns.nsid = nsid;
@@ -84,6 +90,7 @@ void nvtgt_ns_destroy(struct nvtgt_cns *cns)
 	kfree(cns->ns.device_path);
 	kfree(cns->ns.backend_options);
 	mutex_destroy(&cns->enable_lock);
+	free_percpu(cns->stats);
 	kfree(cns);
 	nvtgt_subsys_put(subsys);
 }

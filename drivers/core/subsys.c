@@ -131,6 +131,7 @@ int nvtgt_subsys_add(struct nvtgt_subsys *subsys)
 	down_write(&nvtgt_config_sem);
 	if (!nvtgt_subsys_find(&nvtgt_disc_subsystems, subsys->nqn)) {
 		list_add_tail(&subsys->entry, &nvtgt_subsystems);
+		nvtgt_debugfs_add_subsys(subsys);
 		ret = 0;
 	}
 	up_write(&nvtgt_config_sem);
@@ -150,6 +151,7 @@ void nvtgt_subsys_del(struct nvtgt_subsys *subsys)
 	down_write(&nvtgt_config_sem);
 	WARN_ON_ONCE(subsys->nr_ports);
 	list_del_init(&subsys->entry);
+	nvtgt_debugfs_del_subsys(subsys);
 	nvtgt_subsys_del_ctrls(subsys, NULL, NULL);
 	up_write(&nvtgt_config_sem);
 }
@@ -295,6 +297,7 @@ void nvtgt_subsys_set_max_qid(struct nvtgt_subsys *subsys, u16 max_qid)
 static void nvtgt_disc_del(struct nvtgt_subsys *subsys)
 {
 	list_del_init(&subsys->entry);
+	nvtgt_debugfs_del_subsys(subsys);
 	nvtgt_subsys_del_ctrls(subsys, NULL, NULL);
 	nvtgt_subsys_put(subsys);
 }
@@ -329,8 +332,10 @@ int nvtgt_discovery_set_nqn(const char *nqn)
 	if (nvtgt_unique_disc)
 		nvtgt_disc_del(nvtgt_unique_disc);
 	nvtgt_unique_disc = subsys;
-	if (subsys)
+	if (subsys) {
 		list_add_tail(&subsys->entry, &nvtgt_disc_subsystems);
+		nvtgt_debugfs_add_subsys(subsys);
+	}
 	subsys = NULL;
 out:
 	up_write(&nvtgt_config_sem);
@@ -352,6 +357,7 @@ int nvtgt_discovery_init(void)
 	if (IS_ERR(subsys))
 		return PTR_ERR(subsys);
 	list_add(&subsys->entry, &nvtgt_disc_subsystems);
+	nvtgt_debugfs_add_subsys(subsys);
 	return 0;
 }
 

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Block devices. Reads and writes are submitted where they come in, with
+ * REQ_NOWAIT and without any allocation: the bio lies in the request and borrows
+ * the request's own segments. What would have to wait (no free tag, a bio that
+ * must be split, a device without REQ_NOWAIT) is submitted again in a worker.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "bdev.h"
+#include <linux/log2.h>
+#include <linux/math.h>
+
+/* nvtgt_req.backend_flags: not all bios of a chain could be made */
+#define NVTGT_BDEV_FAILED	1
+
+static void nvtgt_bdev_rw_work(struct work_struct *work);
+
+/* What may change under an open device. */
+static void nvtgt_bdev_read_state(struct nvtgt_ns *ns)
+{
+	struct nvtgt_bdev *dev = ns->priv;
+
+	WRITE_ONCE(ns->size, bdev_nr_bytes(dev->bdev));
+	WRITE_ONCE(ns->readonly, !(dev->file->f_mode & FMODE_WRITE) ||
+				 bdev_read_only(dev->bdev));
+	ns->volatile_cache = bdev_write_cache(dev->bdev);
+}
+
+static void nvtgt_bdev_read_limits(struct nvtgt_ns *ns)
+{
+	struct nvtgt_bdev *dev = ns->priv;
+	struct request_queue *q = bdev_get_queue(dev->bdev);
+	unsigned int to_blocks = ns->blksize_shift - SECTOR_SHIFT;
+
+	ns->phys_block_bytes = bdev_physical_block_size(dev->bdev);
+	ns->io_opt_bytes = bdev_io_opt(dev->bdev);
+	ns->rotational = bdev_rot(dev->bdev);
+	ns->max_discard_blocks = bdev_max_discard_sectors(dev->bdev) >> to_blocks;
+	ns->max_write_zeroes_blocks = bdev_write_zeroes_sectors(dev->bdev) >> to_blocks;
+	dev->nowait = bdev_nowait(dev->bdev);
+	dev->max_sectors = queue_max_sectors(q);
+	dev->max_segments = queue_max_segments(q);
+	dev->chunk_sectors = q->limits.chunk_sectors;
+}
+
+/**
+ * nvtgt_bdev_open - make a block device ready
+ * @ns: priv->file is open
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno; the reason has been logged.
+ */
+int nvtgt_bdev_open(struct nvtgt_ns *ns)
+{
+	struct nvtgt_bdev *dev = ns->priv;
+
+	dev->bdev = I_BDEV(dev->file->f_mapping->host);
+	if (bdev_is_zoned(dev->bdev)) {
+		nvtgt_bdev_warn(ns, "is a zoned device, which cannot be exported yet\n");
+		return -EOPNOTSUPP;
+	}
+	if (bdev_logical_block_size(dev->bdev) > PAGE_SIZE) {
+		nvtgt_bdev_warn(ns, "has blocks of %u bytes, more than a page\n",
+				bdev_logical_block_size(dev->bdev));
+		return -EINVAL;
+	}
+	ns->blksize_shift = ilog2(bdev_logical_block_size(dev->bdev));
+	nvtgt_bdev_read_state(ns);
+	nvtgt_bdev_read_limits(ns);
+	return 0;
+}
+
+/**
+ * nvtgt_bdev_revalidate - look at a device's size again
+ * @ns: an open namespace
+ *
+ * Context: may sleep; requests may be in flight.
+ */
+void nvtgt_bdev_revalidate(struct nvtgt_ns *ns)
+{
+	nvtgt_bdev_read_state(ns);
+}
+
+static sector_t nvtgt_bdev_sector(const struct nvtgt_req *req, __le64 slba)
+{
+	return le64_to_cpu(slba) << (req->ns->blksize_shift - SECTOR_SHIFT);
+}
+
+static void nvtgt_bdev_rw_done(struct bio *bio)
+{
+	struct nvtgt_req *req = nvtgt_req_from_room(bio);
+	blk_status_t status = bio->bi_status;
+	bool nowait = bio->bi_opf & REQ_NOWAIT;
+
+	bio_uninit(bio);
+	if (unlikely(status == BLK_STS_AGAIN && nowait))
+		nvtgt_bdev_defer(req, nvtgt_bdev_rw_work);
+	else
+		nvtgt_req_complete(req, nvtgt_blk_status(req, status));
+}
+
+static void nvtgt_bdev_submit_rw(struct nvtgt_req *req, blk_opf_t opf)
+{
+	struct bio *bio = &nvtgt_bdev_room(req)->bio;
+
+	if (req->dir == DMA_TO_DEVICE) {
+		opf |= REQ_OP_WRITE | REQ_SYNC | REQ_IDLE;
+		if (req->cmd->rw.control & cpu_to_le16(NVME_RW_FUA))
+			opf |= REQ_FUA;
+	} else {
+		opf |= REQ_OP_READ;
+	}
+
+	/* the segments stay the request's: nothing is copied, nothing freed */
+	bio_init(bio, nvtgt_req_bdev(req)->bdev, req->bvec, req->nr_bvec, opf);
+	bio->bi_vcnt = req->nr_bvec;
+	bio->bi_iter.bi_size = req->data_len;
+	bio->bi_iter.bi_sector = nvtgt_bdev_sector(req, req->cmd->rw.slba);
+	bio->bi_end_io = nvtgt_bdev_rw_done;
+	submit_bio(bio);
+}
+
+static void nvtgt_bdev_rw_work(struct work_struct *work)
+{
+	nvtgt_bdev_submit_rw(nvtgt_req_from_work(work), 0);
+}
+
+/* A REQ_NOWAIT bio is not split but refused: don't even try. */
+static bool nvtgt_bdev_may_nowait(const struct nvtgt_bdev *dev, const struct nvtgt_req *req)
+{
+	unsigned int nr = req->data_len >> SECTOR_SHIFT;
+	sector_t sector;
+
+	if (!dev->nowait || nr > dev->max_sectors || req->nr_bvec > dev->max_segments)
+		return false;
+	if (likely(!dev->chunk_sectors))
+		return true;
+	sector = nvtgt_bdev_sector(req, req->cmd->rw.slba);
+	return sector_div(sector, dev->chunk_sectors) + nr <= dev->chunk_sectors;
+}
+
+/**
+ * nvtgt_bdev_rw - Read or Write
+ * @req: the request, with its data's segments
+ *
+ * Context: reactor or process.
+ */
+void nvtgt_bdev_rw(struct nvtgt_req *req)
+{
+	if (likely(nvtgt_bdev_may_nowait(nvtgt_req_bdev(req), req)))
+		nvtgt_bdev_submit_rw(req, REQ_NOWAIT);
+	else
+		nvtgt_bdev_defer(req, nvtgt_bdev_rw_work);
+}
+
+static void nvtgt_bdev_flush_done(struct bio *bio)
+{
+	struct nvtgt_req *req = nvtgt_req_from_room(bio);
+	blk_status_t status = bio->bi_status;
+
+	bio_uninit(bio);
+	nvtgt_req_complete(req, nvtgt_blk_status(req, status));
+}
+
+static void nvtgt_bdev_flush_work(struct work_struct *work)
+{
+	struct nvtgt_req *req = nvtgt_req_from_work(work);
+	struct bio *bio = &nvtgt_bdev_room(req)->bio;
+
+	bio_init(bio, nvtgt_req_bdev(req)->bdev, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH);
+	bio->bi_end_io = nvtgt_bdev_flush_done;
+	submit_bio(bio);
+}
+
+/**
+ * nvtgt_bdev_flush - make durable what was written
+ * @req: the request
+ *
+ * In a worker: stacked devices wait in their flush, whatever REQ_NOWAIT says.
+ *
+ * Context: reactor or process.
+ */
+void nvtgt_bdev_flush(struct nvtgt_req *req)
+{
+	if (bdev_write_cache(nvtgt_req_bdev(req)->bdev))
+		nvtgt_bdev_defer(req, nvtgt_bdev_flush_work);
+	else
+		nvtgt_req_complete(req, NVME_SC_SUCCESS);
+}
+
+/* The last bio of a chain that the block layer has allocated. */
+static void nvtgt_bdev_submit_chain(struct nvtgt_req *req, struct bio *bio,
+				    bio_end_io_t *end_io)
+{
+	bio->bi_private = req;
+	bio->bi_end_io = end_io;
+	submit_bio(bio);
+}
+
+static void nvtgt_bdev_write_zeroes_done(struct bio *bio)
+{
+	struct nvtgt_req *req = bio->bi_private;
+	u16 status = nvtgt_blk_status(req, req->backend_flags & NVTGT_BDEV_FAILED ?
+					   BLK_STS_IOERR : bio->bi_status);
+	bool fua = req->cmd->write_zeroes.control & cpu_to_le16(NVME_RW_FUA);
+
+	bio_put(bio);
+	if (!status && fua)
+		nvtgt_bdev_flush(req);
+	else
+		nvtgt_req_complete(req, status);
+}
+
+static void nvtgt_bdev_write_zeroes_work(struct work_struct *work)
+{
+	struct nvtgt_req *req = nvtgt_req_from_work(work);
+	const struct nvme_write_zeroes_cmd *cmd = &req->cmd->write_zeroes;
+	unsigned int flags = BLKDEV_ZERO_NOUNMAP;
+	struct bio *bio = NULL;
+	sector_t nr;
+	int ret;
+
+	if (cmd->control & cpu_to_le16(NVME_WZ_DEAC))
+		flags = 0;
+	nr = ((sector_t)le16_to_cpu(cmd->length) + 1) <<
+		(req->ns->blksize_shift - SECTOR_SHIFT);
+	ret = __blkdev_issue_zeroout(nvtgt_req_bdev(req)->bdev,
+				     nvtgt_bdev_sector(req, cmd->slba), nr,
+				     GFP_KERNEL, &bio, flags);
+	/* what is under way ends first, and then the whole has failed */
+	req->backend_flags = ret ? NVTGT_BDEV_FAILED : 0;
+	if (bio)
+		nvtgt_bdev_submit_chain(req, bio, nvtgt_bdev_write_zeroes_done);
+	else
+		nvtgt_req_complete(req, nvtgt_errno_status(req, ret));
+}
+
+/**
+ * nvtgt_bdev_write_zeroes - Write Zeroes
+ * @req: the request
+ *
+ * In a worker: bios are allocated on the way.
+ *
+ * Context: reactor or process.
+ */
+void nvtgt_bdev_write_zeroes(struct nvtgt_req *req)
+{
+	nvtgt_bdev_defer(req, nvtgt_bdev_write_zeroes_work);
+}
+
+static void nvtgt_bdev_discard_done(struct bio *bio)
+{
+	struct nvtgt_req *req = bio->bi_private;
+	blk_status_t status = bio->bi_status;
+
+	bio_put(bio);
+	/* advice that the device cannot follow is no error */
+	if (status == BLK_STS_NOTSUPP)
+		status = BLK_STS_OK;
+	nvtgt_req_complete(req, nvtgt_blk_status(req, status));
+}
+
+static void nvtgt_bdev_discard_work(struct work_struct *work)
+{
+	struct nvtgt_req *req = nvtgt_req_from_work(work);
+	const struct nvtgt_bdev_room *room = nvtgt_bdev_room(req);
+	unsigned int to_sectors = req->ns->blksize_shift - SECTOR_SHIFT;
+	struct bio *bio = NULL;
+	unsigned int i;
+
+	for (i = 0; i < room->nr_ranges; i++) {
+		const struct nvme_dsm_range *range = &room->ranges[i];
+		sector_t nr = (sector_t)le32_to_cpu(range->nlb) << to_sectors;
+
+		if (nr)
+			__blkdev_issue_discard(nvtgt_req_bdev(req)->bdev,
+					       nvtgt_bdev_sector(req, range->slba), nr,
+					       GFP_KERNEL, &bio);
+	}
+	if (bio)
+		nvtgt_bdev_submit_chain(req, bio, nvtgt_bdev_discard_done);
+	else
+		nvtgt_req_complete(req, NVME_SC_SUCCESS);
+}
+
+/**
+ * nvtgt_bdev_discard - Dataset Management, Deallocate
+ * @req: the request; the ranges lie in its room
+ *
+ * Context: reactor or process.
+ */
+void nvtgt_bdev_discard(struct nvtgt_req *req)
+{
+	if (bdev_max_discard_sectors(nvtgt_req_bdev(req)->bdev))
+		nvtgt_bdev_defer(req, nvtgt_bdev_discard_work);
+	else
+		nvtgt_req_complete(req, NVME_SC_SUCCESS);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the files of the backend for devices and files share. */
+#ifndef _NVTGT_BDEV_H
+#define _NVTGT_BDEV_H
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/fs.h>
+#include <nvtgt/backend.h>
+
+/**
+ * struct nvtgt_bdev - an open namespace
+ * @file: the open device or file
+ * @bdev: the device; NULL for a file
+ * @nowait: the device takes REQ_NOWAIT
+ * @chunk_sectors: a bio that crosses a multiple of this is split; 0: none
+ * @max_sectors: a longer bio is split
+ * @max_segments: a bio of more pieces is split
+ */
+struct nvtgt_bdev {
+	struct file *file;
+	struct block_device *bdev;
+	bool nowait;
+	unsigned int chunk_sectors;
+	unsigned int max_sectors;
+	unsigned int max_segments;
+};
+
+/**
+ * struct nvtgt_bdev_room - the backend's part of a request
+ * @bio: to a device
+ * @iocb: to a file
+ * @ranges: of a Dataset Management command that waits for its worker
+ * @nr_ranges: how many
+ */
+struct nvtgt_bdev_room {
+	union {
+		struct bio bio;
+		struct kiocb iocb;
+		struct {
+			const struct nvme_dsm_range *ranges;
+			unsigned int nr_ranges;
+		};
+	};
+};
+
+#define nvtgt_bdev_warn(ns, fmt, ...)						\
+	pr_warn_ratelimited("%s (namespace %u): " fmt, (ns)->device_path,	\
+			    (ns)->nsid, ##__VA_ARGS__)
+
+static inline struct nvtgt_bdev *nvtgt_req_bdev(struct nvtgt_req *req)
+{
+	return req->ns->priv;
+}
+
+static inline struct nvtgt_bdev_room *nvtgt_bdev_room(struct nvtgt_req *req)
+{
+	return nvtgt_req_room(req);
+}
+
+static inline struct nvtgt_req *nvtgt_req_from_work(struct work_struct *work)
+{
+	return container_of(work, struct nvtgt_req, work);
+}
+
+/* Let @fn go on with the request in a worker, where it may block. */
+static inline void nvtgt_bdev_defer(struct nvtgt_req *req, work_func_t fn)
+{
+	INIT_WORK(&req->work, fn);
+	queue_work(nvtgt_io_wq, &req->work);
+}
+
+/* bdev.c */
+int nvtgt_bdev_open(struct nvtgt_ns *ns);
+void nvtgt_bdev_revalidate(struct nvtgt_ns *ns);
+void nvtgt_bdev_rw(struct nvtgt_req *req);
+void nvtgt_bdev_flush(struct nvtgt_req *req);
+void nvtgt_bdev_write_zeroes(struct nvtgt_req *req);
+void nvtgt_bdev_discard(struct nvtgt_req *req);
+
+/* file.c */
+int nvtgt_file_open(struct nvtgt_ns *ns);
+void nvtgt_file_revalidate(struct nvtgt_ns *ns);
+void nvtgt_file_rw(struct nvtgt_req *req);
+void nvtgt_file_flush(struct nvtgt_req *req);
+void nvtgt_file_write_zeroes(struct nvtgt_req *req);
+void nvtgt_file_discard(struct nvtgt_req *req);
+
+#endif /* _NVTGT_BDEV_H */

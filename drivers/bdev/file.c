@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Regular files. Everything begins in a worker, since a file system may block
+ * anywhere; direct I/O then completes asynchronously.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "bdev.h"
+#include <linux/falloc.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/uio.h>
+
+#define NVTGT_FILE_MAX_SHIFT	12	/* blocks of at most 4 KiB */
+#define NVTGT_ZERO_PAGES	64	/* pages of zeroes in one write */
+
+/**
+ * nvtgt_file_open - make a file ready
+ * @ns: priv->file is open
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno; the reason has been logged.
+ */
+int nvtgt_file_open(struct nvtgt_ns *ns)
+{
+	struct nvtgt_bdev *dev = ns->priv;
+	struct inode *inode = file_inode(dev->file);
+
+	if (!dev->file->f_op->read_iter || !dev->file->f_op->write_iter) {
+		nvtgt_bdev_warn(ns, "its file system cannot serve I/O from the kernel\n");
+		return -EOPNOTSUPP;
+	}
+	ns->blksize_shift = clamp_t(u8, inode->i_blkbits, SECTOR_SHIFT, NVTGT_FILE_MAX_SHIFT);
+	ns->phys_block_bytes = 1 << ns->blksize_shift;
+	ns->readonly = !(dev->file->f_mode & FMODE_WRITE);
+	ns->volatile_cache = true;
+	if (dev->file->f_op->fallocate) {
+		ns->max_discard_blocks = U32_MAX;
+		ns->discard_zeroes = true;
+	}
+	nvtgt_file_revalidate(ns);
+	return 0;
+}
+
+/**
+ * nvtgt_file_revalidate - look at a file's size again
+ * @ns: an open namespace
+ *
+ * Context: any; requests may be in flight.
+ */
+void nvtgt_file_revalidate(struct nvtgt_ns *ns)
+{
+	struct nvtgt_bdev *dev = ns->priv;
+
+	WRITE_ONCE(ns->size, i_size_read(file_inode(dev->file)));
+}
+
+static loff_t nvtgt_file_pos(const struct nvtgt_req *req, __le64 slba)
+{
+	return le64_to_cpu(slba) << req->ns->blksize_shift;
+}
+
+static void nvtgt_file_rw_done(struct kiocb *iocb, long ret)
+{
+	struct nvtgt_req *req = nvtgt_req_from_room(iocb);
+
+	if (req->dir == DMA_TO_DEVICE)
+		kiocb_end_write(iocb);
+	/* fewer bytes than the namespace has: somebody has cut the file */
+	if (ret >= 0)
+		ret = ret == req->data_len ? 0 : -EREMOTEIO;
+	nvtgt_req_complete(req, nvtgt_errno_status(req, ret));
+}
+
+static void nvtgt_file_rw_work(struct work_struct *work)
+{
+	struct nvtgt_req *req = nvtgt_req_from_work(work);
+	struct file *file = nvtgt_req_bdev(req)->file;
+	struct kiocb *iocb = &nvtgt_bdev_room(req)->iocb;
+	bool write = req->dir == DMA_TO_DEVICE;
+	struct iov_iter iter;
+	ssize_t ret;
+
+	init_sync_kiocb(iocb, file);
+	iocb->ki_pos = nvtgt_file_pos(req, req->cmd->rw.slba);
+	iocb->ki_complete = nvtgt_file_rw_done;
+	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, req->bvec, req->nr_bvec,
+		      req->data_len);
+	if (write) {
+		if (req->cmd->rw.control & cpu_to_le16(NVME_RW_FUA))
+			iocb->ki_flags |= IOCB_DSYNC;
+		iocb->ki_flags |= IOCB_WRITE;
+		kiocb_start_write(iocb);
+		ret = file->f_op->write_iter(iocb, &iter);
+	} else {
+		ret = file->f_op->read_iter(iocb, &iter);
+	}
+	if (ret != -EIOCBQUEUED)
+		nvtgt_file_rw_done(iocb, ret);
+}
+
+/**
+ * nvtgt_file_rw - Read or Write
+ * @req: the request, with its data's segments
+ *
+ * Context: any.
+ */
+void nvtgt_file_rw(struct nvtgt_req *req)
+{
+	nvtgt_bdev_defer(req, nvtgt_file_rw_work);
+}
+
+static void nvtgt_file_flush_work(struct work_struct *work)
+{
+	struct nvtgt_req *req = nvtgt_req_from_work(work);
+	int ret = vfs_fsync(nvtgt_req_bdev(req)->file, 1);
+
+	nvtgt_req_complete(req, nvtgt_errno_status(req, ret));
+}
+
+/**
+ * nvtgt_file_flush - make durable what was written
+ * @req: the request
+ *
+ * Context: any.
+ */
+void nvtgt_file_flush(struct nvtgt_req *req)
+{
+	nvtgt_bdev_defer(req, nvtgt_file_flush_work);
+}
+
+/* A synchronous write of zeroes, for file systems that know no other way. */
+static int nvtgt_file_write_zero_pages(struct file *file, loff_t pos, size_t len)
+{
+	struct bio_vec *bvec = kmalloc_array(NVTGT_ZERO_PAGES, sizeof(*bvec), GFP_KERNEL);
+	struct iov_iter iter;
+	struct kiocb iocb;
+	ssize_t ret = 0;
+	int i;
+
+	if (!bvec)
+		return -ENOMEM;
+	for (i = 0; i < NVTGT_ZERO_PAGES; i++)
+		bvec_set_page(&bvec[i], ZERO_PAGE(0), PAGE_SIZE, 0);
+	while (len) {
+		size_t n = min_t(size_t, len, NVTGT_ZERO_PAGES * PAGE_SIZE);
+
+		init_sync_kiocb(&iocb, file);
+		iocb.ki_pos = pos;
+		iocb.ki_flags |= IOCB_WRITE;
+		iov_iter_bvec(&iter, ITER_SOURCE, bvec, NVTGT_ZERO_PAGES, n);
+		file_start_write(file);
+		ret = file->f_op->write_iter(&iocb, &iter);
+		file_end_write(file);
+		if (ret <= 0)
+			break;
+		pos += ret;
+		len -= ret;
+	}
+	kfree(bvec);
+	if (ret < 0)
+		return ret;
+	return len ? -EIO : 0;
+}
+
+/* Each way leaves zeroes; they differ in what becomes of the space. */
+static int nvtgt_file_zero(struct file *file, bool deallocate, loff_t pos, loff_t len)
+{
+	int ret = -EOPNOTSUPP;
+
+	if (!deallocate)
+		ret = vfs_fallocate(file, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, pos, len);
+	if (ret == -EOPNOTSUPP)
+		ret = vfs_fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, pos, len);
+	if (ret == -EOPNOTSUPP)
+		ret = nvtgt_file_write_zero_pages(file, pos, len);
+	return ret;
+}
+
+static void nvtgt_file_write_zeroes_work(struct work_struct *work)
+{
+	struct nvtgt_req *req = nvtgt_req_from_work(work);
+	const struct nvme_write_zeroes_cmd *cmd = &req->cmd->write_zeroes;
+	struct file *file = nvtgt_req_bdev(req)->file;
+	loff_t len = ((loff_t)le16_to_cpu(cmd->length) + 1) << req->ns->blksize_shift;
+	int ret;
+
+	ret = nvtgt_file_zero(file, cmd->control & cpu_to_le16(NVME_WZ_DEAC),
+			      nvtgt_file_pos(req, cmd->slba), len);
+	if (!ret && cmd->control & cpu_to_le16(NVME_RW_FUA))
+		ret = vfs_fsync(file, 1);
+	nvtgt_req_complete(req, nvtgt_errno_status(req, ret));
+}
+
+/**
+ * nvtgt_file_write_zeroes - Write Zeroes
+ * @req: the request
+ *
+ * Context: any.
+ */
+void nvtgt_file_write_zeroes(struct nvtgt_req *req)
+{
+	nvtgt_bdev_defer(req, nvtgt_file_write_zeroes_work);
+}
+
+static void nvtgt_file_discard_work(struct work_struct *work)
+{
+	struct nvtgt_req *req = nvtgt_req_from_work(work);
+	const struct nvtgt_bdev_room *room = nvtgt_bdev_room(req);
+	struct file *file = nvtgt_req_bdev(req)->file;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < room->nr_ranges && !ret; i++) {
+		const struct nvme_dsm_range *range = &room->ranges[i];
+		loff_t len = (loff_t)le32_to_cpu(range->nlb) << req->ns->blksize_shift;
+
+		if (len)
+			ret = vfs_fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					    nvtgt_file_pos(req, range->slba), len);
+	}
+	/* advice that the file system cannot follow is no error */
+	if (ret == -EOPNOTSUPP)
+		ret = 0;
+	nvtgt_req_complete(req, nvtgt_errno_status(req, ret));
+}
+
+/**
+ * nvtgt_file_discard - Dataset Management, Deallocate
+ * @req: the request; the ranges lie in its room
+ *
+ * Context: any.
+ */
+void nvtgt_file_discard(struct nvtgt_req *req)
+{
+	nvtgt_bdev_defer(req, nvtgt_file_discard_work);
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The backend "bdev": any block device, or a regular file.
+ *
+ * Both are opened through the file system, without an exclusive claim, as many
+ * namespaces may share one device. What kind it is decides which of bdev.c and
+ * file.c serves the namespace.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "bdev.h"
+#include <linux/err.h>
+#include <linux/module.h>
+#include <linux/namei.h>
+#include <linux/path.h>
+#include <linux/slab.h>
+#include <linux/stat.h>
+
+/*
+ * Look before opening: to open a FIFO, a terminal or a tape may wait or have
+ * effects of its own.
+ */
+static int nvtgt_bdev_check_path(struct nvtgt_ns *ns)
+{
+	struct path path;
+	umode_t mode;
+	int ret;
+
+	if (*ns->device_path != '/') {
+		nvtgt_bdev_warn(ns, "device_path must begin with /\n");
+		return -EINVAL;
+	}
+	ret = kern_path(ns->device_path, LOOKUP_FOLLOW, &path);
+	if (ret) {
+		nvtgt_bdev_warn(ns, "cannot be found: error %d\n", ret);
+		return ret;
+	}
+	mode = d_backing_inode(path.dentry)->i_mode;
+	path_put(&path);
+	if (S_ISBLK(mode) || S_ISREG(mode))
+		return 0;
+	nvtgt_bdev_warn(ns, "is neither a block device nor a regular file\n");
+	return -ENOTBLK;
+}
+
+static struct file *nvtgt_bdev_open_file(const struct nvtgt_ns *ns, int flags)
+{
+	struct file *file = filp_open(ns->device_path, flags | O_RDWR | O_LARGEFILE, 0);
+
+	if (IS_ERR(file) && (PTR_ERR(file) == -EACCES || PTR_ERR(file) == -EROFS ||
+			     PTR_ERR(file) == -EPERM))
+		file = filp_open(ns->device_path, flags | O_RDONLY | O_LARGEFILE, 0);
+	return file;
+}
+
+static struct file *nvtgt_bdev_open_any(struct nvtgt_ns *ns)
+{
+	struct file *file;
+
+	if (ns->buffered_io)
+		return nvtgt_bdev_open_file(ns, 0);
+	file = nvtgt_bdev_open_file(ns, O_DIRECT);
+	if (IS_ERR(file) && PTR_ERR(file) == -EINVAL) {
+		pr_info("%s (namespace %u): its file system has no direct I/O, the page cache is used\n",
+			ns->device_path, ns->nsid);
+		file = nvtgt_bdev_open_file(ns, 0);
+	}
+	return file;
+}
+
+static int nvtgt_open(struct nvtgt_ns *ns)
+{
+	struct nvtgt_bdev *dev;
+	umode_t mode;
+	int ret;
+
+	if (ns->backend_options && *ns->backend_options) {
+		nvtgt_bdev_warn(ns, "backend_options: bdev has none\n");
+		return -EINVAL;
+	}
+	ret = nvtgt_bdev_check_path(ns);
+	if (ret)
+		return ret;
+	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+	if (!dev)
+		return -ENOMEM;
+	dev->file = nvtgt_bdev_open_any(ns);
+	if (IS_ERR(dev->file)) {
+		ret = PTR_ERR(dev->file);
+		nvtgt_bdev_warn(ns, "cannot be opened: error %d\n", ret);
+		goto out_free;
+	}
+
+	ns->priv = dev;
+	mode = file_inode(dev->file)->i_mode;
+	if (S_ISBLK(mode))
+		ret = nvtgt_bdev_open(ns);
+	else if (S_ISREG(mode))
+		ret = nvtgt_file_open(ns);
+	else
+		ret = -ENOTBLK;
+	if (!ret)
+		return 0;
+
+	ns->priv = NULL;
+	filp_close(dev->file, NULL);
+out_free:
+	kfree(dev);
+	return ret;
+}
+
+static void nvtgt_close(struct nvtgt_ns *ns)
+{
+	struct nvtgt_bdev *dev = ns->priv;
+
+	filp_close(dev->file, NULL);
+	kfree(dev);
+}
+
+static bool nvtgt_is_bdev(const struct nvtgt_ns *ns)
+{
+	return ((struct nvtgt_bdev *)ns->priv)->bdev;
+}
+
+static int nvtgt_revalidate(struct nvtgt_ns *ns)
+{
+	if (nvtgt_is_bdev(ns))
+		nvtgt_bdev_revalidate(ns);
+	else
+		nvtgt_file_revalidate(ns);
+	return 0;
+}
+
+/* Refuses what a read-only namespace must not do; the request is complete then. */
+static bool nvtgt_refuse_write(struct nvtgt_req *req)
+{
+	if (likely(!READ_ONCE(req->ns->readonly)))
+		return false;
+	nvtgt_req_complete(req, NVME_SC_NS_WRITE_PROTECTED | NVME_STATUS_DNR);
+	return true;
+}
+
+static void nvtgt_rw(struct nvtgt_req *req)
+{
+	if (req->dir == DMA_TO_DEVICE && nvtgt_refuse_write(req))
+		return;
+	if (nvtgt_is_bdev(req->ns))
+		nvtgt_bdev_rw(req);
+	else
+		nvtgt_file_rw(req);
+}
+
+static void nvtgt_flush(struct nvtgt_req *req)
+{
+	if (READ_ONCE(req->ns->readonly))
+		nvtgt_req_complete(req, NVME_SC_SUCCESS);
+	else if (nvtgt_is_bdev(req->ns))
+		nvtgt_bdev_flush(req);
+	else
+		nvtgt_file_flush(req);
+}
+
+static void nvtgt_write_zeroes(struct nvtgt_req *req)
+{
+	if (nvtgt_refuse_write(req))
+		return;
+	if (nvtgt_is_bdev(req->ns))
+		nvtgt_bdev_write_zeroes(req);
+	else
+		nvtgt_file_write_zeroes(req);
+}
+
+static void nvtgt_discard(struct nvtgt_req *req, const struct nvme_dsm_range *ranges,
+			  unsigned int nr_ranges)
+{
+	if (nvtgt_refuse_write(req))
+		return;
+	nvtgt_bdev_room(req)->ranges = ranges;
+	nvtgt_bdev_room(req)->nr_ranges = nr_ranges;
+	if (nvtgt_is_bdev(req->ns))
+		nvtgt_bdev_discard(req);
+	else
+		nvtgt_file_discard(req);
+}
+
+static const struct nvtgt_backend_ops nvtgt_bdev_ops = {
+	.version	= NVTGT_BACKEND_VERSION,
+	.size		= sizeof(struct nvtgt_backend_ops),
+	.name		= "bdev",
+	.owner		= THIS_MODULE,
+	.needs_path	= true,
+	.open		= nvtgt_open,
+	.close		= nvtgt_close,
+	.revalidate	= nvtgt_revalidate,
+	.rw		= nvtgt_rw,
+	.flush		= nvtgt_flush,
+	.write_zeroes	= nvtgt_write_zeroes,
+	.discard	= nvtgt_discard,
+};
+
+static int __init nvtgt_bdev_init(void)
+{
+	BUILD_BUG_ON(sizeof(struct nvtgt_bdev_room) > NVTGT_BACKEND_ROOM);
+	return nvtgt_backend_register(&nvtgt_bdev_ops);
+}
+
+static void __exit nvtgt_bdev_exit(void)
+{
+	nvtgt_backend_unregister(&nvtgt_bdev_ops);
+}
+
+module_init(nvtgt_bdev_init);
+module_exit(nvtgt_bdev_exit);
+
+MODULE_ALIAS("nvtgt-backend-bdev");
+MODULE_DESCRIPTION("nvtgt backend: block devices and files");
+MODULE_LICENSE("GPL");
