@@ -114,19 +114,21 @@ static const struct file_operations nvtgt_state_fops = {
  * nvtgt_debugfs_add_ctrl - show a controller
  * @ctrl: new, with its cntlid
  *
- * Context: process, may sleep.
+ * Context: process, may sleep; takes subsys->lock.
  */
 void nvtgt_debugfs_add_ctrl(struct nvtgt_ctrl *ctrl)
 {
+	struct nvtgt_subsys *subsys = ctrl->subsys;
 	struct dentry *dir;
 	char name[16];
 
-	if (!ctrl->subsys->debugfs)
-		return;
+	mutex_lock(&subsys->lock);
+	if (!subsys->debugfs)
+		goto out;
 	snprintf(name, sizeof(name), "ctrl%u", ctrl->cntlid);
-	dir = debugfs_create_dir(name, ctrl->subsys->debugfs);
+	dir = debugfs_create_dir(name, subsys->debugfs);
 	if (IS_ERR(dir))
-		return;
+		goto out;
 	ctrl->debugfs = dir;
 	debugfs_create_file("port", 0400, dir, ctrl, &nvtgt_port_fops);
 	debugfs_create_file("hostnqn", 0400, dir, ctrl, &nvtgt_hostnqn_fops);
@@ -134,22 +136,29 @@ void nvtgt_debugfs_add_ctrl(struct nvtgt_ctrl *ctrl)
 	debugfs_create_file("queues", 0400, dir, ctrl, &nvtgt_queues_fops);
 	debugfs_create_file("host_traddr", 0400, dir, ctrl, &nvtgt_host_traddr_fops);
 	debugfs_create_file("state", 0600, dir, ctrl, &nvtgt_state_fops);
+out:
+	mutex_unlock(&subsys->lock);
 }
 
 /**
  * nvtgt_debugfs_del_ctrl - show it no more; waits for readers
  * @ctrl: the controller
  *
- * Context: process, may sleep.
+ * Context: process, may sleep; takes subsys->lock.
  */
 void nvtgt_debugfs_del_ctrl(struct nvtgt_ctrl *ctrl)
 {
+	mutex_lock(&ctrl->subsys->lock);
 	debugfs_remove_recursive(ctrl->debugfs);
+	ctrl->debugfs = NULL;
+	mutex_unlock(&ctrl->subsys->lock);
 }
 
 /**
  * nvtgt_debugfs_add_subsys - a directory for a subsystem's controllers
- * @subsys: new
+ * @subsys: new; no other of that name is shown
+ *
+ * Context: process, may sleep.
  */
 void nvtgt_debugfs_add_subsys(struct nvtgt_subsys *subsys)
 {
@@ -162,12 +171,21 @@ void nvtgt_debugfs_add_subsys(struct nvtgt_subsys *subsys)
 }
 
 /**
- * nvtgt_debugfs_del_subsys - the subsystem goes; its controllers are gone
- * @subsys: the subsystem
+ * nvtgt_debugfs_del_subsys - show it no more, nor its controllers
+ * @subsys: the subsystem, whose last controllers may still be on their way out
+ *
+ * Context: process, may sleep; takes subsys->lock.
  */
 void nvtgt_debugfs_del_subsys(struct nvtgt_subsys *subsys)
 {
+	struct nvtgt_ctrl *ctrl;
+
+	mutex_lock(&subsys->lock);
+	list_for_each_entry(ctrl, &subsys->ctrls, subsys_entry)
+		ctrl->debugfs = NULL;
 	debugfs_remove_recursive(subsys->debugfs);
+	subsys->debugfs = NULL;
+	mutex_unlock(&subsys->lock);
 }
 
 /** nvtgt_debugfs_init - the root directory */

@@ -10,9 +10,6 @@ module_param_named(max_ctrls, nvtgt_max_ctrls, uint, 0644);
 MODULE_PARM_DESC(max_ctrls, "most controllers (connected hosts) of one subsystem");
 
 DECLARE_RWSEM(nvtgt_config_sem);
-LIST_HEAD(nvtgt_ports);
-LIST_HEAD(nvtgt_subsystems);
-LIST_HEAD(nvtgt_disc_subsystems);
 u64 nvtgt_genctr;
 
 struct workqueue_struct *nvtgt_wq;
