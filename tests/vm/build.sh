@@ -7,7 +7,7 @@
 
 # What the host itself needs. Everything else comes from the build root.
 HOST_COMMANDS=(qemu-system-x86_64:qemu-system-x86 mmdebstrap:mmdebstrap
-	rsync:rsync cpio:cpio mkfs.ext4:e2fsprogs python3:python3-minimal
+	rsync:rsync cpio:cpio mkfs.ext4:e2fsprogs
 	depmod:kmod flock:util-linux unshare:util-linux zstd:zstd xz:xz-utils)
 
 need_host_packages() {
@@ -17,6 +17,8 @@ need_host_packages() {
 	for pair in "${HOST_COMMANDS[@]}"; do
 		command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
 	done
+	# python3-minimal has the command, but not these
+	python3 -c 'import json, lzma, socket, threading' 2>/dev/null || missing+=(python3)
 	[ ${#missing[@]} -gt 0 ] || return 0
 	command -v apt-get >/dev/null ||
 		die "missing ${missing[*]}, and this is not Debian: install them and run again"
@@ -141,7 +143,7 @@ checkpatch_fill() {
 
 need_checkpatch() {
 	checkpatch_vars
-	[ -e "$CHECKPATCH/.complete" ] && return 0
+	cache_valid "$CHECKPATCH" && return 0
 	step "fetching the kernel's style checker (in its source, 150 MB) …"
 	with_lock checkpatch cache_make "$CHECKPATCH" \
 		logged "$NVTGT_CACHE/log/checkpatch" checkpatch_fill

@@ -12,7 +12,7 @@ debug_kernel_vars() {
 }
 
 debug_kernel_make() {
-	[ -e "$K_DIR/.complete" ] && return 0
+	cache_valid "$K_DIR" && return 0
 	step "building the debug kernel $K_RELEASE (20 to 40 minutes of CPU time, once) …"
 	cache_make "$K_DIR" logged "$NVTGT_CACHE/log/debug-kernel" debug_kernel_fill
 }

@@ -72,12 +72,21 @@ with_lock() {
 	return "$rc"
 }
 
+# cache_valid DIR: is it there and whole? What it was made of is written down,
+# a sample of some hundred files with their sizes.
+cache_valid() {
+	[ -e "$1/.complete" ] || return 1
+	(cd "$1" && cut -d' ' -f2- .complete | xargs -r -d '\n' stat -c '%s %n' 2>/dev/null |
+		cmp -s - .complete) || return 1
+	touch "$1/.complete"
+}
+
 # cache_make DIR CMD...: CMD fills the empty directory it gets as its last
 # argument; only when it succeeds does it become DIR.
 cache_make() {
 	local dir=$1 tmp
 	shift
-	[ -e "$dir/.complete" ] && return 0
+	cache_valid "$dir" && return 0
 	mkdir -p "$(dirname "$dir")"
 	rm -rf "$dir" "$dir".tmp.*
 	tmp=$dir.tmp.$$
@@ -86,27 +95,43 @@ cache_make() {
 		rm -rf "$tmp"
 		return 1
 	fi
-	: >"$tmp/.complete"
+	(cd "$tmp" && find . -type f -printf '%s %p\n' | sort -k2 |
+		awk '{ line[NR] = $0 } END { n = int(NR / 300) + 1; for (i = 1; i <= NR; i += n) print line[i] }
+			' >../.complete.$$ && mv ../.complete.$$ .complete) || return 1
 	# what is in it must be on the disk before the name says it is whole
 	sync -f "$tmp"
 	mv "$tmp" "$dir"
+}
+
+# Entries that no run has used for a month go, and what killed runs left.
+cache_prune() {
+	local f
+	for f in "$NVTGT_CACHE"/{kernels,roots,initrd,checkpatch}/*/.complete; do
+		[ -e "$f" ] || continue
+		[ -z "$(find "$f" -mtime +30)" ] || rm -rf "${f%/.complete}"
+	done
+	find "$NVTGT_CACHE"/kernels "$NVTGT_CACHE"/roots "$NVTGT_CACHE"/initrd -maxdepth 1 \
+		-name '*.tmp.*' -mtime +1 -exec rm -rf {} + 2>/dev/null
+	return 0
 }
 
 # ---------------------------------------------------------------- the archive
 
 # The site of Debian's archive is whatever this machine's apt uses.
 archive_sites() {
-	local line site=
-	while read -r line; do
-		case $line in
-		*\|Debian) site=${line%|*}; break ;;
-		esac
-	done < <(apt-get indextargets --format '$(SITE)|$(LABEL)' | sort -u)
-	[ -n "$site" ] || die "apt knows no Debian archive: apt-get indextargets prints none (run apt-get update?)"
-	ARCHIVE=$site
-	ARCHIVE_SECURITY=$(apt-get indextargets --format '$(SITE)|$(LABEL)' |
-		sed -n 's/|Debian-Security$//p' | head -n 1)
+	ARCHIVE=$(archive_site Debian)
+	if [ -z "$ARCHIVE" ]; then
+		# a machine that has never read its package lists
+		logged "$NVTGT_CACHE/log/apt-update-host" apt-get -q update
+		ARCHIVE=$(archive_site Debian)
+	fi
+	[ -n "$ARCHIVE" ] || die "apt knows no Debian archive: apt-get indextargets prints none"
+	ARCHIVE_SECURITY=$(archive_site Debian-Security)
 	[ -n "$ARCHIVE_SECURITY" ] || ARCHIVE_SECURITY=${ARCHIVE%/}-security
+}
+
+archive_site() {
+	apt-get indextargets --format '$(SITE)|$(LABEL)' | sed -n "s/|$1\$//p" | sort -u | head -n 1
 }
 
 # apt with a state of its own, so that it sees every suite and leaves the
@@ -275,7 +300,7 @@ kernel_modules() {
 
 need_kernel() {
 	kernel_vars "$1"
-	[ -e "$K_DIR/.complete" ] && return 0
+	cache_valid "$K_DIR" && return 0
 	if [ "$1" = 6.12-debug ]; then
 		with_lock debug-kernel debug_kernel_make
 		return
@@ -324,7 +349,7 @@ root_vars() {
 
 need_build_root() {
 	root_vars
-	[ -e "$BUILD_ROOT/.complete" ] && return 0
+	cache_valid "$BUILD_ROOT" && return 0
 	step "making the build root: Debian 13 with compilers (about 1 GB, one to three minutes) …"
 	with_lock build-root cache_make "$BUILD_ROOT" \
 		logged "$NVTGT_CACHE/log/build-root" build_root_fill
@@ -332,7 +357,7 @@ need_build_root() {
 
 need_guest_root() {
 	root_vars
-	[ -e "$GUEST_ROOT/.complete" ] && return 0
+	cache_valid "$GUEST_ROOT" && return 0
 	step "making the guest's root file system: Debian 13 with nvme-cli and fio (one to two minutes) …"
 	with_lock guest-root cache_make "$GUEST_ROOT" \
 		logged "$NVTGT_CACHE/log/guest-root" guest_root_fill

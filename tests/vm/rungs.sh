@@ -99,13 +99,13 @@ get_ready() {
 	root_vars
 	for k in $needed_kernels; do
 		kernel_vars "$k"
-		[ -e "$K_DIR/.complete" ] || n=$((n + 1))
+		cache_valid "$K_DIR" || n=$((n + 1))
 	done
 	for item in "$BUILD_ROOT" "$GUEST_ROOT"; do
-		[ -e "$item/.complete" ] || n=$((n + 1))
+		cache_valid "$item" || n=$((n + 1))
 	done
 	checkpatch_vars
-	[ -z "$fetch$(rung_of static)" ] || [ -e "$CHECKPATCH/.complete" ] || n=$((n + 1))
+	[ -z "$fetch$(rung_of static)" ] || cache_valid "$CHECKPATCH" || n=$((n + 1))
 	plan $((BENCH_STEP + n))
 	[ "$n" = 0 ] || BENCH_STEP=$((BENCH_STEPS - n))
 	need_build_root || return 1
@@ -122,6 +122,7 @@ get_ready() {
 	if [ -n "$fetch$(rung_of static)" ]; then
 		need_checkpatch || return 1
 	fi
+	cache_prune
 	snapshot_tree
 }
 
