@@ -43,6 +43,8 @@ static const char *advice(const char *path, const char *attr, int err)
 {
 	bool link = !attr && !strncmp(path, "ports/", 6);
 
+	if (err == EACCES && attr && strstr(path, "/referrals/"))
+		return "disable the referral first";
 	if (err == EACCES && attr && !strncmp(path, "ports/", 6))
 		return "unlink all subsystems from the port first";
 	if ((err == EBUSY || err == EACCES) && attr &&

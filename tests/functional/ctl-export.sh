@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guards: nvtgtctl export serves a device in one command, the line it prints
+# connects, twice is as good as once, and unexport leaves nothing
+# kernels: all
+# timeout: 120
+
+. "$TESTS/lib/guest.sh"
+need_modules tcp bdev
+make_networks
+export NVTGT_ROOT=$CONFIGFS
+defer nvtgtctl clear
+dev=$(null_blk_make size=64)
+ctl() { nvtgtctl --netns tgt "$@"; }
+
+line=$(ctl export "$dev" --host "$HOST_NQN" --traddr "$TGT_IP") || fail "export"
+again=$(ctl export "$dev" --host "$HOST_NQN" --traddr "$TGT_IP") || fail "export twice"
+[ "$line" = "$again" ] || fail "another line the second time: $line / $again"
+nqn=${line##* }
+[[ $line == "nvme connect -t tcp -a $TGT_IP -s 4420 -n nqn."* ]] || fail "the line: $line"
+defer host_disconnect "$nqn"
+$line >/dev/null || fail "the printed command does not connect"
+ctrl=$(ctrl_of "$nqn")
+wait_for 20 has_disk "$ctrl" || fail "no disk"
+fio_verify "$(disk_of "$ctrl")" || fail "I/O"
+host_disconnect "$nqn"
+
+# all addresses: the printed one is an address of that network namespace
+other=$(null_blk_make size=64)
+line=$(ctl export "$other" --allow-any-host --nqn testnqn --traddr 0.0.0.0 --trsvcid 4421)
+[ "$line" = "nvme connect -t tcp -a $TGT_IP -s 4421 -n testnqn" ] || fail "the line: $line"
+$line >/dev/null || fail "connect to 0.0.0.0's port"
+host_disconnect testnqn
+
+ctl unexport "$other"
+ctl unexport "$dev"
+[ "$(nvtgtctl show --json | jq -c '[.hosts, .ports, .subsystems]')" = '[[],[],[]]' ] ||
+	fail "something is left: $(nvtgtctl show)"
