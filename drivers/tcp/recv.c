@@ -58,7 +58,7 @@ static void nvtgt_tcp_recv_begin_data(struct nvtgt_tcp_queue *q, u32 bytes, u32 
 {
 	struct nvme_tcp_hdr *hdr = (void *)q->hdr;
 
-	q->rx_pad = hdr->pdo - q->rx_want;
+	q->rx_pad = hdr->pdo - hdr->hlen - (q->rules.hdgst ? NVME_TCP_DIGEST_LENGTH : 0);
 	q->rx_left = bytes;
 	q->rx_off = off;
 	q->rx_crc = ~0;
