@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-#if __has_include_next(<linux/unaligned.h>)
+#include <nvtgt_compat_config.h>
+
+#ifdef HAVE_LINUX_UNALIGNED_H
 #include_next <linux/unaligned.h>
 #else
 #include <asm/unaligned.h>
