@@ -43,13 +43,15 @@ python3 - config.json saved.json <<'END'
 import json, sys
 def key(o):
     return str(o.get("nqn", o.get("nsid", o.get("portid", o.get("grpid", o.get("name"))))))
+def off(v):
+    return all(map(off, v.values())) if isinstance(v, dict) else v in ("0", "none")
 def same(a, b, where):
     if isinstance(a, dict):
         for k in a:
             # passthru and the group beside ana_grpid are nvmetcli's alone
             if k in ("passthru",) or (k == "ana" and "ana_grpid" in a):
                 continue
-            if k not in b and a[k] in ("0", "none"):
+            if k not in b and off(a[k]):
                 continue
             assert k in b, where + "." + k + " is missing"
             same(a[k], b[k], where + "." + k)

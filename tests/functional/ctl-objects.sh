@@ -25,15 +25,15 @@ wrong() {
 }
 
 ctl subsystem create testnqn --allow-host "$HOST_NQN" --serial 0815 model="Test disk"
-[ "$(get_attr subsystems/testnqn/attr_serial)" = 0815 ] || fail "the serial number"
+[ "$(nvtgtctl subsystem show testnqn --json | jq -r .attr.serial)" = 0815 ] ||
+	fail "the serial number"
 nsid=$(ctl namespace create testnqn --device "$dev")
 [ "$nsid" = 1 ] || fail "first free nsid is $nsid"
 ctl port create 1 --traddr "$TGT_IP"
 ctl port link 1 testnqn
 disk=$(host_connect testnqn) || fail "connect"
-[ "$(cat "/sys/block/${disk#/dev/}/device/serial" 2>/dev/null ||
-	cat /sys/class/nvme/"$(ctrl_of testnqn)"/serial)" = 0815 ] ||
-	fail "the host sees another serial number"
+read -r serial <"/sys/class/nvme/$(ctrl_of testnqn)/serial"
+[ "$serial" = 0815 ] || fail "the host sees another serial number: $serial"
 
 wrong "attr_serial" subsystem create other --serial 123456789012345678901
 wrong "attr_cntlid_min=0" subsystem create other cntlid_min=0
@@ -42,7 +42,8 @@ wrong "ana_grpid=4711" namespace create testnqn --device "$dev" --ana-group 4711
 wrong "device_path must name a device" namespace create testnqn --nsid 5 \
 	device_path=/dev/nonexistent
 wrong "No such file" namespace create testnqn --device /dev/nonexistent
-wrong "disable the namespace first" namespace set testnqn 1 "device_path=$dev"
+wrong "disable the namespace first" namespace set testnqn 1 \
+	uuid=01234567-89ab-cdef-0123-456789abcdef
 wrong "unlink all subsystems" port set 1 trsvcid=4444
 wrong "addr_trtype=carrier-pigeon" port create 2 --traddr "$TGT_IP" \
 	--trtype carrier-pigeon
