@@ -196,7 +196,7 @@ def features_all(env):
 
 def features_set_all(env):
     """Set Features of everything, saved or not; the controller stays itself."""
-    legal = {0, nvme.INVALID_FIELD, nvme.INVALID_NS, nvme.SEQUENCE, 0x10D, 0x10E, 0x10F, nvme.SGL_LENGTH, nvme.INVALID_OPCODE}
+    legal = {0, nvme.INVALID_FIELD, nvme.INVALID_NS, nvme.SEQUENCE, 0x10D, 0x10E, 0x10F, 0x12B, nvme.SGL_LENGTH, nvme.INVALID_OPCODE}
     with env.controller() as c:
         rows = (((fid, value, save), nvme.A_SET_FEATURES, {"cdw10": fid | save << 31, "cdw11": value})
                 for fid in range(256) if fid != 0x0F for value in (0, 1, 0xFFFFFFFF) for save in (0, 1))
