@@ -10,22 +10,26 @@ HOST_COMMANDS=(qemu-system-x86_64:qemu-system-x86 mmdebstrap:mmdebstrap
 	rsync:rsync cpio:cpio mkfs.ext4:e2fsprogs
 	depmod:kmod flock:util-linux unshare:util-linux zstd:zstd xz:xz-utils)
 
-need_host_packages() {
-	local pair missing=()
-	[ "$(id -u)" = 0 ] || die "the bench makes root file systems and mounts: run it as root"
-	[ "$(uname -m)" = x86_64 ] || die "the bench knows x86_64 only"
+# host_packages: sets HOST_MISSING
+host_packages() {
+	local pair
+	HOST_MISSING=()
 	for pair in "${HOST_COMMANDS[@]}"; do
-		command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+		command -v "${pair%%:*}" >/dev/null || HOST_MISSING+=("${pair#*:}")
 	done
 	# python3-minimal has the command, but not these
-	python3 -c 'import json, lzma, socket, threading' 2>/dev/null || missing+=(python3)
-	[ ${#missing[@]} -gt 0 ] || return 0
-	command -v apt-get >/dev/null ||
-		die "missing ${missing[*]}, and this is not Debian: install them and run again"
-	step "installing with apt: ${missing[*]} …"
+	python3 -c 'import json, lzma, socket, threading' 2>/dev/null || HOST_MISSING+=(python3)
+}
+
+need_host_packages() {
+	[ "$(id -u)" = 0 ] || die "the bench makes root file systems and mounts: run it as root"
+	[ "$(uname -m)" = x86_64 ] || die "the bench knows x86_64 only"
+	host_packages
+	[ ${#HOST_MISSING[@]} -gt 0 ] || return 0
+	step "installing with apt: ${HOST_MISSING[*]} …"
 	logged "$NVTGT_CACHE/log/apt-install" env DEBIAN_FRONTEND=noninteractive \
 		sh -c 'apt-get -q update && exec apt-get -q -y --no-install-recommends install "$@"' \
-		sh "${missing[@]}" || exit 1
+		sh "${HOST_MISSING[@]}" || exit 1
 }
 
 # Where the copies of this very checkout are built for a kernel (or "tools").

@@ -11,6 +11,7 @@ any more, the test it ran has its verdict and a new guest takes the rest.
 """
 
 import json
+import math
 import os
 import re
 import signal
@@ -21,6 +22,8 @@ import threading
 import time
 
 BOOT_SECONDS = 240
+# what a boot takes on an idle machine without KVM, roughly
+BOOT_USUAL = 9
 # TCG's own trouble, not the tested code's: worth one more attempt
 BENCH_TROUBLE = (b"IO-APIC + timer doesn't work", b"Oops: int3")
 
@@ -44,6 +47,7 @@ class Guest:
         self.process = None
         self.line = None
         self.pending = b""
+        self.patience = plan["patience"]
 
     def command(self, shell=False):
         kernel, plan = self.kernel, self.plan
@@ -121,6 +125,11 @@ class Guest:
             self.line.sendall(text.encode() + b"\n")
         except OSError:
             pass
+
+    def rate(self, seconds):
+        """A machine that boots slowly runs tests slowly: more patience."""
+        usual = BOOT_USUAL * self.plan["patience"]
+        self.patience = self.plan["patience"] * min(8, max(1, seconds / usual))
 
     def died(self):
         try:
@@ -224,6 +233,7 @@ class Runner:
                     self.booting[kernel] -= 1
                 if up:
                     failures = 0
+                    guest.rate(time.monotonic() - started)
                     say(f"# guest {number} ({kernel}) is up after "
                         f"{time.monotonic() - started:.0f} s")
                     self.serve(guest)
@@ -257,10 +267,11 @@ class Runner:
 
     def run(self, guest, test):
         """One test; False when the guest is of no use any more."""
-        factor = self.plan["patience"]
+        factor = guest.patience
         limit = int(test["timeout"] * factor)
         started = time.monotonic()
-        guest.write(f"RUN {test['index']} {limit} {test['name']}")
+        guest.write(f"RUN {test['index']} {limit} {math.ceil(factor)} "
+                    f"{test['name']}")
         answer = guest.read(limit + 180 * factor)
         seconds = time.monotonic() - started
         word = answer.split(" ", 3) if answer else []

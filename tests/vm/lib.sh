@@ -197,6 +197,8 @@ candidates() {
 # a run that needs nothing new does not touch the network.
 resolve() {
 	local file=$NVTGT_CACHE/resolved list k rel
+	command -v apt-get >/dev/null ||
+		die "the bench is made from Debian's packages: it needs Debian 12 or newer"
 	list=$(echo "${BENCH_KERNELS[*]} $BUILD_PACKAGES / $GUEST_PACKAGES" | hash_of)
 	if [ -s "$file" ] && grep -qx "LIST=$list" "$file" &&
 	   [ $(($(date +%s) - $(stat -c %Y "$file"))) -lt "$BENCH_FRESH" ]; then
@@ -380,9 +382,11 @@ in_build_root() {
 		done
 	done
 	# shellcheck disable=SC2016
-	unshare --mount --propagation private bash -c '
+	unshare --mount --propagation unchanged bash -c '
 		root=$1 n=$2
 		shift 2
+		# in a chroot, / may be no mount point, and then nobody shares it
+		mount --make-rprivate / 2>/dev/null
 		mount -t proc proc "$root/proc" || exit 1
 		mount -t tmpfs tmpfs "$root/tmp" || exit 1
 		for ((i = 0; i < n; i++)); do

@@ -94,9 +94,10 @@ get_ready() {
 	[ -z "$(rung_of unit)" ] || needed_kernels+=" 7.2"
 	needed_kernels=$(tr ' ' '\n' <<<"$needed_kernels" | grep . | sort -Vu)
 	# count what is missing first, so that the progress lines tell the truth
-	need_host_packages
 	resolve
 	root_vars
+	host_packages
+	[ ${#HOST_MISSING[@]} = 0 ] || n=1
 	for k in $needed_kernels; do
 		kernel_vars "$k"
 		cache_valid "$K_DIR" || n=$((n + 1))
@@ -106,8 +107,9 @@ get_ready() {
 	done
 	checkpatch_vars
 	[ -z "$fetch$(rung_of static)" ] || cache_valid "$CHECKPATCH" || n=$((n + 1))
-	plan $((BENCH_STEP + n))
-	[ "$n" = 0 ] || BENCH_STEP=$((BENCH_STEPS - n))
+	# tests/demo has two steps more
+	plan $((n + ${MORE_STEPS:-0}))
+	need_host_packages
 	need_build_root || return 1
 	for k in $needed_kernels; do
 		need_kernel "$k" || return 1
@@ -207,13 +209,14 @@ run_bench() {
 bench_selftest() {
 	local dir=$RUN_DIR/selftest f name want got bad=0
 	local target=nvmet jobs=1 repeat=1 debug='' needed_kernels=6.12
+	local PLAN_TREE=$RUN_DIR/tree PLAN_MODULES=$RUN_DIR
 	kernel_vars 6.12
 	mkdir -p "$dir"
 	with_lock build-6.12 stage_modules "$(build_dir 6.12)" || return 1
 	stage_for_run || return 1
 	for f in "$BENCH_TESTS"/vm/selftest/*.sh; do
 		echo "vm selftest/$(basename "$f" .sh) 6.12 $(header_of "$f" timeout 60)"
-	done | (TREE=$RUN_DIR/tree MODULES=$RUN_DIR RUN_DIR=$dir make_plan) >"$dir/plan.json" || return 1
+	done | (RUN_DIR=$dir; make_plan) >"$dir/plan.json" || return 1
 	python3 "$BENCH_TESTS/vm/guests.py" "$dir/plan.json" >"$dir/verdicts" || return 1
 	for f in "$BENCH_TESTS"/vm/selftest/*.sh; do
 		name=$(basename "$f" .sh)
@@ -290,7 +293,7 @@ make_plan() {
 			kernel_vars "$k"
 			initrd_vars
 			printf 'kernel\t%s\t%s\t%s\t%s\n' "$k" "$K_DIR/vmlinuz" \
-				"$INITRD/initrd" "${MODULES:-$RUN_DIR}/modules-$k"
+				"$INITRD/initrd" "${PLAN_MODULES:-$RUN_DIR}/modules-$k"
 		done
 		cat
 	} | python3 -c '
@@ -318,7 +321,7 @@ for n in range(int(repeat)):
                                       test["kernel"], "" if n == 0 else ".%d" % (n + 1))
         plan["tests"].append(again)
 json.dump(plan, sys.stdout, indent=1)
-' "$RUN_DIR" "${TREE:-$RUN_DIR/tree}" "$GUEST_ROOT/guest.img" "$accel" "$memory" \
+' "$RUN_DIR" "${PLAN_TREE:-$RUN_DIR/tree}" "$GUEST_ROOT/guest.img" "$accel" "$memory" \
 	"$jobs" "$target" "$patience" "$append" "${shell:+${kernels[0]-}}" "$repeat"
 }
 
@@ -394,5 +397,5 @@ number_results() {
 prune_results() {
 	local dir=${NVTGT_RESULTS:-$NVTGT_CACHE/results}
 	# shellcheck disable=SC2012
-	ls -1dt "$dir"/2*/ 2>/dev/null | tail -n +"$((keep ? 1000 : 31))" | xargs -r rm -rf
+	ls -1dt "$dir"/2*/ 2>/dev/null | tail -n +"$((keep ? 1000 : 101))" | xargs -r rm -rf
 }
