@@ -19,10 +19,13 @@ static void nvtgt_abort_complete(struct nvtgt_req *req, bool aborted)
 	nvtgt_req_complete(req, 0);
 }
 
-/*
- * The queue if it is there, and its reactor is @reactor, or whichever it is. With
- * ctrl->lock held the queue's memory lives.
- */
+/* As a number, which is what transports know; the header leaves it as it came. */
+static u16 nvtgt_abort_cid(struct nvtgt_req *req)
+{
+	return le16_to_cpu((__force __le16)req->cmd->abort.cid);
+}
+
+/* The queue that is named, if it is there. Under ctrl->lock its memory lives. */
 static struct nvtgt_queue *nvtgt_abort_queue(struct nvtgt_req *req)
 {
 	struct nvtgt_ctrl *ctrl = req->queue->ctrl;
@@ -53,7 +56,7 @@ static void nvtgt_abort_call(struct nvtgt_call *call)
 	spin_unlock_irq(&ctrl->lock);
 
 	if (queue && queue->ops->abort)
-		aborted = queue->ops->abort(queue, req->cmd->abort.cid);
+		aborted = queue->ops->abort(queue, nvtgt_abort_cid(req));
 	nvtgt_abort_complete(req, aborted);
 }
 

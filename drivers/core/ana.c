@@ -13,6 +13,10 @@
 #include <linux/slab.h>
 #include "core.h"
 
+#define NVTGT_ANA_LOG_MAX (sizeof(struct nvme_ana_rsp_hdr) +				\
+			   NVTGT_MAX_ANAGRPS * sizeof(struct nvme_ana_group_desc) +	\
+			   NVTGT_MAX_NSID * sizeof(__le32))
+
 /* how often anything about ANA has changed; the log's change count */
 static atomic64_t nvtgt_ana_chgcnt = ATOMIC64_INIT(0);
 
@@ -140,9 +144,7 @@ void *nvtgt_ana_log(struct nvtgt_req *req, size_t *len)
 	void *page;
 
 	members = kvzalloc(sizeof(*members), GFP_KERNEL);
-	page = kvzalloc(sizeof(struct nvme_ana_rsp_hdr) +
-			NVTGT_MAX_ANAGRPS * sizeof(struct nvme_ana_group_desc) +
-			NVTGT_MAX_NSID * sizeof(__le32), GFP_KERNEL);
+	page = kvzalloc(NVTGT_ANA_LOG_MAX, GFP_KERNEL);
 	if (!members || !page) {
 		kvfree(members);
 		kvfree(page);

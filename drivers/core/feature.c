@@ -352,7 +352,7 @@ static void nvtgt_set_features_execute(struct nvtgt_req *req)
 	if (feature->set) {
 		status = feature->set(req, value);
 	} else {
-		/* to set what cannot be changed to what it is is no change */
+		/* what cannot be changed may be set to the value that it has */
 		status = feature->get(req, false, &fixed);
 		if (!status && value != fixed) {
 			req->error_loc = offsetof(struct nvme_features, dword11);

@@ -17,14 +17,13 @@ static_assert(sizeof(struct nvme_id_ctrl) == NVME_IDENTIFY_DATA_SIZE);
 static_assert(sizeof(struct nvme_id_ns) == NVME_IDENTIFY_DATA_SIZE);
 static_assert(sizeof(struct nvme_id_ns_cs_indep) == NVME_IDENTIFY_DATA_SIZE);
 static_assert(sizeof(struct nvme_id_ctrl_nvm) == NVME_IDENTIFY_DATA_SIZE);
-static_assert(NVTGT_MAX_NSID <= NVME_IDENTIFY_DATA_SIZE / sizeof(__le32));
+static_assert(sizeof(__le32[NVTGT_MAX_NSID]) <= NVME_IDENTIFY_DATA_SIZE);
 
 /* Fields of the specification which <linux/nvme.h> has no names for. */
 #define NVTGT_CNS_IO_COMMAND_SETS	0x1c
 #define NVTGT_CTRL_LPA_SMART_PER_NS	BIT(0)
 #define NVTGT_CTRL_LPA_EXTENDED_DATA	BIT(2)
-#define NVTGT_CTRL_FRMW_SLOT1_RO	BIT(0)
-#define NVTGT_CTRL_FRMW_ONE_SLOT	(1 << 1)
+#define NVTGT_CTRL_FRMW			0x3		/* one slot, read only */
 #define NVTGT_CTRL_ONCS_SELECT		BIT(4)
 #define NVTGT_CTRL_VWC_FLUSH_ALL_NO	(2 << 1)	/* Flush with NSID FFFFFFFFh fails */
 #define NVTGT_CTRL_SGLS_TRANSPORT	BIT(21)
@@ -163,7 +162,7 @@ static void nvtgt_identify_ctrl_io(struct nvtgt_ctrl *ctrl, struct nvme_id_ctrl 
 	id->rab = NVTGT_RAB;
 	id->cmic = NVME_CTRL_CMIC_MULTI_PORT | NVME_CTRL_CMIC_MULTI_CTRL | NVME_CTRL_CMIC_ANA;
 	id->oaes = cpu_to_le32(NVME_AEN_CFG_NS_ATTR | NVME_AEN_CFG_ANA_CHANGE);
-	id->frmw = NVTGT_CTRL_FRMW_SLOT1_RO | NVTGT_CTRL_FRMW_ONE_SLOT;
+	id->frmw = NVTGT_CTRL_FRMW;
 	id->lpa = NVTGT_CTRL_LPA_SMART_PER_NS | NVME_CTRL_LPA_CMD_EFFECTS_LOG |
 		  NVTGT_CTRL_LPA_EXTENDED_DATA;
 	id->anatt = NVTGT_ANATT_S;
