@@ -42,7 +42,7 @@
 
 extern unsigned int nvtgt_max_ctrls;	/* parameter: controllers of a subsystem */
 
-/**
+/*
  * nvtgt_config_sem - the configuration tree
  *
  * Protects the lists of hosts, subsystems and ports, which subsystem is linked
@@ -58,25 +58,25 @@ extern struct list_head nvtgt_disc_subsystems;	/* the same, of discovery */
 extern u64 nvtgt_genctr;
 extern struct workqueue_struct *nvtgt_wq;	/* admin commands, tear-down; unbound */
 
-/** struct nvtgt_host - hosts/NQN */
+/* struct nvtgt_host - hosts/NQN */
 struct nvtgt_host {
 	struct config_group group;
 	char nqn[NVTGT_NQN_SIZE];
 };
 
-/** struct nvtgt_host_link - a host's right to a subsystem (allowed_hosts/NQN) */
+/* struct nvtgt_host_link - a host's right to a subsystem (allowed_hosts/NQN) */
 struct nvtgt_host_link {
 	struct list_head entry;		/* nvtgt_subsys.hosts; nvtgt_config_sem */
 	struct nvtgt_host *host;
 };
 
-/** struct nvtgt_subsys_link - a subsystem's export (ports/ID/subsystems/NQN) */
+/* struct nvtgt_subsys_link - a subsystem's export (ports/ID/subsystems/NQN) */
 struct nvtgt_subsys_link {
 	struct list_head entry;		/* nvtgt_cport.subsystems; nvtgt_config_sem */
 	struct nvtgt_subsys *subsys;
 };
 
-/** struct nvtgt_subsys - subsystems/NQN, or a discovery subsystem */
+/* struct nvtgt_subsys - subsystems/NQN, or a discovery subsystem */
 struct nvtgt_subsys {
 	struct kref ref;		/* configfs item, namespaces' items, controllers */
 	struct list_head entry;
@@ -117,13 +117,13 @@ struct nvtgt_subsys {
 	struct config_group hosts_group;
 };
 
-/** struct nvtgt_ns_stats - what a namespace has done, for the SMART log */
+/* struct nvtgt_ns_stats - what a namespace has done, for the SMART log */
 struct nvtgt_ns_stats {
 	u64 reads, writes;		/* commands */
 	u64 read_sectors, written_sectors;	/* of 512 bytes */
 };
 
-/** struct nvtgt_cns - subsystems/NQN/namespaces/NSID: the core's namespace */
+/* struct nvtgt_cns - subsystems/NQN/namespaces/NSID: the core's namespace */
 struct nvtgt_cns {
 	struct nvtgt_ns ns;		/* the part that backends see */
 	struct config_group group;
@@ -143,7 +143,7 @@ struct nvtgt_cns {
 	struct nvtgt_ns_stats __percpu *stats;
 };
 
-/** struct nvtgt_referral - ports/ID/referrals/NAME */
+/* struct nvtgt_referral - ports/ID/referrals/NAME */
 struct nvtgt_referral {
 	struct config_group group;
 	struct list_head entry;		/* nvtgt_cport.referrals; nvtgt_config_sem */
@@ -153,7 +153,7 @@ struct nvtgt_referral {
 	bool enabled;
 };
 
-/** struct nvtgt_cport - ports/ID: the core's port */
+/* struct nvtgt_cport - ports/ID: the core's port */
 struct nvtgt_cport {
 	struct nvtgt_port port;		/* the part that transports see */
 	struct config_group group;
@@ -175,7 +175,7 @@ struct nvtgt_cport {
 	struct list_head ana_groups;
 };
 
-/** struct nvtgt_event - an asynchronous event that waits for an AER */
+/* struct nvtgt_event - an asynchronous event that waits for an AER */
 struct nvtgt_event {
 	u8 type;			/* enum nvme_ae_type: NVME_AER_* */
 	u8 info;
@@ -192,7 +192,7 @@ enum nvtgt_feature_slot {
 	NVTGT_NR_FEATURES
 };
 
-/**
+/*
  * struct nvtgt_ctrl - a controller: the association of one host
  *
  * Lives while a queue, or somebody with a reference, needs it. The admin
@@ -352,8 +352,10 @@ u16 nvtgt_get_features_parse(struct nvtgt_req *req);	/* feature.c */
 u16 nvtgt_set_features_parse(struct nvtgt_req *req);	/* feature.c */
 u32 nvtgt_feature_effects(u8 fid);			/* feature.c */
 
-/* discovery.c: the discovery log page; called in process context, may sleep.
- * Returns a kvmalloc'ed page of *len bytes or an ERR_PTR. */
+/*
+ * discovery.c: the discovery log page; called in process context, may sleep.
+ * Returns a kvmalloc'ed page of *len bytes or an ERR_PTR.
+ */
 void *nvtgt_discovery_log(struct nvtgt_req *req, size_t *len);
 
 /* error log; any context */

@@ -19,13 +19,14 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include "core.h"
 #include "reactor.h"
 
 #define NVTGT_LARGE_BYTES	(PAGE_SIZE << NVTGT_LARGE_ORDER)
-#define NVTGT_CREDIT_PIECE	(1L << 20)	/* taken from the budget at once */
-#define NVTGT_CREDIT_KEEP	(4L << 20)	/* a reactor keeps no more than this, idle */
+#define NVTGT_CREDIT_PIECE	((long)SZ_1M)	/* taken from the budget at once */
+#define NVTGT_CREDIT_KEEP	((long)SZ_4M)	/* a reactor keeps no more than this, idle */
 
 static unsigned int buffer_limit_mb;
 module_param(buffer_limit_mb, uint, 0444);
@@ -49,7 +50,7 @@ void nvtgt_pool_setup_limit(void)
 
 	if (!mb)
 		mb = (totalram_pages() >> (20 - PAGE_SHIFT)) / 8;
-	mb = clamp(mb, 16UL, 1UL << 20);
+	mb = clamp_t(unsigned long, mb, 16, SZ_1M);
 	nvtgt_budget = mb << 20;
 	nvtgt_credit_keep = min(NVTGT_CREDIT_KEEP, nvtgt_budget / (4 * (long)nr_cpu_ids));
 	buffer_limit_mb = mb;

@@ -175,7 +175,7 @@ static void nvtgt_reactor_take_kicks(struct nvtgt_reactor *reactor)
 		}
 		/* cleared before receive() looks: what comes later kicks again */
 		clear_bit(NVTGT_SOURCE_KICKED, &source->flags);
-		smp_mb__after_atomic();
+		smp_mb__after_atomic();	/* pairs with nvtgt_source_kick() */
 		if (list_empty(&source->active))
 			list_add_tail(&source->active, &reactor->active);
 	}

@@ -13,7 +13,7 @@
 #define NVTGT_POOL_LARGE	48	/* pieces of 64 KiB that a reactor keeps */
 #define NVTGT_LARGE_ORDER	4
 
-/**
+/*
  * struct nvtgt_ring - pages on their way back, oldest first
  *
  * A page that was sent stands here until the socket has let go of it (its
@@ -26,7 +26,7 @@ struct nvtgt_ring {
 	u8 order;
 };
 
-/** struct nvtgt_reactor - a thread and what it owns */
+/* struct nvtgt_reactor - a thread and what it owns */
 struct nvtgt_reactor {
 	struct task_struct *task;
 	int cpu;

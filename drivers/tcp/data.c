@@ -8,7 +8,6 @@
 /* Memory that one connection's commands hold at most, unless it is one command. */
 #define NVTGT_TCP_MAX_CHARGED	(16U << 20)
 
-
 /**
  * nvtgt_tcp_set_max_cmds - how many commands may be outstanding
  * @q: the connection
@@ -136,7 +135,8 @@ static void nvtgt_tcp_got_mem(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *c
 	}
 
 	q->last_rx = jiffies;
-	if (!q->nr_data_wait++)
+	/* before Connect the set-up deadline is in force */
+	if (!q->nr_data_wait++ && !q->half_open)
 		mod_timer(&q->timer, jiffies + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms));
 	if (cmd->inline_data) {
 		cmd->phase = NVTGT_TCP_RECV;

@@ -323,8 +323,10 @@ static void nvtgt_tcp_tx_done(struct nvtgt_tcp_queue *q, u32 bytes)
 		bytes -= bv->bv_len;
 		q->tx_first++;
 	}
-	if (q->tx_first == q->tx_nr)
-		q->tx_first = q->tx_nr = 0;
+	if (q->tx_first == q->tx_nr) {
+		q->tx_first = 0;
+		q->tx_nr = 0;
+	}
 
 	list_for_each_entry_safe(cmd, next, &q->sent_list, entry) {
 		if (cmd->tx_end > q->tx_done)
@@ -391,7 +393,8 @@ void nvtgt_tcp_drop_tx(struct nvtgt_tcp_queue *q)
 {
 	struct nvtgt_tcp_cmd *cmd, *next;
 
-	q->tx_first = q->tx_nr = 0;
+	q->tx_first = 0;
+	q->tx_nr = 0;
 	list_for_each_entry_safe(cmd, next, &q->sent_list, entry) {
 		list_del_init(&cmd->entry);
 		nvtgt_tcp_put_cmd(q, cmd);

@@ -54,7 +54,7 @@ enum nvtgt_tcp_phase {
 	NVTGT_TCP_SENT,
 };
 
-/** struct nvtgt_tcp_cmd - a command; the owning reactor only */
+/* struct nvtgt_tcp_cmd - a command; the owning reactor only */
 struct nvtgt_tcp_cmd {
 	struct nvtgt_req req;
 	struct nvme_command sqe;
@@ -89,7 +89,7 @@ enum nvtgt_tcp_state {
 	NVTGT_TCP_LEFT,
 };
 
-/** enum nvtgt_tcp_recv - what the next byte of the stream is */
+/* enum nvtgt_tcp_recv - what the next byte of the stream is */
 enum nvtgt_tcp_recv {
 	NVTGT_TCP_RECV_HDR,		/* of a PDU's header or header digest */
 	NVTGT_TCP_RECV_PDU,		/* none: a whole header waits to be handled */
@@ -104,7 +104,7 @@ enum nvtgt_tcp_recv {
 #define NVTGT_TCP_F_TIMER	1	/* the timer has fired */
 #define NVTGT_TCP_F_SPACE	2	/* the socket has room again */
 
-/** struct nvtgt_tcp_queue - a connection */
+/* struct nvtgt_tcp_queue - a connection */
 struct nvtgt_tcp_queue {
 	struct nvtgt_queue queue;
 	struct nvtgt_source source;
@@ -175,7 +175,7 @@ struct nvtgt_tcp_queue {
 	void (*old_write_space)(struct sock *sk);
 };
 
-/** struct nvtgt_tcp_port - a listener */
+/* struct nvtgt_tcp_port - a listener */
 struct nvtgt_tcp_port {
 	struct nvtgt_port *port;
 	struct socket *sock;

@@ -109,6 +109,22 @@ struct nvtgt_call {
 /**
  * struct nvtgt_queue - a submission queue and its completion queue
  *
+ * @ops: the transport
+ * @port: where the host came in; a reference is held
+ * @reactor: the reactor that owns the queue; set by the transport
+ * @tls: the connection is encrypted
+ * @ctrl: the controller; NULL before Connect succeeded
+ * @qid: queue id, 0: admin queue
+ * @size: entries: SQSIZE + 1
+ * @sqhd: submission queue head, as told last
+ * @sqhd_disabled: CATTR: the host does without SQ flow control
+ * @connect_req: the Connect that is being executed, or NULL
+ * @nr_inflight: requests parsed and not yet released
+ * @stopped: nvtgt_queue_stop() was called: nothing more is received
+ * @flush: in the reactor's list of queues to flush
+ * @nr_cmds: commands received; written by the reactor, read by anybody
+ * @in_ctrl: stands in ctrl->queues[]
+ *
  * Embedded in the transport's object for one connection. Made with
  * nvtgt_queue_init(), taken down with nvtgt_queue_destroy().
  */
@@ -120,56 +136,79 @@ struct nvtgt_queue {
 	bool tls;
 
 	/* the owning reactor only */
-	struct nvtgt_ctrl *ctrl;	/* NULL before Connect succeeded */
+	struct nvtgt_ctrl *ctrl;
 	u16 qid;
-	u16 size;			/* entries: SQSIZE + 1 */
+	u16 size;
 	u16 sqhd;
-	bool sqhd_disabled;		/* CATTR: SQ flow control is off */
-	struct nvtgt_req *connect_req;	/* the Connect that is being executed */
-	unsigned int nr_inflight;	/* parsed and not yet released */
-	bool stopped;			/* nvtgt_queue_stop() was called */
-	struct list_head flush;		/* in the reactor's list of queues to flush */
-	u64 nr_cmds;			/* written by the reactor, read by anybody */
+	bool sqhd_disabled;
+	struct nvtgt_req *connect_req;
+	unsigned int nr_inflight;
+	bool stopped;
+	struct list_head flush;
+	u64 nr_cmds;
 
 	/* ctrl->lock */
-	bool in_ctrl;			/* stands in ctrl->queues[] */
+	bool in_ctrl;
 };
 
 /**
  * struct nvtgt_req - one command, from capsule to completion
  *
+ * @cmd: the command, in the transport's memory, stable until release
+ * @queue: the queue it came in through
+ * @transfer_len: bytes that the SGL describes
+ * @data_len: bytes to move; 0 for none or on failure
+ * @dir: DMA_TO_DEVICE: host to target; DMA_FROM_DEVICE; DMA_NONE
+ * @state: enum nvtgt_req_state, changed by nvtgt_req_set_state() alone
+ * @backend_flags: the backend's
+ * @ns: the namespace, with a reference until completion, or NULL
+ * @execute: what nvtgt_req_execute() calls
+ * @bvec: memory for @data_len bytes; given by the transport before execution
+ * @nr_bvec: segments in @bvec
+ * @charged: bytes taken from the pool's credit
+ * @inline_bvec: room for @bvec
+ * @result: completion dwords 0 and 1; set by whoever completes
+ * @status: enum nvme_status, NVME_STATUS_DNR included
+ * @error_loc: for the error log: byte of the field in error, bit << 8; NVTGT_NO_ERROR_LOC
+ * @error_slba: for the error log: first block in error
+ * @done_node: in the reactor's list of results
+ * @entry: the owner's: in lists of the core while it executes
+ * @scratch: the core's; freed with kfree() at release
+ * @work: the executor's, for what may sleep
+ * @room: the backend's, see nvtgt_req_room()
+ *
  * Embedded in the transport's object for a command.
  */
 struct nvtgt_req {
 	/* set by the transport before nvtgt_req_parse() */
-	struct nvme_command *cmd;	/* the transport's memory, stable until release */
+	struct nvme_command *cmd;
 	struct nvtgt_queue *queue;
-	u32 transfer_len;		/* bytes that the SGL describes */
+	u32 transfer_len;
 
 	/* set by nvtgt_req_parse() */
-	u32 data_len;			/* bytes to move; 0 for none or on failure */
-	u8 dir;				/* DMA_TO_DEVICE: host to target; DMA_FROM_DEVICE; DMA_NONE */
-	u8 state;			/* enum nvtgt_req_state, see nvtgt_req_set_state() */
-	u8 backend_flags;		/* the backend's */
-	struct nvtgt_ns *ns;		/* holds a reference, or NULL */
+	u32 data_len;
+	u8 dir;
+	u8 state;
+	u8 backend_flags;
+	struct nvtgt_ns *ns;
 	void (*execute)(struct nvtgt_req *req);
 
 	/* memory for data_len bytes, given by the transport before execution */
 	struct bio_vec *bvec;
 	unsigned int nr_bvec;
-	u32 charged;			/* bytes taken from the pool's credit */
+	u32 charged;
 	struct bio_vec inline_bvec[NVTGT_INLINE_BVECS];
 
 	/* result, set by whoever completes */
 	union nvme_result result;
-	u16 status;			/* enum nvme_status, DNR included */
-	u16 error_loc;			/* NVME_ERROR_LOC style: byte | bit << 8 */
+	u16 status;
+	u16 error_loc;
 	u64 error_slba;
 
 	struct llist_node done_node;
-	struct list_head entry;		/* the owner's: transport or core lists */
-	void *scratch;			/* the core's; freed with kfree() at release */
-	struct work_struct work;	/* for commands that may sleep */
+	struct list_head entry;
+	void *scratch;
+	struct work_struct work;
 	u8 room[NVTGT_BACKEND_ROOM] __aligned(8);
 };
 
@@ -179,27 +218,46 @@ struct nvtgt_req {
 /**
  * struct nvtgt_ns - what a backend sees of a namespace
  *
+ * @ref: one reference for each request that uses the namespace
+ * @ops: the backend
+ * @subsys: whose namespace
+ * @nsid: namespace id
+ * @priv: the backend's
+ * @size: bytes
+ * @blksize_shift: log2 of the logical block size, from 9
+ * @phys_block_bytes: preferred write granularity, 0: unknown
+ * @io_opt_bytes: optimal transfer, 0: unknown
+ * @readonly: writes are refused
+ * @volatile_cache: Flush and FUA mean something
+ * @rotational: the medium turns
+ * @max_discard_blocks: 0: Deallocate has no effect
+ * @max_write_zeroes_blocks: for information; any length is accepted
+ * @discard_zeroes: deallocated blocks read as zeroes
+ * @device_path: as configured, or NULL
+ * @backend_options: as configured, or NULL
+ * @buffered_io: files: through the page cache
+ *
  * The core embeds it in its own object. A backend may read everything from
  * open() to close() and writes only what is marked as its own.
  */
 struct nvtgt_ns {
-	struct percpu_ref ref;		/* one for each request that uses the namespace */
+	struct percpu_ref ref;
 	const struct nvtgt_backend_ops *ops;
 	struct nvtgt_subsys *subsys;
 	u32 nsid;
 
 	/* the backend's, set in open(), revalidate() */
 	void *priv;
-	loff_t size;			/* bytes */
-	u8 blksize_shift;		/* log2 of the logical block size, 9 … 12 or more */
-	u32 phys_block_bytes;		/* preferred write granularity, 0: unknown */
-	u32 io_opt_bytes;		/* optimal transfer, 0: unknown */
+	loff_t size;
+	u8 blksize_shift;
+	u32 phys_block_bytes;
+	u32 io_opt_bytes;
 	bool readonly;
-	bool volatile_cache;		/* Flush and FUA mean something */
+	bool volatile_cache;
 	bool rotational;
-	u32 max_discard_blocks;		/* 0: Deallocate has no effect */
-	u32 max_write_zeroes_blocks;	/* for information; any length is accepted */
-	bool discard_zeroes;		/* deallocated blocks read as zeroes */
+	u32 max_discard_blocks;
+	u32 max_write_zeroes_blocks;
+	bool discard_zeroes;
 
 	/* configuration as the backend may use it in open() */
 	char *device_path;
@@ -226,18 +284,27 @@ struct nvtgt_addr {
 /**
  * struct nvtgt_port - what a transport sees of a port
  *
+ * @ops: the transport, while the port is enabled
+ * @net: the network namespace that made the port
+ * @id: port id
+ * @addr: the address
+ * @inline_data_size: bytes; -1: the transport decides in add_port()
+ * @max_queue_size: entries; -1 as above
+ * @mdts: exponent, in pages of 4 KiB; -1 as above
+ * @priv: the transport's
+ *
  * The core embeds it in its own object. The address and the parameters do not
  * change between add_port() and remove_port().
  */
 struct nvtgt_port {
 	const struct nvtgt_transport_ops *ops;
-	struct net *net;		/* the network namespace that made the port */
+	struct net *net;
 	u16 id;
 	struct nvtgt_addr addr;
-	int inline_data_size;		/* bytes; -1: the transport decides in add_port() */
-	int max_queue_size;		/* entries; -1 as above */
-	int mdts;			/* exponent, 4 KiB pages; -1 as above */
-	void *priv;			/* the transport's */
+	int inline_data_size;
+	int max_queue_size;
+	int mdts;
+	void *priv;
 };
 
 #endif /* _NVTGT_TYPES_H */
