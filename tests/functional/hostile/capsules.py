@@ -49,7 +49,7 @@ def command_headers(env):
             ends_with(env, "hlen %d" % hlen, digests, {(HDR, pdu.OFF_HLEN)} | bad_digest,
                       lambda q, h=hlen: q.capsule(entry, over={"hlen": h}))
         for plen in (0, 1, 7, 8, 24, 64, 71, 0x100000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF) + ((72, 75) if digests else ()):
-            ends_with(env, "plen %d" % plen, digests, {(HDR, pdu.OFF_PLEN), (LIMIT, None), (RANGE, None)} | bad_digest,
+            ends_with(env, "plen %d" % plen, digests, {(HDR, pdu.OFF_PLEN), (HDR, pdu.OFF_PDO), (LIMIT, None), (RANGE, None)} | bad_digest,
                       lambda q, n=plen: q.capsule(entry, over={"plen": n}))
 
 

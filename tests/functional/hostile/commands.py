@@ -256,15 +256,14 @@ def random_fields(env):
                       "cdw10": r.choice((0, r.getrandbits(32))), "cdw11": r.choice((0, 0, 4, r.getrandbits(32))),
                       "cdw12": r.choice((0, 7, 15, 31, r.getrandbits(32))), "cdw13": r.getrandbits(32)}
                 opcode = r.choice((0, 1, 2, 8, 9, r.randrange(256)))
-                kind = r.randrange(3)
+                kind = r.randrange(2)
                 if opcode == nvme.OP_FABRICS:
                     continue
                 if kind == 0:
                     kw.update(out=bytes(min(length, 4096)), inline=True)
-                elif kind == 1:
-                    kw.update(out=bytes(length))
                 else:
-                    kw.update(read=length)
+                    # the opcode says which way
+                    kw.update(out=bytes(length), read=length)
                 made.append(q.submit(opcode, held=True, **kw))
             q.send(b"".join(raw for _, raw in made))
             q.wait(*[cmd for cmd, _ in made])

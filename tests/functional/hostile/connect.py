@@ -25,7 +25,7 @@ def invalid(cmd, at, data=0, statuses=frozenset({nvme.CONN_PARAMS})):
 
 def try_connect(env, host=None, nqn=None, **kw):
     with env.peer() as p:
-        return ctrl.connect(p, host or ctrl.Host(), nqn or env.nqn, **kw)
+        return ctrl.connect(p, host or ctrl.Host(), env.nqn if nqn is None else nqn, **kw)
 
 
 def plain(env):

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../lib"))
 from nvmetcp import cases, ctrl, nvme, pdu  # noqa: E402
@@ -20,9 +21,9 @@ def read_attr(path):
 
 
 @contextlib.contextmanager
-def stalled(env):
-    """The null namespace (2) keeps its commands."""
-    options = env.get("NVTGT_NULL_OPTIONS")
+def stalled(env, options=None):
+    """The null namespace (2, unless told otherwise) keeps its commands."""
+    options = options or env.get("NVTGT_NULL_OPTIONS")
     need(options, "NVTGT_NULL_OPTIONS is set")
     before = read_attr(options)
     write_attr(options, before + ",stall=1")
@@ -207,7 +208,7 @@ def namespace_disabled(env):
     ended = {0, nvme.INVALID_NS, nvme.ABORTED, 0x006, 0x082, 0x303, 0x370, 0x371, 0x002}
     write_attr(parameter, 3000)
     try:
-        for name in ("idle", "R2T outstanding", "half the data", "executing"):
+        for name in ("idle", "R2T outstanding", "half the data", "R2T outstanding, other writes go on", "executing"):
             with env.row(name), env.controller() as c:
                 write_attr(third + "/enable", 1)
                 q = c.io_queue()
@@ -231,6 +232,10 @@ def namespace_disabled(env):
                 elif r2t:
                     # the host never sends the rest: its connection ends, or its command
                     try:
+                        if "other writes" in name:
+                            end = time.monotonic() + env.timeout
+                            while not cmds[0].done and time.monotonic() < end:
+                                status(q.run(nvme.WRITE, nsid=2, out=bytes(32768), **nvme.rw(0, 8)), 0)
                         status(q.wait(cmds[0]), ended)
                     except (cases.Closed, cases.Terminated):
                         pass
@@ -280,8 +285,9 @@ def subsystem_unlinked(env):
     """A subsystem leaves the port in every state of its connections: they end."""
     port, nqn = env.get("NVTGT_PORT_DIR"), env.get("NVTGT_OTHER_NQN")
     link = os.path.join(port, "subsystems", nqn)
-    for name in ("connected", "not enabled", "R2T outstanding", "reads unread", "half a capsule", "AER waits"):
-        with env.row(name):
+    options = os.path.join(env.root, "subsystems", nqn, "namespaces/1/backend_options")
+    for name in ("connected", "not enabled", "R2T outstanding", "reads unread", "half a capsule", "AER waits", "commands executing"):
+        with env.row(name), stalled(env, options) if name == "commands executing" else contextlib.nullcontext():
             c = env.controller(nqn, enabled=name != "not enabled")
             with c:
                 queues = [c.admin]
@@ -290,6 +296,10 @@ def subsystem_unlinked(env):
                     queues.append(q)
                     if name == "R2T outstanding":
                         q.take_r2t(q.submit(nvme.WRITE, nsid=1, out=bytes(32768), auto=False, **nvme.rw(0, 8)))
+                    elif name == "commands executing":
+                        for i in range(8):
+                            q.submit(nvme.READ, nsid=1, read=4096, **nvme.rw(i, 1))
+                        need(q.quiet(0.3), "a stalled command ended")
                     elif name == "reads unread":
                         for i in range(30):
                             q.submit(nvme.READ, nsid=1, read=65536, **nvme.rw(i, 16))

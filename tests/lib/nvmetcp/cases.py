@@ -18,6 +18,8 @@ from .peer import Closed, Peer, Silence, Terminated
 
 FAILURES = (Violation, Closed, Silence, Terminated, OSError, AssertionError, KeyError, IndexError, ValueError)
 ROWS_SHOWN = 12
+# each costs a time-out: after so many a case gives up
+SILENCES = 2
 
 
 class Env:
@@ -29,11 +31,12 @@ class Env:
         self.port = int(env.get("NVTGT_PORT", "4420"))
         self.nqn = env.get("NVTGT_NQN", "nqn.2026-11.test:hostile")
         self.root = env.get("NVTGT_ROOT", "/sys/kernel/config/nvtgt")
-        self.timeout = float(env.get("NVTGT_TIMEOUT", "60"))
+        self.timeout = float(env.get("NVTGT_TIMEOUT", "30"))
         seed = int(env.get("NVTGT_SEED", "20261120"))
         self.random = random.Random(seed)
         self.bad = []
         self.rows = 0
+        self.silences = 0
 
     def get(self, name, default=None):
         return os.environ.get(name, default)
@@ -53,6 +56,10 @@ class Env:
         try:
             yield
         except FAILURES as why:
+            if isinstance(why, Silence):
+                self.silences += 1
+                if self.silences > SILENCES:
+                    raise
             self.bad.append("%s: %s%s" % (name % args if args else name,
                                           "" if isinstance(why, (Violation, AssertionError)) else type(why).__name__ + " ",
                                           why))
@@ -111,7 +118,7 @@ def main(cases, argv=None):
         if not any(fnmatch.fnmatch(name, w) for w in wanted):
             continue
         ran += 1
-        env.bad, env.rows = [], 0
+        env.bad, env.rows, env.silences = [], 0, 0
         start = time.monotonic()
         try:
             fn(env)

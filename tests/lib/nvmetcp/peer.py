@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """One NVMe/TCP connection, as obedient or as rude as its user wants."""
 
+import os
 import select
 import socket
 import struct
@@ -8,6 +9,9 @@ import time
 
 from . import nvme, pdu
 from .pdu import Violation
+
+
+TRACE = bool(os.environ.get("NVTGT_TRACE"))
 
 
 class Closed(Exception):
@@ -117,6 +121,8 @@ class Peer:
 
     def send(self, data):
         """Send bytes as they are, in pieces of self.chop bytes if that is set."""
+        if TRACE:
+            print("-> %s (%d bytes)" % (bytes(data[:72]).hex(" ", 4), len(data)), flush=True)
         try:
             if not self.chop:
                 self.sock.sendall(data)
@@ -157,6 +163,8 @@ class Peer:
         self._fill(plen, deadline)
         raw = bytes(self.buf[:plen])
         del self.buf[:plen]
+        if TRACE:
+            print("<- %s" % raw[:24].hex(" ", 4), flush=True)
         return pdu.split(raw, hdgst=self.hdgst, ddgst=self.ddgst, align=(self.hpda + 1) * 4)
 
     # -- connection set-up -----------------------------------------------------

@@ -54,7 +54,7 @@ hostile_target() {
 	export NVTGT_PARAMETERS=/sys/module/nvtgt_tcp/parameters
 	export NVTGT_SETUP_TIMEOUT=$NVTGT_PARAMETERS/setup_timeout_ms
 	export NVTGT_DATA_TIMEOUT=$NVTGT_PARAMETERS/data_timeout_ms
-	export NVTGT_TIMEOUT=$((60 * PATIENCE)) PYTHONDONTWRITEBYTECODE=1
+	export NVTGT_TIMEOUT=$((30 * PATIENCE)) PYTHONDONTWRITEBYTECODE=1
 }
 
 # A stock host writes and verifies on a subsystem of its own, at a rate that
@@ -82,6 +82,7 @@ hostile_cases() {
 	hostile_target
 	log_mark
 	witness_starts
-	python3 "$TESTS/functional/hostile/$1" || fail "$1: cases went wrong"
+	# shellcheck disable=SC2086
+	python3 "$TESTS/functional/hostile/$1" ${CASES-} || fail "$1: cases went wrong"
 	witness_goes_on
 }
