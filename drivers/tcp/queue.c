@@ -178,6 +178,8 @@ void nvtgt_tcp_close(struct nvtgt_tcp_queue *q)
 	if (q->state >= NVTGT_TCP_CLOSING)
 		return;
 	q->state = NVTGT_TCP_CLOSING;
+	/* the peer notices now, however long the commands in flight take */
+	kernel_sock_shutdown(q->sock, SHUT_RDWR);
 	nvtgt_queue_stop(&q->queue);
 	nvtgt_tcp_drop_cmds(q);
 	nvtgt_tcp_drop_tx(q);
@@ -207,7 +209,6 @@ static void nvtgt_tcp_destroy_work(struct work_struct *work)
 
 	timer_delete_sync(&q->timer);
 	nvtgt_tcp_set_half_open(q, false);
-	kernel_sock_shutdown(q->sock, SHUT_RDWR);
 	nvtgt_queue_destroy(&q->queue);
 	mutex_lock(&nvtgt_tcp_lock);
 	list_del(&q->entry);
