@@ -22,8 +22,8 @@ static void nvtgt_bdev_read_state(struct nvtgt_ns *ns)
 	struct nvtgt_bdev *dev = ns->priv;
 
 	WRITE_ONCE(ns->size, bdev_nr_bytes(dev->bdev));
-	WRITE_ONCE(ns->readonly, !(dev->file->f_mode & FMODE_WRITE) ||
-				 bdev_read_only(dev->bdev));
+	WRITE_ONCE(ns->readonly,
+		   !(dev->file->f_mode & FMODE_WRITE) || bdev_read_only(dev->bdev));
 	ns->volatile_cache = bdev_write_cache(dev->bdev);
 }
 

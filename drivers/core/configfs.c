@@ -487,7 +487,8 @@ static struct config_group *nvtgt_subsys_make(struct config_group *group, const 
 	struct nvtgt_subsys *subsys;
 
 	if (!nvtgt_nqn_valid(name, strlen(name)))
-		return ERR_PTR(nvtgt_refuse(-EINVAL, name, "subsystems: not a name for a subsystem"));
+		return ERR_PTR(nvtgt_refuse(-EINVAL, name,
+					    "subsystems: not a name for a subsystem"));
 	subsys = nvtgt_subsys_create(name, false);
 	if (IS_ERR(subsys))
 		return ERR_CAST(subsys);

@@ -16,6 +16,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/bits.h>
 #include <linux/bvec.h>
 #include <linux/hrtimer.h>
 #include <linux/kstrtox.h>
@@ -29,7 +30,7 @@
 #include <nvtgt/backend.h>
 
 #define NVTGT_NULL_MAX_DELAY_US	(60 * USEC_PER_SEC)
-#define NVTGT_NULL_MAX_SIZE	(1ULL << 60)	/* bytes */
+#define NVTGT_NULL_MAX_SIZE	BIT_ULL(60)	/* bytes */
 #define NVTGT_NULL_STATUS_MASK	0x7fff		/* SC, SCT, CRD, M, DNR */
 #define NVTGT_NULL_LOOK_MS	20		/* while commands are held */
 
@@ -56,7 +57,7 @@ struct nvtgt_null {
 	struct nvtgt_ns *ns;
 	struct nvtgt_null_options opt;
 	atomic_t nr_cmds;
-	spinlock_t lock;
+	spinlock_t lock;	/* @held, opt.stall */
 	struct list_head held;
 	struct delayed_work look_work;
 };
