@@ -9,10 +9,10 @@
 need_modules tcp bdev
 make_networks
 export NVTGT_ROOT=$CONFIGFS
-defer nvtgtctl clear
 ctl() { nvtgtctl --netns tgt "$@"; }
 a=$(null_blk_make size=64)
 b=$(null_blk_make size=32)
+defer nvtgtctl clear
 
 ctl subsystem create testnqn --allow-host "$HOST_NQN"
 ctl subsystem create other --allow-any-host

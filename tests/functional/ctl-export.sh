@@ -9,8 +9,8 @@
 need_modules tcp bdev
 make_networks
 export NVTGT_ROOT=$CONFIGFS
-defer nvtgtctl clear
 dev=$(null_blk_make size=64)
+defer nvtgtctl clear
 ctl() { nvtgtctl --netns tgt "$@"; }
 
 line=$(ctl export "$dev" --host "$HOST_NQN" --traddr "$TGT_IP") || fail "export"

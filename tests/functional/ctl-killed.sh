@@ -9,9 +9,9 @@
 need_modules tcp bdev
 make_networks
 export NVTGT_ROOT=$CONFIGFS
-defer nvtgtctl clear
 ctl() { nvtgtctl --netns tgt "$@"; }
 dev=$(null_blk_make size=64)
+defer nvtgtctl clear
 cd "$WORK"
 
 # two runs at a time, each taking the first free number

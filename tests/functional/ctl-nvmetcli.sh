@@ -9,9 +9,9 @@
 need_modules tcp bdev
 make_networks
 export NVTGT_ROOT=$CONFIGFS
-defer nvtgtctl clear
 mail=$(null_blk_make size=64)
 test=$(null_blk_make size=32)
+defer nvtgtctl clear
 cd "$WORK"
 sed -e "s|/dev/vg0/mail|$mail|" -e "s|/dev/vg0/test|$test|" \
 	"$TESTS/functional/data/nvmetcli.json" >config.json

@@ -9,7 +9,6 @@
 need_modules tcp bdev
 make_networks
 export NVTGT_ROOT=$CONFIGFS
-defer nvtgtctl clear
 ctl() { nvtgtctl --netns tgt "$@"; }
 
 # Everything that can be read, as one text.
@@ -26,6 +25,7 @@ file=$(file_make 64)
 dev=$(losetup --find --show "$file")
 defer losetup -D
 blk=$(null_blk_make size=64)
+defer nvtgtctl clear
 
 ctl subsystem create testnqn --allow-host "$HOST_NQN" --serial 0815
 ctl subsystem create other --allow-any-host --model "Another one"

@@ -41,11 +41,13 @@ static bool is_access_attr(const struct nv_kind *kind, const char *name)
 }
 
 /* Whether the file's value asks for a write; @have may be NULL. */
-static bool differs(const struct nv_node *have, const struct nv_attr *a)
+static bool differs(const struct nv_kind *kind, const struct nv_node *have,
+		    const struct nv_attr *a)
 {
 	const struct nv_attr *now = have ? nv_attr_get(have, a->name) : NULL;
 
-	if (!have)
+	/* a new object takes all; a fixed directory may be missing for good */
+	if (!have && kind->id_key)
 		return true;
 	if (!now)
 		return !nv_value_is_off(a->name, a->value);
@@ -81,7 +83,7 @@ static size_t changed_attrs(const struct nv_node *have,
 		size_t at;
 
 		if (!strcmp(a->name, "enable") ||
-		    is_access_attr(kind, a->name) || !differs(have, a))
+		    is_access_attr(kind, a->name) || !differs(kind, have, a))
 			continue;
 		for (at = n; at && rank(kind, v[at - 1]->name) >
 				   rank(kind, a->name); at--)
@@ -266,7 +268,7 @@ static void diff_access(struct diff *d, const struct nv_node *have,
 			const struct nv_node *want)
 {
 	const struct nv_attr *any = nv_attr_get(want, "attr_allow_any_host");
-	bool change_any = any && differs(have, any);
+	bool change_any = any && differs(want->kind, have, any);
 	struct strvec links = { 0 };
 	struct nv_step *s;
 
