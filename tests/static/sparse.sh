@@ -11,7 +11,7 @@ make -j"$(nproc)" modules KDIR="$kdir" C=2 CF='-D__CHECK_ENDIAN__ -Wbitwise -Wco
 	>/tmp/sparse.log 2>&1 || { tail -n 40 /tmp/sparse.log; exit 1; }
 grep -q CHECK /tmp/sparse.log || { echo "sparse did not run"; exit 1; }
 # the kernel's own headers have findings of their own
-if grep -E '^(/tmp/tree/)?(drivers|include)/.*(warning|error):' /tmp/sparse.log | sort -u; then
-	exit 1
-fi
-exit 0
+findings=$(grep -E '^(/tmp/tree/)?(drivers|include)/.*(warning|error):' /tmp/sparse.log | sort -u)
+[ -n "$findings" ] || exit 0
+echo "$findings"
+exit 1

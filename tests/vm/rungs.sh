@@ -221,7 +221,7 @@ bench_selftest() {
 	for f in "$BENCH_TESTS"/vm/selftest/*.sh; do
 		name=$(basename "$f" .sh)
 		want=$(header_of "$f" expect ok)
-		got=$(awk -F'\t' -v n="vm/selftest/$name[6.12]" '$2 == n { print $1 " " $4 }' "$dir/verdicts")
+		got=$(awk -F'\t' -v n="vm/selftest/${name}[6.12]" '$2 == n { print $1 " " $4 }' "$dir/verdicts")
 		case $got in
 		"$want"*) echo "ok $name" ;;
 		*) echo "not ok $name: '$got' instead of '$want'"; bad=1 ;;
