@@ -107,6 +107,7 @@ static u16 nvtgt_identify_ns(struct nvtgt_req *req, void *page)
 	if (status || !ns)
 		return status;
 	cns = to_nvtgt_cns(ns);
+	nvtgt_ns_revalidate(cns);
 	nvtgt_identify_ns_geometry(ns, id);
 	id->nmic = NVME_NS_NMIC_SHARED;
 	id->anagrpid = cpu_to_le32(READ_ONCE(cns->anagrpid));
