@@ -12,6 +12,8 @@
  *
  * CC and CSTS change in nvtgt_ctrl_set_cc() alone.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/idr.h>
 #include <linux/slab.h>
 #include "core.h"

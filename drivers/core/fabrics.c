@@ -3,6 +3,8 @@
  * Fabrics commands: Connect, Property Get, Property Set (NVMe-oF 1.1, 3; NVMe
  * base 2.1, 6).
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/slab.h>
 #include "core.h"
 

@@ -187,7 +187,10 @@ static void *nvtgt_log_changed_ns(struct nvtgt_req *req, size_t *len)
 	return log;
 }
 
-/* LID 05h */
+/*
+ * LID 05h. The Zoned command set is answered for, with nothing supported: stock
+ * hosts ask for it after NVM and take a refusal for a failure of the whole.
+ */
 static void *nvtgt_log_effects(struct nvtgt_req *req, size_t *len)
 {
 	struct nvme_effects_log *log = nvtgt_log_alloc(sizeof(*log), len);
@@ -204,6 +207,8 @@ static void *nvtgt_log_effects(struct nvtgt_req *req, size_t *len)
 	log->acs[nvme_admin_async_event] = supported;
 	log->acs[nvme_admin_keep_alive] = supported;
 
+	if (req->cmd->get_log_page.csi != NVME_CSI_NVM)
+		return log;
 	log->iocs[nvme_cmd_flush] = supported;
 	log->iocs[nvme_cmd_read] = supported;
 	log->iocs[nvme_cmd_write] = writes;
@@ -337,7 +342,7 @@ u16 nvtgt_log_parse(struct nvtgt_req *req)
 		req->error_loc = offsetof(struct nvme_get_log_page_command, rsvd14) + 2;
 		return NVME_SC_INVALID_FIELD | NVME_STATUS_DNR;
 	}
-	if (c->lid == NVME_LOG_CMD_EFFECTS && c->csi != NVME_CSI_NVM) {
+	if (c->lid == NVME_LOG_CMD_EFFECTS && c->csi != NVME_CSI_NVM && c->csi != NVME_CSI_ZNS) {
 		req->error_loc = offsetof(struct nvme_get_log_page_command, csi);
 		return NVME_SC_INVALID_FIELD | NVME_STATUS_DNR;
 	}

@@ -2,6 +2,8 @@
 /*
  * Commands of a connection: slots, memory, the data that the host sends.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/slab.h>
 #include "tcp.h"
 

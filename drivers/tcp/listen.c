@@ -2,6 +2,8 @@
 /*
  * Ports: listeners and what comes in through them.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/inet.h>
 #include <linux/slab.h>
 #include <net/ipv6.h>

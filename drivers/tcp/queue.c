@@ -17,6 +17,8 @@
  *  5. the reactor: last of all, by nvtgt_source_del() in leave_call, when nobody
  *     is left who could kick it; then free_work frees the memory
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/tcp.h>

@@ -12,6 +12,8 @@
  * when no slot is free, when data in a capsule have no memory, and when the
  * pass's share is used up.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/crc32c.h>
 #include <linux/tcp.h>
 #include <linux/unaligned.h>
