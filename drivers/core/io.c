@@ -124,7 +124,12 @@ static u16 nvtgt_dsm_parse(struct nvtgt_req *req)
 {
 	unsigned int nr = (le32_to_cpu(req->cmd->dsm.nr) & 0xff) + 1;
 
-	req->data_len = nr * sizeof(struct nvme_dsm_range);
+	/*
+	 * Hosts may send the whole buffer of 256 ranges, whatever the number of
+	 * those that count: Linux does.
+	 */
+	req->data_len = clamp_t(u32, req->transfer_len, nr * sizeof(struct nvme_dsm_range),
+				NVME_DSM_MAX_RANGES * sizeof(struct nvme_dsm_range));
 	req->dir = DMA_TO_DEVICE;
 	req->execute = nvtgt_dsm_execute;
 	return 0;
