@@ -72,7 +72,7 @@ class Mutant(Peer):
         elif kind == "cut":
             del out[r.randrange(len(out)):]
         elif kind == "repeat":
-            out += out
+            out += bytes(out)
         elif kind == "insert":
             at = r.choice((0, len(out), r.randrange(len(out))))
             out[at:at] = self.stray()

@@ -234,8 +234,9 @@ def namespace_disabled(env):
                     try:
                         if "other writes" in name:
                             end = time.monotonic() + env.timeout
-                            while not cmds[0].done and time.monotonic() < end:
+                            while t.is_alive() and time.monotonic() < end:
                                 status(q.run(nvme.WRITE, nsid=2, out=bytes(32768), **nvme.rw(0, 8)), 0)
+                            need(not t.is_alive(), "disabling waits for as long as the peer likes")
                         status(q.wait(cmds[0]), ended)
                     except (cases.Closed, cases.Terminated):
                         pass

@@ -15,11 +15,11 @@ TRACE = bool(os.environ.get("NVTGT_TRACE"))
 
 
 class Closed(Exception):
-    """The target closed the connection. reset: by RST."""
+    """The target closed the connection. reset: by RST. cut: what came of a PDU that never ended."""
 
-    def __init__(self, reset=False):
-        super().__init__("connection closed" + (" by RST" if reset else ""))
-        self.reset = reset
+    def __init__(self, reset=False, cut=b""):
+        super().__init__("connection closed%s%s" % (" by RST" if reset else "", " within a PDU" if cut else ""))
+        self.reset, self.cut = reset, cut
 
 
 class Terminated(Exception):
@@ -148,9 +148,7 @@ class Peer:
             except ConnectionResetError:
                 raise Closed(True) from None
             if not more:
-                if self.buf:
-                    raise Violation("closed within a PDU: %s" % bytes(self.buf[:24]).hex())
-                raise Closed()
+                raise Closed(cut=bytes(self.buf))
             self.buf += more
 
     def recv(self, timeout=None):
@@ -397,6 +395,8 @@ class Peer:
         try:
             p = self.recv(timeout)
         except Closed as end:
+            if end.cut:
+                raise Violation("%s before the connection's end" % end.cut[:24].hex()) from None
             return end
         raise Violation("%r instead of the connection's end" % p)
 
