@@ -20,6 +20,10 @@ run() {
 	"$@" 2>&1 | sed 's/^/    /'
 }
 
+# clean-up for a demonstration that ends early
+clear_target() { [ ! -d "$CONFIGFS" ] || nvtgtctl clear; }
+leave() { no_ctrl_of "$NQN" || nvme disconnect -n "$NQN" >/dev/null; }
+
 show "the server: nvtgt's modules, a disk of 1 GiB in memory"
 run uname -r
 run modprobe nvtgt-tcp
@@ -30,7 +34,7 @@ run lsblk -dno NAME,SIZE,LOG-SEC "$disk"
 
 show "the server exports the disk over NVMe/TCP on $TGT_IP"
 if command -v nvtgtctl >/dev/null; then
-	defer nvtgtctl clear
+	defer clear_target
 	run nvtgtctl subsystem create "$NQN" --allow-any-host
 	run nvtgtctl namespace create "$NQN" --nsid 1 --device "$disk"
 	# the port serves the network namespace that the server has in this guest
@@ -51,7 +55,7 @@ show "the host discovers it"
 run nvme discover -t tcp -a "$TGT_IP" -s 4420
 
 show "the host connects"
-defer nvme disconnect -n "$NQN"
+defer leave
 run nvme connect -t tcp -a "$TGT_IP" -s 4420 -n "$NQN"
 ctrl=$(ctrl_of "$NQN")
 wait_for 30 has_disk "$ctrl" || fail "no disk appeared"
