@@ -20,6 +20,8 @@ tree() {
 	 find . -type d -o -type l | LC_ALL=C sort)
 }
 
+put_back() { [ ! -e "$1.away" ] || mv "$1.away" "$1"; }
+
 modprobe loop
 file=$(file_make 64)
 dev=$(losetup --find --show "$file")
@@ -66,7 +68,7 @@ ctl clear
 losetup -d "$dev"
 wait_for 10 test ! -e "/sys/block/${dev#/dev/}/loop/backing_file"
 mv "$dev" "$dev.away"
-defer mv "$dev.away" "$dev"
+defer put_back "$dev"
 ctl restore --wait 120 saved.json >wait.log 2>&1 &
 pid=$!
 wait_for 30 grep -q "waiting for $dev" wait.log || fail "no message: $(cat wait.log)"

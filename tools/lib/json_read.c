@@ -145,6 +145,10 @@ static bool read_group(struct reader *r, struct nv_node *node,
 		char *name = xasprintf("%s_%s", group, key);
 		bool ok;
 
+		if (!*key) {
+			free(name);
+			return fail(r, "not the name of an attribute");
+		}
 		/* nvmetcli lets the number beside the group win */
 		ok = !strcmp(name, "ana_grpid") && nv_attr_get(node, name);
 		ok = ok || read_attr(r, node, name, val);
