@@ -198,36 +198,66 @@ static void nvtgt_bdev_submit_chain(struct nvtgt_req *req, struct bio *bio,
 	submit_bio(bio);
 }
 
+static sector_t nvtgt_bdev_zero_sectors(const struct nvtgt_req *req)
+{
+	return ((sector_t)le16_to_cpu(req->cmd->write_zeroes.length) + 1) <<
+		(req->ns->blksize_shift - SECTOR_SHIFT);
+}
+
+static unsigned int nvtgt_bdev_zero_flags(const struct nvtgt_req *req)
+{
+	if (req->cmd->write_zeroes.control & cpu_to_le16(NVME_WZ_DEAC))
+		return 0;
+	return BLKDEV_ZERO_NOUNMAP;
+}
+
+static bool nvtgt_bdev_zero_fua(const struct nvtgt_req *req)
+{
+	return req->cmd->write_zeroes.control & cpu_to_le16(NVME_RW_FUA);
+}
+
+/* The slow way, which ends in plain writes of zeroes where all else fails. */
+static void nvtgt_bdev_zero_sync_work(struct work_struct *work)
+{
+	struct nvtgt_req *req = nvtgt_req_from_work(work);
+	struct block_device *bdev = nvtgt_req_bdev(req)->bdev;
+	int ret;
+
+	ret = blkdev_issue_zeroout(bdev, nvtgt_bdev_sector(req, req->cmd->write_zeroes.slba),
+				   nvtgt_bdev_zero_sectors(req), GFP_KERNEL,
+				   nvtgt_bdev_zero_flags(req));
+	if (!ret && nvtgt_bdev_zero_fua(req) && bdev_write_cache(bdev))
+		ret = blkdev_issue_flush(bdev);
+	nvtgt_req_complete(req, nvtgt_errno_status(req, ret));
+}
+
 static void nvtgt_bdev_write_zeroes_done(struct bio *bio)
 {
 	struct nvtgt_req *req = bio->bi_private;
-	u16 status = nvtgt_blk_status(req, req->backend_flags & NVTGT_BDEV_FAILED ?
-					   BLK_STS_IOERR : bio->bi_status);
-	bool fua = req->cmd->write_zeroes.control & cpu_to_le16(NVME_RW_FUA);
+	blk_status_t status = bio->bi_status;
 
 	bio_put(bio);
-	if (!status && fua)
+	if (req->backend_flags & NVTGT_BDEV_FAILED)
+		status = BLK_STS_IOERR;
+	/* devices promise what they turn out not to have (loop on some file systems) */
+	if (status == BLK_STS_NOTSUPP || status == BLK_STS_TARGET || status == BLK_STS_INVAL)
+		nvtgt_bdev_defer(req, nvtgt_bdev_zero_sync_work);
+	else if (!status && nvtgt_bdev_zero_fua(req))
 		nvtgt_bdev_flush(req);
 	else
-		nvtgt_req_complete(req, status);
+		nvtgt_req_complete(req, nvtgt_blk_status(req, status));
 }
 
 static void nvtgt_bdev_write_zeroes_work(struct work_struct *work)
 {
 	struct nvtgt_req *req = nvtgt_req_from_work(work);
-	const struct nvme_write_zeroes_cmd *cmd = &req->cmd->write_zeroes;
-	unsigned int flags = BLKDEV_ZERO_NOUNMAP;
 	struct bio *bio = NULL;
-	sector_t nr;
 	int ret;
 
-	if (cmd->control & cpu_to_le16(NVME_WZ_DEAC))
-		flags = 0;
-	nr = ((sector_t)le16_to_cpu(cmd->length) + 1) <<
-		(req->ns->blksize_shift - SECTOR_SHIFT);
 	ret = __blkdev_issue_zeroout(nvtgt_req_bdev(req)->bdev,
-				     nvtgt_bdev_sector(req, cmd->slba), nr,
-				     GFP_KERNEL, &bio, flags);
+				     nvtgt_bdev_sector(req, req->cmd->write_zeroes.slba),
+				     nvtgt_bdev_zero_sectors(req), GFP_KERNEL, &bio,
+				     nvtgt_bdev_zero_flags(req));
 	/* what is under way ends first, and then the whole has failed */
 	req->backend_flags = ret ? NVTGT_BDEV_FAILED : 0;
 	if (bio)

@@ -24,6 +24,15 @@ static u16 nvtgt_bad_range(struct nvtgt_req *req, u64 slba)
 
 static void nvtgt_rw_execute(struct nvtgt_req *req)
 {
+	struct nvtgt_ns_stats *stats = this_cpu_ptr(to_nvtgt_cns(req->ns)->stats);
+
+	if (req->dir == DMA_TO_DEVICE) {
+		stats->writes++;
+		stats->written_sectors += req->data_len >> SECTOR_SHIFT;
+	} else {
+		stats->reads++;
+		stats->read_sectors += req->data_len >> SECTOR_SHIFT;
+	}
 	req->ns->ops->rw(req);
 }
 
@@ -34,7 +43,6 @@ static u16 nvtgt_rw_parse(struct nvtgt_req *req, bool write)
 	u64 slba = le64_to_cpu(rw->slba);
 	u32 nlb = le16_to_cpu(rw->length) + 1;
 	u64 bytes = (u64)nlb << ns->blksize_shift;
-	struct nvtgt_ns_stats *stats;
 
 	/* MDTS first: it bounds the memory (NVMe base 2.1, 5.1.13.2.1) */
 	if (unlikely(bytes > (u64)NVTGT_PAGE_BYTES << req->queue->ctrl->mdts)) {
@@ -47,15 +55,6 @@ static u16 nvtgt_rw_parse(struct nvtgt_req *req, bool write)
 	req->data_len = bytes;
 	req->dir = write ? DMA_TO_DEVICE : DMA_FROM_DEVICE;
 	req->execute = nvtgt_rw_execute;
-
-	stats = this_cpu_ptr(to_nvtgt_cns(ns)->stats);
-	if (write) {
-		stats->writes++;
-		stats->written_sectors += bytes >> SECTOR_SHIFT;
-	} else {
-		stats->reads++;
-		stats->read_sectors += bytes >> SECTOR_SHIFT;
-	}
 	return 0;
 }
 

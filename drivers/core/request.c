@@ -47,6 +47,7 @@ void nvtgt_req_init(struct nvtgt_req *req, struct nvtgt_queue *queue,
 	req->data_len = 0;
 	req->dir = DMA_NONE;
 	req->backend_flags = 0;
+	req->parked = false;
 	req->ns = NULL;
 	req->execute = NULL;
 	req->bvec = NULL;
@@ -130,6 +131,42 @@ bool nvtgt_req_parse(struct nvtgt_req *req)
 EXPORT_SYMBOL_GPL(nvtgt_req_parse);
 
 /**
+ * nvtgt_req_park - the transport has to wait before it can execute
+ * @req: parsed; may be parked already
+ *
+ * Lets the namespace go: disabling it does not wait for a host that is slow to
+ * send its data. nvtgt_req_execute() judges the command anew.
+ *
+ * Context: the reactor of the queue.
+ */
+void nvtgt_req_park(struct nvtgt_req *req)
+{
+	if (!req->ns)
+		return;
+	nvtgt_ns_put(req->ns);
+	req->ns = NULL;
+	req->parked = true;
+}
+EXPORT_SYMBOL_GPL(nvtgt_req_park);
+
+/* The namespace may be another by now, or gone: the command as if it came now. */
+static u16 nvtgt_req_unpark(struct nvtgt_req *req)
+{
+	u32 data_len = req->data_len;
+	u16 status;
+
+	req->parked = false;
+	status = nvtgt_io_parse(req);
+	if (!status && req->data_len != data_len) {
+		req->error_loc = offsetof(struct nvme_common_command, dptr);
+		status = NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR;
+	}
+	/* the memory is there for as many bytes as it was given for */
+	req->data_len = data_len;
+	return status;
+}
+
+/**
  * nvtgt_req_execute - do what the command asks for
  * @req: parsed, with memory for its data and the host's data in it
  *
@@ -139,6 +176,15 @@ EXPORT_SYMBOL_GPL(nvtgt_req_parse);
  */
 void nvtgt_req_execute(struct nvtgt_req *req)
 {
+	u16 status;
+
+	if (unlikely(req->parked)) {
+		status = nvtgt_req_unpark(req);
+		if (status) {
+			nvtgt_req_fail(req, status);
+			return;
+		}
+	}
 	nvtgt_req_set_state(req, NVTGT_REQ_EXECUTING);
 	req->execute(req);
 }

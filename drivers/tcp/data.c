@@ -71,6 +71,7 @@ struct nvtgt_tcp_cmd *nvtgt_tcp_get_cmd(struct nvtgt_tcp_queue *q)
 	if (!cmd)
 		return NULL;
 	INIT_LIST_HEAD(&cmd->entry);
+	INIT_LIST_HEAD(&cmd->wait);
 	cmd->slot = q->nr_cmds;
 	q->cmds[q->nr_cmds++] = cmd;
 	return cmd;
@@ -136,10 +137,11 @@ static void nvtgt_tcp_got_mem(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *c
 		return;
 	}
 
-	q->last_rx = jiffies;
 	/* before Connect the set-up deadline is in force */
-	if (!q->nr_data_wait++ && !q->half_open)
+	if (list_empty(&q->data_wait) && !q->half_open)
 		mod_timer(&q->timer, jiffies + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms));
+	cmd->last_rx = jiffies;
+	list_add_tail(&cmd->wait, &q->data_wait);
 	if (cmd->inline_data) {
 		cmd->phase = NVTGT_TCP_RECV;
 		return;
@@ -201,6 +203,8 @@ static void nvtgt_tcp_want_mem(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *
 	cmd->phase = NVTGT_TCP_MEM;
 	list_add_tail(&cmd->entry, &q->mem_wait);
 	nvtgt_tcp_mem_kick(q);
+	if (cmd->phase == NVTGT_TCP_MEM || cmd->phase == NVTGT_TCP_R2T)
+		nvtgt_req_park(&cmd->req);
 }
 
 /**
@@ -257,8 +261,7 @@ void nvtgt_tcp_new_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd, u32
  */
 void nvtgt_tcp_data_done(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 {
-	if (cmd->req.charged)
-		q->nr_data_wait--;
+	list_del_init(&cmd->wait);
 	if (unlikely(cmd->rx_status))
 		nvtgt_tcp_fail_cmd(cmd, cmd->rx_status);
 	else
@@ -344,8 +347,7 @@ bool nvtgt_tcp_abort(struct nvtgt_queue *queue, u16 cid)
 		if (!waits && !unasked)
 			continue;
 		list_del_init(&cmd->entry);
-		if (unasked)
-			q->nr_data_wait--;
+		list_del_init(&cmd->wait);
 		nvtgt_tcp_fail_cmd(cmd, NVME_SC_ABORT_REQ);
 		return true;
 	}
@@ -379,6 +381,7 @@ void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q)
 		case NVTGT_TCP_R2T:
 		case NVTGT_TCP_DATA:
 			list_del_init(&cmd->entry);
+			list_del_init(&cmd->wait);
 			nvtgt_tcp_fail_cmd(cmd, NVME_SC_ABORT_QUEUE);
 			break;
 		case NVTGT_TCP_RSP:
@@ -391,7 +394,6 @@ void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q)
 			break;
 		}
 	}
-	q->nr_data_wait = 0;
 }
 
 /**

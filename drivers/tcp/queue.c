@@ -118,6 +118,7 @@ void nvtgt_tcp_set_half_open(struct nvtgt_tcp_queue *q, bool half_open)
  */
 void nvtgt_tcp_check_timer(struct nvtgt_tcp_queue *q)
 {
+	struct nvtgt_tcp_cmd *cmd;
 	unsigned long due;
 
 	if (q->state == NVTGT_TCP_TERM) {
@@ -135,8 +136,9 @@ void nvtgt_tcp_check_timer(struct nvtgt_tcp_queue *q)
 			nvtgt_tcp_close(q);
 			return;
 		}
-	} else if (q->nr_data_wait) {
-		due = q->last_rx + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms);
+	} else if (!list_empty(&q->data_wait)) {
+		cmd = list_first_entry(&q->data_wait, struct nvtgt_tcp_cmd, wait);
+		due = cmd->last_rx + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms);
 		if (time_after_eq(jiffies, due)) {
 			nvtgt_tcp_warn(q, "no data for a write within %u ms, closed\n",
 				       nvtgt_tcp_data_timeout_ms);
@@ -261,6 +263,7 @@ static void nvtgt_tcp_queue_init_lists(struct nvtgt_tcp_queue *q)
 {
 	INIT_LIST_HEAD(&q->free);
 	INIT_LIST_HEAD(&q->mem_wait);
+	INIT_LIST_HEAD(&q->data_wait);
 	INIT_LIST_HEAD(&q->waiter.node);
 	INIT_LIST_HEAD(&q->exec_list);
 	INIT_LIST_HEAD(&q->ctrl_list);

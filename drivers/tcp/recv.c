@@ -185,6 +185,8 @@ static void nvtgt_tcp_recv_data_end(struct nvtgt_tcp_queue *q)
 		nvtgt_tcp_data_done(q, cmd);
 		return;
 	}
+	cmd->last_rx = jiffies;
+	list_move_tail(&cmd->wait, &q->data_wait);
 	cmd->rx_len += q->rx_off - r2t->next;
 	r2t->next = q->rx_off;
 	if (r2t->next == r2t->end)
@@ -222,7 +224,6 @@ static size_t nvtgt_tcp_recv_data(struct nvtgt_tcp_queue *q, struct sk_buff *skb
 	q->rx_bytes_left -= min_t(size_t, part, q->rx_bytes_left);
 	if (q->rx_left)
 		return part;
-	q->last_rx = jiffies;
 	if (q->rules.ddgst) {
 		q->rx_dgst_have = 0;
 		q->rx_state = NVTGT_TCP_RECV_DDGST;
@@ -363,6 +364,9 @@ bool nvtgt_tcp_receive(struct nvtgt_source *source)
 
 	ret = nvtgt_tcp_read_sock(q);
 	nvtgt_tcp_run_exec(q);
+	/* the rest of a capsule may take its time */
+	if (q->rx_cmd && !q->rx_r2t)
+		nvtgt_req_park(&q->rx_cmd->req);
 	if (q->rx_err.fes && q->state != NVTGT_TCP_TERM) {
 		nvtgt_tcp_fatal(q, &q->rx_err);
 		return true;

@@ -59,6 +59,8 @@ struct nvtgt_tcp_cmd {
 	struct nvtgt_req req;
 	struct nvme_command sqe;
 	struct list_head entry;
+	struct list_head wait;		/* in queue->data_wait while the host owes it data */
+	unsigned long last_rx;		/* jiffies: the host sent something of it, or was asked */
 	u16 slot;
 	u8 phase;			/* enum nvtgt_tcp_phase */
 	bool inline_data;		/* its data came in the capsule */
@@ -122,8 +124,7 @@ struct nvtgt_tcp_queue {
 	u8 hpda;
 	u32 maxr2t;			/* from 1 */
 	unsigned long setup_deadline;	/* jiffies */
-	unsigned long last_rx;		/* jiffies: data of a command arrived */
-	unsigned int nr_data_wait;	/* commands that hold memory and wait for data */
+	struct list_head data_wait;	/* commands that hold memory for data, by last_rx */
 
 	/* slots */
 	struct nvtgt_tcp_cmd **cmds;

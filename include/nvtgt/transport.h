@@ -12,7 +12,9 @@
  *	nvtgt_req_cqe()		the transport makes the completion entry
  *	nvtgt_req_release()	data and completion are on their way
  *
- * All of these run in the reactor that owns the queue.
+ * All of these run in the reactor that owns the queue. Where the transport has to
+ * wait between parse and execute, for memory or for the host, it parks the request,
+ * so that nobody waits with it for the namespace.
  */
 #ifndef _NVTGT_TRANSPORT_H
 #define _NVTGT_TRANSPORT_H
@@ -99,6 +101,7 @@ bool nvtgt_queue_connected(const struct nvtgt_queue *queue);
 void nvtgt_req_init(struct nvtgt_req *req, struct nvtgt_queue *queue,
 		    struct nvme_command *cmd, u32 transfer_len);
 bool __must_check nvtgt_req_parse(struct nvtgt_req *req);
+void nvtgt_req_park(struct nvtgt_req *req);
 void nvtgt_req_execute(struct nvtgt_req *req);
 void nvtgt_req_fail(struct nvtgt_req *req, u16 status);
 void nvtgt_req_cqe(struct nvtgt_req *req, struct nvme_completion *cqe);

@@ -161,6 +161,7 @@ struct nvtgt_queue {
  * @dir: DMA_TO_DEVICE: host to target; DMA_FROM_DEVICE; DMA_NONE
  * @state: enum nvtgt_req_state, changed by nvtgt_req_set_state() alone
  * @backend_flags: the backend's
+ * @parked: the namespace was let go; it is looked up again for execution
  * @ns: the namespace, with a reference until completion, or NULL
  * @execute: what nvtgt_req_execute() calls
  * @bvec: memory for @data_len bytes; given by the transport before execution
@@ -190,6 +191,7 @@ struct nvtgt_req {
 	u8 dir;
 	u8 state;
 	u8 backend_flags;
+	bool parked;
 	struct nvtgt_ns *ns;
 	void (*execute)(struct nvtgt_req *req);
 
