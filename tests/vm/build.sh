@@ -8,7 +8,7 @@
 # What the host itself needs. Everything else comes from the build root.
 HOST_COMMANDS=(qemu-system-x86_64:qemu-system-x86 mmdebstrap:mmdebstrap
 	rsync:rsync cpio:cpio mkfs.ext4:e2fsprogs
-	depmod:kmod flock:util-linux unshare:util-linux zstd:zstd xz:xz-utils)
+	depmod:kmod flock:util-linux unshare:util-linux mount:mount find:findutils zstd:zstd xz:xz-utils)
 
 # host_packages: sets HOST_MISSING
 host_packages() {

@@ -142,7 +142,8 @@ snapshot_tree() {
 		return
 	fi
 	rsync -a --no-owner --no-group --exclude=/.git --exclude='*.o' --exclude='*.ko' \
-		--exclude='.*.cmd' --exclude=__pycache__ --exclude=/drivers/compat/generated \
+		--exclude='.*.cmd' --exclude='*.d' --exclude=__pycache__ \
+		--exclude=/drivers/compat/generated --exclude=/tools/nvtgtctl/nvtgtctl \
 		"$BENCH_TREE/" "$dir/"
 }
 
