@@ -238,7 +238,7 @@ struct nvtgt_ctrl {
 };
 
 #define nvtgt_ctrl_info(ctrl, fmt, ...)						\
-	pr_info("%s ctrl %u (%s): " fmt, (ctrl)->subsys->nqn, (ctrl)->cntlid,	\
+	pr_info_ratelimited("%s ctrl %u (%s): " fmt, (ctrl)->subsys->nqn, (ctrl)->cntlid,	\
 		(ctrl)->hostnqn, ##__VA_ARGS__)
 #define nvtgt_ctrl_warn(ctrl, fmt, ...)						\
 	pr_warn_ratelimited("%s ctrl %u (%s): " fmt, (ctrl)->subsys->nqn,	\

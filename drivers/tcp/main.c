@@ -6,14 +6,26 @@
 #include <linux/slab.h>
 #include "tcp.h"
 
+/* Time-outs are never nothing and never for ever: a tenth of a second to an hour. */
+static int nvtgt_tcp_set_timeout(const char *val, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(val, kp, 100, 3600 * MSEC_PER_SEC);
+}
+
+static const struct kernel_param_ops nvtgt_tcp_timeout_ops = {
+	.set = nvtgt_tcp_set_timeout,
+	.get = param_get_uint,
+};
+
 unsigned int nvtgt_tcp_setup_timeout_ms = 10000;
-module_param_named(setup_timeout_ms, nvtgt_tcp_setup_timeout_ms, uint, 0644);
-MODULE_PARM_DESC(setup_timeout_ms, "time for a new connection to reach Connect, ms");
+module_param_cb(setup_timeout_ms, &nvtgt_tcp_timeout_ops, &nvtgt_tcp_setup_timeout_ms, 0644);
+MODULE_PARM_DESC(setup_timeout_ms,
+		 "time for a new connection to reach Connect, ms, 100 … 3600000");
 
 unsigned int nvtgt_tcp_data_timeout_ms = 30000;
-module_param_named(data_timeout_ms, nvtgt_tcp_data_timeout_ms, uint, 0644);
+module_param_cb(data_timeout_ms, &nvtgt_tcp_timeout_ops, &nvtgt_tcp_data_timeout_ms, 0644);
 MODULE_PARM_DESC(data_timeout_ms,
-		 "time without progress for a write's data, or for a peer that does not read, ms");
+		 "time for a write's data, or for a peer that does not read, ms, 100 … 3600000");
 
 unsigned int nvtgt_tcp_max_connections = 65536;
 module_param_named(max_connections, nvtgt_tcp_max_connections, uint, 0644);
