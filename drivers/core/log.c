@@ -25,7 +25,7 @@ static_assert(sizeof(struct nvme_effects_log) == 4096);
 /**
  * struct nvtgt_log - a log page that there is
  * @make: the page, kvmalloc'ed, and its length in bytes; may sleep. Returns an
- *	ERR_PTR when memory is short.
+ *	ERR_PTR: -ENOMEM, or -ENOENT when the namespace is not there.
  * @event: NVME_AEN_BIT_* of the event that is cleared by reading the page
  * @io: I/O controllers have it
  * @discovery: discovery controllers have it
@@ -95,21 +95,25 @@ static void nvtgt_ns_add_stats(const struct nvtgt_cns *cns, struct nvtgt_ns_stat
 	}
 }
 
-/* All namespaces together, or the one that the command names. */
-static void nvtgt_log_smart_stats(struct nvtgt_req *req, struct nvtgt_ns_stats *sum)
+/* All namespaces together, or the one that the command names; -ENOENT without it. */
+static int nvtgt_log_smart_stats(struct nvtgt_req *req, struct nvtgt_ns_stats *sum)
 {
 	struct nvtgt_subsys *subsys = req->queue->ctrl->subsys;
+	u32 only = le32_to_cpu(req->cmd->get_log_page.nsid);
+	bool all = !only || only == NVME_NSID_ALL;
+	bool found = all;
 	struct nvtgt_cns *cns;
 	unsigned long nsid;
 
-	if (req->ns) {
-		nvtgt_ns_add_stats(to_nvtgt_cns(req->ns), sum);
-		return;
-	}
 	mutex_lock(&subsys->lock);
-	xa_for_each(&subsys->namespaces, nsid, cns)
+	xa_for_each(&subsys->namespaces, nsid, cns) {
+		if (!all && nsid != only)
+			continue;
 		nvtgt_ns_add_stats(cns, sum);
+		found = true;
+	}
 	mutex_unlock(&subsys->lock);
+	return found ? 0 : -ENOENT;
 }
 
 /* LID 02h: there is no medium here, so only what the hosts did is known */
@@ -119,11 +123,14 @@ static void *nvtgt_log_smart(struct nvtgt_req *req, size_t *len)
 	struct nvtgt_ns_stats sum = {};
 	struct nvme_smart_log *log;
 	u64 errors;
+	int ret;
 
+	ret = nvtgt_log_smart_stats(req, &sum);
+	if (ret)
+		return ERR_PTR(ret);
 	log = nvtgt_log_alloc(sizeof(*log), len);
 	if (IS_ERR(log))
 		return log;
-	nvtgt_log_smart_stats(req, &sum);
 	spin_lock_irq(&ctrl->lock);
 	errors = ctrl->error_count;
 	spin_unlock_irq(&ctrl->lock);
@@ -282,12 +289,15 @@ static void nvtgt_log_work(struct work_struct *work)
 	if (log->event != NVTGT_NO_EVENT && !(c->lsp & NVTGT_LOG_RAE))
 		nvtgt_event_rearm(req->queue->ctrl, log->event);
 	page = log->make(req, &len);
-	if (IS_ERR(page)) {
-		nvtgt_req_complete(req, NVME_SC_INTERNAL);
-		return;
+	if (!IS_ERR(page)) {
+		status = nvtgt_log_copy(req, page, len);
+		kvfree(page);
+	} else if (PTR_ERR(page) == -ENOENT) {
+		req->error_loc = offsetof(struct nvme_get_log_page_command, nsid);
+		status = NVME_SC_INVALID_NS | NVME_STATUS_DNR;
+	} else {
+		status = NVME_SC_INTERNAL;
 	}
-	status = nvtgt_log_copy(req, page, len);
-	kvfree(page);
 	nvtgt_req_complete(req, status);
 }
 
@@ -301,10 +311,8 @@ static u16 nvtgt_log_check_ns(struct nvtgt_req *req, const struct nvtgt_log *log
 {
 	u32 nsid = le32_to_cpu(req->cmd->get_log_page.nsid);
 
-	if (!nsid || nsid == NVME_NSID_ALL)
+	if (!nsid || nsid == NVME_NSID_ALL || log->per_ns)
 		return 0;
-	if (log->per_ns)
-		return nvtgt_req_find_ns(req);
 	req->error_loc = offsetof(struct nvme_get_log_page_command, nsid);
 	return NVME_SC_INVALID_FIELD | NVME_STATUS_DNR;
 }
@@ -349,6 +357,5 @@ u16 nvtgt_log_parse(struct nvtgt_req *req)
 	req->data_len = len;
 	req->dir = DMA_FROM_DEVICE;
 	req->execute = nvtgt_log_execute;
-	/* last, because it takes a reference */
 	return nvtgt_log_check_ns(req, log);
 }
