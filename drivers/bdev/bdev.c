@@ -30,7 +30,6 @@ static void nvtgt_bdev_read_state(struct nvtgt_ns *ns)
 static void nvtgt_bdev_read_limits(struct nvtgt_ns *ns)
 {
 	struct nvtgt_bdev *dev = ns->priv;
-	struct request_queue *q = bdev_get_queue(dev->bdev);
 	unsigned int to_blocks = ns->blksize_shift - SECTOR_SHIFT;
 
 	ns->phys_block_bytes = bdev_physical_block_size(dev->bdev);
@@ -38,10 +37,6 @@ static void nvtgt_bdev_read_limits(struct nvtgt_ns *ns)
 	ns->rotational = bdev_rot(dev->bdev);
 	ns->max_discard_blocks = bdev_max_discard_sectors(dev->bdev) >> to_blocks;
 	ns->max_write_zeroes_blocks = bdev_write_zeroes_sectors(dev->bdev) >> to_blocks;
-	dev->nowait = bdev_nowait(dev->bdev);
-	dev->max_sectors = queue_max_sectors(q);
-	dev->max_segments = queue_max_segments(q);
-	dev->chunk_sectors = q->limits.chunk_sectors;
 }
 
 /**
@@ -94,7 +89,8 @@ static void nvtgt_bdev_rw_done(struct bio *bio)
 	bool nowait = bio->bi_opf & REQ_NOWAIT;
 
 	bio_uninit(bio);
-	if (unlikely(status == BLK_STS_AGAIN && nowait))
+	/* not supported: a table that does not know REQ_NOWAIT was loaded just now */
+	if (unlikely(nowait && (status == BLK_STS_AGAIN || status == BLK_STS_NOTSUPP)))
 		nvtgt_bdev_defer(req, nvtgt_bdev_rw_work);
 	else
 		nvtgt_req_complete(req, nvtgt_blk_status(req, status));
@@ -126,18 +122,24 @@ static void nvtgt_bdev_rw_work(struct work_struct *work)
 	nvtgt_bdev_submit_rw(nvtgt_req_from_work(work), 0);
 }
 
-/* A REQ_NOWAIT bio is not split but refused: don't even try. */
-static bool nvtgt_bdev_may_nowait(const struct nvtgt_bdev *dev, const struct nvtgt_req *req)
+/*
+ * A REQ_NOWAIT bio is not split but refused: don't even try. The limits are
+ * looked at each time, because a device mapper table may change them under I/O.
+ */
+static bool nvtgt_bdev_may_nowait(struct block_device *bdev, const struct nvtgt_req *req)
 {
+	const struct request_queue *q = bdev_get_queue(bdev);
+	unsigned int chunk = READ_ONCE(q->limits.chunk_sectors);
 	unsigned int nr = req->data_len >> SECTOR_SHIFT;
 	sector_t sector;
 
-	if (!dev->nowait || nr > dev->max_sectors || req->nr_bvec > dev->max_segments)
+	if (!bdev_nowait(bdev) || nr > queue_max_sectors(q) ||
+	    req->nr_bvec > queue_max_segments(q))
 		return false;
-	if (likely(!dev->chunk_sectors))
+	if (likely(!chunk))
 		return true;
 	sector = nvtgt_bdev_sector(req, req->cmd->rw.slba);
-	return sector_div(sector, dev->chunk_sectors) + nr <= dev->chunk_sectors;
+	return sector_div(sector, chunk) + nr <= chunk;
 }
 
 /**
@@ -148,7 +150,7 @@ static bool nvtgt_bdev_may_nowait(const struct nvtgt_bdev *dev, const struct nvt
  */
 void nvtgt_bdev_rw(struct nvtgt_req *req)
 {
-	if (likely(nvtgt_bdev_may_nowait(nvtgt_req_bdev(req), req)))
+	if (likely(nvtgt_bdev_may_nowait(nvtgt_req_bdev(req)->bdev, req)))
 		nvtgt_bdev_submit_rw(req, REQ_NOWAIT);
 	else
 		nvtgt_bdev_defer(req, nvtgt_bdev_rw_work);

@@ -12,18 +12,10 @@
  * struct nvtgt_bdev - an open namespace
  * @file: the open device or file
  * @bdev: the device; NULL for a file
- * @nowait: the device takes REQ_NOWAIT
- * @chunk_sectors: a bio that crosses a multiple of this is split; 0: none
- * @max_sectors: a longer bio is split
- * @max_segments: a bio of more pieces is split
  */
 struct nvtgt_bdev {
 	struct file *file;
 	struct block_device *bdev;
-	bool nowait;
-	unsigned int chunk_sectors;
-	unsigned int max_sectors;
-	unsigned int max_segments;
 };
 
 /**
