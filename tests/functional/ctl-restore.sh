@@ -14,9 +14,7 @@ ctl() { nvtgtctl --netns tgt "$@"; }
 # Everything that can be read, as one text.
 tree() {
 	(cd "$CONFIGFS"
-	 find . -type f -perm -0400 | LC_ALL=C sort | while read -r f; do
-		echo "$f: $(cat "$f" 2>/dev/null || echo unreadable)"
-	 done
+	 find . -type f -perm -0400 -print0 | LC_ALL=C sort -z | xargs -0 grep -H ""
 	 find . -type d -o -type l | LC_ALL=C sort)
 }
 
