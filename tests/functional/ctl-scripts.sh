@@ -39,9 +39,10 @@ host_disconnect named
 [ -d "$CONFIGFS/ports/1" ] || fail "the port that still serves is gone"
 "$scripts/teardown.sh" --all
 empty teardown.sh
-! in_tgt "$scripts/export-tcp.sh" "$dev" testnqn 203.0.113.99 2>err.log || fail "a foreign address"
+! in_tgt "$scripts/export-tcp.sh" "$dev" testnqn 203.0.113.99 2>"$WORK/err" ||
+	fail "a foreign address"
+grep -q "dmesg" "$WORK/err" || fail "no hint: $(cat "$WORK/err")"
 empty "export-tcp.sh after a failure"
-rm -f err.log
 
 note multipath.sh
 in_tgt "$scripts/multipath.sh" "$dev" testnqn "$TGT_IP" "$TGT_IP_2" >"$WORK/lines" ||
