@@ -291,25 +291,26 @@ out:
 static int nvtgt_ns_revalidate_locked(struct nvtgt_cns *cns)
 {
 	struct nvtgt_ns *ns = &cns->ns;
+	bool was_readonly = ns->readonly;
 	loff_t old = ns->size;
 	int ret;
 
 	if (!cns->enabled || !ns->ops->revalidate)
 		return 0;
 	ret = ns->ops->revalidate(ns);
-	if (!ret && ns->size != old) {
-		pr_info("%s namespace %u: %lld bytes, were %lld\n",
-			ns->subsys->nqn, ns->nsid, ns->size, old);
-		nvtgt_ns_changed(ns->subsys, ns->nsid);
-	}
-	return ret;
+	if (ret || (ns->size == old && ns->readonly == was_readonly))
+		return ret;
+	pr_info("%s namespace %u: %lld bytes, were %lld%s\n", ns->subsys->nqn, ns->nsid,
+		ns->size, old, ns->readonly ? ", read-only" : "");
+	nvtgt_ns_changed(ns->subsys, ns->nsid);
+	return 0;
 }
 
 /**
  * nvtgt_ns_revalidate - look at the device's size again
  * @cns: the namespace; the caller has a reference of any kind
  *
- * A changed size is told to the hosts. Nothing to do for a disabled namespace.
+ * A changed size, or that it is read-only, is told to the hosts. Nothing to do for a disabled namespace.
  *
  * Context: may sleep; takes subsys->lock.
  * Return: 0, or the backend's error.

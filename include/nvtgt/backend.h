@@ -30,7 +30,7 @@
  *	a negative errno, and has logged the reason. Required.
  * @close: undo open(). May sleep; the subsystem's lock is held. No request is
  *	in flight and none will come. Required.
- * @revalidate: read the size again into ns->size. May sleep; the subsystem's lock
+ * @revalidate: read ns->size and readonly again. May sleep; the subsystem's lock
  *	is held. Requests may be in flight. Optional: the size never changes.
  * @set_options: ns->backend_options is about to become @options while the
  *	namespace is open. May sleep; the subsystem's lock is held. Returns 0, or
