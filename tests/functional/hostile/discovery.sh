@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guards: the discovery log in any piece, beyond its end, while it changes
-# kernels: all
+# kernels: 6.12
 # timeout: 300
 
 . "$TESTS/lib/guest.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guards: tampered conversations (tests/fuzz/pdufuzz.py) end cleanly; a stock host goes on meanwhile
-# kernels: all
+# kernels: 6.12
 # timeout: 900
 
 . "$TESTS/lib/guest.sh"
