@@ -398,8 +398,11 @@ bool nvtgt_pool_service(struct nvtgt_reactor *reactor)
 	bool any = false;
 
 	if (list_empty(&reactor->waiters)) {
-		if (unlikely(reactor->waiting))
+		if (unlikely(reactor->waiting)) {
 			nvtgt_reactor_set_waiting(reactor, false);
+			/* nobody sets it any more, and it would keep us awake */
+			WRITE_ONCE(reactor->credit_back, false);
+		}
 		return false;
 	}
 

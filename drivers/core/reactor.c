@@ -332,9 +332,9 @@ static int nvtgt_reactor_thread(void *data)
 	long timeout = HZ;
 
 	while (!kthread_should_stop()) {
+		cond_resched();
 		if (nvtgt_reactor_pass(reactor)) {
 			timeout = HZ;
-			cond_resched();
 			continue;
 		}
 		if (nvtgt_reactor_spin(reactor))
