@@ -150,20 +150,26 @@ static void nvtgt_tcp_tx_rsp(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cm
 	nvtgt_tcp_tx_all(q, cmd);
 }
 
-/* Asks for the command's next data. Returns false when it is done for now. */
-static bool nvtgt_tcp_tx_r2t(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+static unsigned int nvtgt_tcp_free_r2t(const struct nvtgt_tcp_queue *q,
+				       const struct nvtgt_tcp_cmd *cmd)
 {
-	struct nvme_tcp_r2t_pdu *pdu;
 	unsigned int i;
-	u32 len;
 
 	for (i = 0; i < q->maxr2t && cmd->r2t[i].end; i++)
 		;
-	if (i == q->maxr2t || cmd->r2t_len == cmd->req.data_len) {
-		cmd->phase = NVTGT_TCP_DATA;
-		list_del_init(&cmd->entry);
-		return false;
-	}
+	return i;
+}
+
+/*
+ * Asks for the command's next data. When nothing more can be asked for now the
+ * command leaves the list at once: from here on its data may come.
+ */
+static void nvtgt_tcp_tx_r2t(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+{
+	unsigned int i = nvtgt_tcp_free_r2t(q, cmd);
+	struct nvme_tcp_r2t_pdu *pdu;
+	u32 len;
+
 	len = nvtgt_tcp_r2t_len(cmd->req.data_len, cmd->r2t_len, q->maxr2t);
 	pdu = nvtgt_tcp_tx_begin(q, nvme_tcp_r2t, sizeof(*pdu), 0,
 				 sizeof(*pdu) + nvtgt_tcp_hdgst_len(q));
@@ -175,7 +181,10 @@ static bool nvtgt_tcp_tx_r2t(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cm
 	cmd->r2t[i].next = cmd->r2t_len;
 	cmd->r2t_len += len;
 	cmd->r2t[i].end = cmd->r2t_len;
-	return true;
+	if (cmd->r2t_len == cmd->req.data_len || nvtgt_tcp_free_r2t(q, cmd) == q->maxr2t) {
+		cmd->phase = NVTGT_TCP_DATA;
+		list_del_init(&cmd->entry);
+	}
 }
 
 /* How many segments do the bytes take that a C2HData PDU carries next? */
