@@ -218,6 +218,15 @@ static bool nvtgt_credit_get(struct nvtgt_reactor *reactor, long bytes)
 	return true;
 }
 
+/* Takes credit that the budget may not have. */
+static void nvtgt_credit_overdraw(struct nvtgt_reactor *reactor, long bytes)
+{
+	long own = min(reactor->credit, bytes);
+
+	reactor->credit -= own;
+	atomic_long_add(bytes - own, &nvtgt_budget_used);
+}
+
 static void nvtgt_credit_put(struct nvtgt_reactor *reactor, long bytes)
 {
 	reactor->credit += bytes;
@@ -293,6 +302,19 @@ static int nvtgt_buf_alloc(struct nvtgt_reactor *reactor, struct nvtgt_req *req,
 	return 0;
 }
 
+/* Pages for credit that has been taken. */
+static int nvtgt_buf_fill(struct nvtgt_reactor *reactor, struct nvtgt_req *req, long bytes)
+{
+	if (nvtgt_buf_alloc(reactor, req, true) && nvtgt_buf_alloc(reactor, req, false)) {
+		nvtgt_credit_put(reactor, bytes);
+		req->bvec = NULL;
+		req->nr_bvec = 0;
+		return -ENOMEM;
+	}
+	req->charged = bytes;
+	return 0;
+}
+
 /**
  * nvtgt_buf_get - memory for a request's data
  * @req: parsed; data_len is what it needs, at most MDTS
@@ -313,16 +335,29 @@ int nvtgt_buf_get(struct nvtgt_req *req)
 		return -EAGAIN;
 	if (!nvtgt_credit_get(reactor, bytes))
 		return -EAGAIN;
-	if (nvtgt_buf_alloc(reactor, req, true) && nvtgt_buf_alloc(reactor, req, false)) {
-		nvtgt_credit_put(reactor, bytes);
-		req->bvec = NULL;
-		req->nr_bvec = 0;
-		return -ENOMEM;
-	}
-	req->charged = bytes;
-	return 0;
+	return nvtgt_buf_fill(reactor, req, bytes);
 }
 EXPORT_SYMBOL_GPL(nvtgt_buf_get);
+
+/**
+ * nvtgt_buf_get_over - memory for a request's data, though there may be no credit
+ * @req: parsed; data_len is what it needs
+ *
+ * For a request that others must not wait for, because they may be the ones who
+ * have the memory. The transport bounds how many of these there are.
+ *
+ * Context: the reactor of the request's queue. May sleep for memory.
+ * Return: 0; -ENOMEM: the machine is out of memory
+ */
+int nvtgt_buf_get_over(struct nvtgt_req *req)
+{
+	struct nvtgt_reactor *reactor = req->queue->reactor;
+	long bytes = round_up(req->data_len, PAGE_SIZE);
+
+	nvtgt_credit_overdraw(reactor, bytes);
+	return nvtgt_buf_fill(reactor, req, bytes);
+}
+EXPORT_SYMBOL_GPL(nvtgt_buf_get_over);
 
 /**
  * nvtgt_buf_put - give a request's memory back

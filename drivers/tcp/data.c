@@ -86,7 +86,15 @@ static bool nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q);
  */
 void nvtgt_tcp_mem_kick(struct nvtgt_tcp_queue *q)
 {
-	if (q->in_line || list_empty(&q->mem_wait) || nvtgt_tcp_mem_try(q))
+	struct nvtgt_tcp_cmd *first;
+
+	first = list_first_entry_or_null(&q->mem_wait, struct nvtgt_tcp_cmd, entry);
+	if (!first)
+		return;
+	/* who stands in line waits there, but for data in a capsule, which may have more */
+	if (q->in_line && (!first->inline_data || q->over))
+		return;
+	if (nvtgt_tcp_mem_try(q) || q->in_line)
 		return;
 	q->in_line = true;
 	nvtgt_buf_wait(q->queue.reactor, &q->waiter);
@@ -99,6 +107,8 @@ void nvtgt_tcp_mem_kick(struct nvtgt_tcp_queue *q)
  */
 void nvtgt_tcp_put_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 {
+	if (unlikely(q->over == cmd))
+		q->over = NULL;
 	q->charged -= cmd->req.charged;
 	nvtgt_buf_put(&cmd->req);
 	nvtgt_req_release(&cmd->req);
@@ -151,6 +161,28 @@ static void nvtgt_tcp_got_mem(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *c
 	nvtgt_tcp_want_send(q);
 }
 
+/*
+ * Data in a capsule hold up what stands behind them in the stream: data that
+ * commands wait for which have the memory. So that nobody waits for himself, one
+ * such command of a connection may have memory beyond the bounds.
+ *
+ * Returns 0, -EBUSY: what this connection gives back lets it try again, -EAGAIN:
+ * there is no credit, or -ENOMEM.
+ */
+static int nvtgt_tcp_mem_get(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+{
+	int ret = -EBUSY;
+
+	if (!q->charged || q->charged + cmd->req.data_len <= NVTGT_TCP_MAX_CHARGED)
+		ret = nvtgt_buf_get(&cmd->req);
+	if ((ret == -EBUSY || ret == -EAGAIN) && cmd->inline_data && !q->over) {
+		ret = nvtgt_buf_get_over(&cmd->req);
+		if (!ret)
+			q->over = cmd;
+	}
+	return ret;
+}
+
 static bool nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q)
 {
 	while (!list_empty(&q->mem_wait)) {
@@ -158,10 +190,9 @@ static bool nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q)
 		int ret;
 
 		cmd = list_first_entry(&q->mem_wait, struct nvtgt_tcp_cmd, entry);
-		/* what this connection gives back lets it try again */
-		if (q->charged && q->charged + cmd->req.data_len > NVTGT_TCP_MAX_CHARGED)
+		ret = nvtgt_tcp_mem_get(q, cmd);
+		if (ret == -EBUSY)
 			return true;
-		ret = nvtgt_buf_get(&cmd->req);
 		if (ret == -EAGAIN)
 			return false;
 		list_del_init(&cmd->entry);
@@ -201,7 +232,11 @@ bool nvtgt_tcp_mem_ready(struct nvtgt_buf_waiter *waiter)
 static void nvtgt_tcp_want_mem(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 {
 	cmd->phase = NVTGT_TCP_MEM;
-	list_add_tail(&cmd->entry, &q->mem_wait);
+	/* data in a capsule come first: there is never more than one such command here */
+	if (cmd->inline_data)
+		list_add(&cmd->entry, &q->mem_wait);
+	else
+		list_add_tail(&cmd->entry, &q->mem_wait);
 	nvtgt_tcp_mem_kick(q);
 	if (cmd->phase == NVTGT_TCP_MEM || cmd->phase == NVTGT_TCP_R2T)
 		nvtgt_req_park(&cmd->req);

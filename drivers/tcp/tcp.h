@@ -135,6 +135,7 @@ struct nvtgt_tcp_queue {
 	struct nvtgt_buf_waiter waiter;
 	bool in_line;
 	u32 charged;			/* bytes of memory that commands hold */
+	struct nvtgt_tcp_cmd *over;	/* has memory beyond the bounds, or NULL */
 
 	/* receiving */
 	u8 rx_state;			/* enum nvtgt_tcp_recv */

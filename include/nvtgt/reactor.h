@@ -50,6 +50,7 @@ struct nvtgt_buf_waiter {
 };
 
 int __must_check nvtgt_buf_get(struct nvtgt_req *req);
+int __must_check nvtgt_buf_get_over(struct nvtgt_req *req);
 void nvtgt_buf_put(struct nvtgt_req *req);
 void nvtgt_buf_wait(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *waiter);
 void nvtgt_buf_unwait(struct nvtgt_buf_waiter *waiter);
