@@ -117,6 +117,7 @@ void nvtgt_tcp_put_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 
 	if (unlikely(q->rx_no_slot)) {
 		q->rx_no_slot = false;
+		q->rx_resumed = jiffies;
 		nvtgt_source_kick(&q->source);
 	}
 }
@@ -206,6 +207,7 @@ static bool nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q)
 		}
 		if (cmd->inline_data && q->rx_state == NVTGT_TCP_RECV_MEM) {
 			q->rx_state = NVTGT_TCP_RECV_PAD;
+			q->rx_resumed = jiffies;
 			nvtgt_source_kick(&q->source);
 		}
 	}

@@ -110,6 +110,19 @@ void nvtgt_tcp_set_half_open(struct nvtgt_tcp_queue *q, bool half_open)
 		atomic_dec(&nvtgt_tcp_nr_half_open);
 }
 
+/* When has the host had its time for data that were asked for? */
+static unsigned long nvtgt_tcp_data_due(const struct nvtgt_tcp_queue *q)
+{
+	unsigned long timeout = msecs_to_jiffies(nvtgt_tcp_data_timeout_ms);
+	struct nvtgt_tcp_cmd *cmd;
+
+	/* it may have sent them, and they stand in the socket */
+	if (q->rx_state == NVTGT_TCP_RECV_MEM || q->rx_no_slot)
+		return jiffies + timeout;
+	cmd = list_first_entry(&q->data_wait, struct nvtgt_tcp_cmd, wait);
+	return (time_after(q->rx_resumed, cmd->last_rx) ? q->rx_resumed : cmd->last_rx) + timeout;
+}
+
 /**
  * nvtgt_tcp_check_timer - the timer has fired: has something taken too long?
  * @q: the connection
@@ -118,7 +131,6 @@ void nvtgt_tcp_set_half_open(struct nvtgt_tcp_queue *q, bool half_open)
  */
 void nvtgt_tcp_check_timer(struct nvtgt_tcp_queue *q)
 {
-	struct nvtgt_tcp_cmd *cmd;
 	unsigned long due;
 
 	if (q->state == NVTGT_TCP_TERM) {
@@ -137,8 +149,7 @@ void nvtgt_tcp_check_timer(struct nvtgt_tcp_queue *q)
 			return;
 		}
 	} else if (!list_empty(&q->data_wait)) {
-		cmd = list_first_entry(&q->data_wait, struct nvtgt_tcp_cmd, wait);
-		due = cmd->last_rx + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms);
+		due = nvtgt_tcp_data_due(q);
 		if (time_after_eq(jiffies, due)) {
 			nvtgt_tcp_warn(q, "no data for a write within %u ms, closed\n",
 				       nvtgt_tcp_data_timeout_ms);
@@ -290,6 +301,7 @@ static void nvtgt_tcp_queue_init(struct nvtgt_tcp_queue *q, struct socket *sock)
 	q->maxr2t = 1;
 	q->rules.max_inline = NVME_TCP_ADMIN_CCSZ;
 	q->rules.max_h2c = NVTGT_TCP_MAXH2CDATA;
+	q->rx_resumed = jiffies;
 	q->setup_deadline = jiffies + msecs_to_jiffies(nvtgt_tcp_setup_timeout_ms);
 	if (kernel_getpeername(sock, (void *)&addr) >= 0)
 		snprintf(q->host_traddr, sizeof(q->host_traddr), "%pISpc", &addr);

@@ -79,6 +79,7 @@ static void nvtgt_tcp_recv_cmd(struct nvtgt_tcp_queue *q)
 		q->rx_no_slot = true;
 		return;
 	}
+	q->rx_no_slot = false;
 	q->rx_cmds_left--;
 	bytes = nvtgt_tcp_data_bytes(&pdu->hdr, &q->rules);
 	cmd->sqe = pdu->cmd;

@@ -125,6 +125,7 @@ struct nvtgt_tcp_queue {
 	u32 maxr2t;			/* from 1 */
 	unsigned long setup_deadline;	/* jiffies */
 	struct list_head data_wait;	/* commands that hold memory for data, by last_rx */
+	unsigned long rx_resumed;	/* jiffies: the target went on reading, after a stall */
 
 	/* slots */
 	struct nvtgt_tcp_cmd **cmds;
