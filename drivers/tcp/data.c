@@ -148,8 +148,8 @@ static void nvtgt_tcp_got_mem(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *c
 		return;
 	}
 
-	/* before Connect the set-up deadline is in force */
-	if (list_empty(&q->data_wait) && !q->half_open)
+	/* before Connect the set-up deadline is in force; a timer that runs looks again */
+	if (list_empty(&q->data_wait) && !q->half_open && !timer_pending(&q->timer))
 		mod_timer(&q->timer, jiffies + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms));
 	cmd->last_rx = jiffies;
 	list_add_tail(&cmd->wait, &q->data_wait);
@@ -326,6 +326,8 @@ void nvtgt_tcp_run_exec(struct nvtgt_tcp_queue *q)
 static void nvtgt_tcp_connected(struct nvtgt_tcp_queue *q)
 {
 	nvtgt_tcp_set_half_open(q, false);
+	if (q->state == NVTGT_TCP_LIVE)	/* no longer the set-up deadline */
+		mod_timer(&q->timer, jiffies + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms));
 	if (nvtgt_tcp_set_max_cmds(q, q->queue.size + 1)) {
 		nvtgt_tcp_warn(q, "no memory for %u commands\n", q->queue.size);
 		nvtgt_tcp_close(q);
