@@ -339,6 +339,8 @@ int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock)
 	if (ret)
 		goto put_reactor;
 	nvtgt_source_add(&q->source, reactor);
+	/* all others' kicks count for nothing before the one at the end */
+	set_bit(NVTGT_SOURCE_KICKED, &q->source.flags);
 	nvtgt_tcp_set_sockopts(sock->sk);
 	atomic_inc(&nvtgt_tcp_nr_queues);
 	nvtgt_tcp_set_half_open(q, true);
@@ -348,7 +350,8 @@ int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock)
 
 	nvtgt_tcp_take_callbacks(q);
 	mod_timer(&q->timer, q->setup_deadline);
-	nvtgt_source_kick(&q->source);	/* what came before the callbacks */
+	/* from here on the connection is the reactor's, and may be gone at once */
+	__nvtgt_source_kick(&q->source);
 	return 0;
 
 put_reactor:
