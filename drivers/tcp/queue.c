@@ -224,6 +224,8 @@ static void nvtgt_tcp_destroy_work(struct work_struct *work)
 
 	timer_delete_sync(&q->timer);
 	nvtgt_tcp_set_half_open(q, false);
+	/* while the queue holds its port, and that the network namespace */
+	sock_release(q->sock);
 	nvtgt_queue_destroy(&q->queue);
 	mutex_lock(&nvtgt_tcp_lock);
 	list_del(&q->entry);
@@ -249,7 +251,6 @@ static void nvtgt_tcp_free_work(struct work_struct *work)
 {
 	struct nvtgt_tcp_queue *q = container_of(work, struct nvtgt_tcp_queue, free_work);
 
-	sock_release(q->sock);
 	nvtgt_tcp_free_cmds(q);
 	nvtgt_reactor_put(q->queue.reactor);
 	kfree(q);
