@@ -12,6 +12,7 @@
 #include "tcp.h"
 
 #define NVTGT_TCP_BACKLOG	1024
+#define NVTGT_TCP_ACCEPT_BATCH	64	/* connections that one run of the work takes */
 
 static void nvtgt_tcp_listen_ready(struct sock *sk)
 {
@@ -44,9 +45,9 @@ static void nvtgt_tcp_accept_work(struct work_struct *work)
 {
 	struct nvtgt_tcp_port *tport = container_of(work, struct nvtgt_tcp_port, accept_work);
 	struct socket *sock;
-	int ret;
+	int i, ret;
 
-	for (;;) {
+	for (i = 0; i < NVTGT_TCP_ACCEPT_BATCH; i++) {
 		ret = kernel_accept(tport->sock, &sock, O_NONBLOCK);
 		if (ret < 0) {
 			if (ret != -EAGAIN && ret != -ECONNABORTED)
@@ -66,6 +67,8 @@ static void nvtgt_tcp_accept_work(struct work_struct *work)
 		sock_release(sock);
 		cond_resched();
 	}
+	/* hosts that connect without end must not keep the port from being closed */
+	queue_work(nvtgt_tcp_wq, &tport->accept_work);
 }
 
 static int nvtgt_tcp_parse_addr(struct nvtgt_port *port, struct sockaddr_storage *ss)
