@@ -156,7 +156,7 @@ static u16 nvtgt_req_unpark(struct nvtgt_req *req)
 	u16 status;
 
 	req->parked = false;
-	status = nvtgt_io_parse(req);
+	status = nvtgt_req_dispatch(req);
 	if (!status && req->data_len != data_len) {
 		req->error_loc = offsetof(struct nvme_common_command, dptr);
 		status = NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR;
