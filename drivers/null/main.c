@@ -286,7 +286,7 @@ static void nvtgt_null_rw(struct nvtgt_req *req)
 
 	if (req->dir == DMA_FROM_DEVICE)
 		for (i = 0; i < req->nr_bvec; i++)
-			memzero_bvec(&req->bvec[i]);
+			memset(bvec_virt(&req->bvec[i]), 0, req->bvec[i].bv_len);
 	nvtgt_null_start(req);
 }
 
