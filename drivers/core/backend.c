@@ -102,6 +102,10 @@ void nvtgt_backend_unregister(const struct nvtgt_backend_ops *ops)
 		if (nvtgt_backends[i] == ops)
 			nvtgt_backends[i] = NULL;
 	mutex_unlock(&nvtgt_backend_mutex);
+	/* whoever completed the last request may still be inside one of its functions */
+	flush_workqueue(nvtgt_io_wq);
+	flush_workqueue(nvtgt_wq);
+	nvtgt_reactors_sync();
 }
 EXPORT_SYMBOL_GPL(nvtgt_backend_unregister);
 

@@ -25,6 +25,7 @@
  * release() waits until the thread has taken the list.
  */
 #include <linux/blkdev.h>
+#include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
@@ -441,6 +442,42 @@ void nvtgt_reactor_put(struct nvtgt_reactor *reactor)
 	mutex_unlock(&nvtgt_reactor_mutex);
 }
 EXPORT_SYMBOL_GPL(nvtgt_reactor_put);
+
+/* A call that says that the reactor has come round. */
+struct nvtgt_reactor_round {
+	struct nvtgt_call call;
+	struct completion done;
+};
+
+static void nvtgt_reactor_came_round(struct nvtgt_call *call)
+{
+	complete(&container_of(call, struct nvtgt_reactor_round, call)->done);
+}
+
+/**
+ * nvtgt_reactors_sync - wait until each reactor has left what it was doing
+ *
+ * A module's exit waits so for reactors that were preempted on their way out of
+ * its functions.
+ *
+ * Context: process, may sleep; not a reactor.
+ */
+void nvtgt_reactors_sync(void)
+{
+	struct nvtgt_reactor_round round = { .call.fn = nvtgt_reactor_came_round };
+	int cpu;
+
+	mutex_lock(&nvtgt_reactor_mutex);
+	for (cpu = 0; cpu < nr_cpu_ids; cpu++) {
+		if (!nvtgt_reactors[cpu])
+			continue;
+		init_completion(&round.done);
+		nvtgt_reactor_call(nvtgt_reactors[cpu], &round.call);
+		wait_for_completion(&round.done);
+	}
+	mutex_unlock(&nvtgt_reactor_mutex);
+}
+EXPORT_SYMBOL_GPL(nvtgt_reactors_sync);
 
 /**
  * nvtgt_reactors_init - prepare for reactors; none is started

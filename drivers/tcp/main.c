@@ -93,6 +93,7 @@ static void __exit nvtgt_tcp_exit(void)
 {
 	nvtgt_transport_unregister(&nvtgt_tcp_ops);
 	nvtgt_tcp_wait_no_queues();
+	nvtgt_reactors_sync();	/* they may still be leaving the last queue's functions */
 	destroy_workqueue(nvtgt_tcp_wq);
 	kmem_cache_destroy(nvtgt_tcp_cmd_cache);
 }

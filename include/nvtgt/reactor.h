@@ -17,6 +17,7 @@ void nvtgt_reactor_put(struct nvtgt_reactor *reactor);
 bool nvtgt_in_reactor(const struct nvtgt_reactor *reactor);
 int nvtgt_reactor_node(const struct nvtgt_reactor *reactor);
 void nvtgt_reactor_call(struct nvtgt_reactor *reactor, struct nvtgt_call *call);
+void nvtgt_reactors_sync(void);
 
 void nvtgt_source_add(struct nvtgt_source *source, struct nvtgt_reactor *reactor);
 void nvtgt_source_del(struct nvtgt_source *source);
