@@ -13,6 +13,10 @@ DECLARE_RWSEM(nvtgt_config_sem);
 u64 nvtgt_genctr;
 
 struct workqueue_struct *nvtgt_wq;
+
+/*
+ * nvtgt_io_wq - where a backend does what would block a reactor; unbound
+ */
 struct workqueue_struct *nvtgt_io_wq;
 EXPORT_SYMBOL_GPL(nvtgt_io_wq);
 
