@@ -100,7 +100,11 @@ class Peer:
         self.finished = 0
         self.chop = 0
         if icreq:
-            self.initialize()
+            try:
+                self.initialize()
+            except BaseException:
+                self.sock.close()
+                raise
 
     def __enter__(self):
         return self
