@@ -37,17 +37,22 @@ build_dir() {
 	echo "$NVTGT_CACHE/build/$(echo "$BENCH_TREE" | hash_of)/$1"
 }
 
-# copy_tree DIR: bring DIR/tree up to date; what was built in it stays.
+# copy_tree DIR: bring DIR/tree up to date; what was built in it stays. Files
+# are compared by content, and get the time of the copy: a file that went back
+# to an older state is then newer than its object, as make wants it. In a run
+# the source is the run's own snapshot, not a tree that somebody is editing.
 copy_tree() {
+	local from=$BENCH_TREE
+	[ ! -d "${RUN_DIR-}/tree" ] || from=$RUN_DIR/tree
 	mkdir -p "$1/tree"
-	rsync -a --delete --no-owner --no-group \
+	rsync -rlp --checksum --delete --exclude=/.tools \
 		--exclude=/.git --exclude='*.o' --exclude='*.ko' --exclude='*.a' \
 		--exclude='*.mod' --exclude='*.mod.c' --exclude='.*.cmd' \
 		--exclude='*.d' --exclude=Module.symvers --exclude=modules.order \
 		--exclude='.module-common.*' --exclude='*.order' \
 		--exclude=/drivers/compat/generated --exclude=/drivers/compat/include/generated \
 		--exclude=/tools/nvtgtctl/nvtgtctl --exclude=__pycache__ \
-		"$BENCH_TREE/" "$1/tree/"
+		"$from/" "$1/tree/"
 }
 
 # build_modules K [make arguments]: stage/ gets a module tree in which the

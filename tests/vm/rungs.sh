@@ -268,7 +268,7 @@ stage_for_run() {
 		dir=$(build_dir "$k")
 		[ -d "$dir/stage/lib/modules" ] || continue
 		rm -rf "$RUN_DIR/modules-$k"
-		cp -al "$dir/stage/lib/modules" "$RUN_DIR/modules-$k" || return 1
+		with_lock "build-$k" cp -al "$dir/stage/lib/modules" "$RUN_DIR/modules-$k" || return 1
 	done
 	dir=$(build_dir tools)
 	rm -rf "$RUN_DIR/tree/.tools"
@@ -361,8 +361,10 @@ run_rungs() {
 		rung_of static | run_static &
 		rung_of unit | run_unit
 		wait
+		# one guest beside the compilers
+		rung_of bench | run_bench &
 		rung_of build | run_build
-		rung_of bench | run_bench
+		wait
 	} | tee -a "$results"
 	grep $'^fail\tbuild/' "$results" | sed -E 's/^fail\tbuild\/([^\t]*)\t.*/\1/' >>"$RUN_DIR/no-build"
 	rung_of functional | run_functional | tee -a "$results"
