@@ -41,6 +41,15 @@ step() {
 	say "[$BENCH_STEP/$BENCH_STEPS] $*"
 }
 
+# kill_children PID: everything that PID started, and what that started
+kill_children() {
+	local child
+	for child in $(cat "/proc/$1"/task/*/children 2>/dev/null); do
+		kill_children "$child"
+		kill "$child" 2>/dev/null
+	done
+}
+
 hash_of() { sha256sum | cut -c1-12; }
 
 # Run "$@" with a log; show its end when it fails.
