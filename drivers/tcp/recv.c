@@ -77,6 +77,8 @@ static void nvtgt_tcp_recv_cmd(struct nvtgt_tcp_queue *q)
 	cmd = nvtgt_tcp_get_cmd(q);
 	if (unlikely(!cmd)) {
 		q->rx_no_slot = true;
+		if (q->nr_cmds < q->max_cmds)
+			nvtgt_source_kick(&q->source);	/* memory is short: again */
 		return;
 	}
 	q->rx_no_slot = false;

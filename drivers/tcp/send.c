@@ -375,8 +375,12 @@ void nvtgt_tcp_flush(struct nvtgt_queue *queue)
 	if (q->state >= NVTGT_TCP_CLOSING)
 		return;
 	for (;;) {
-		if (!q->tx_nr && (!nvtgt_tcp_has_more(q) || !nvtgt_tcp_build(q)))
+		if (!q->tx_nr && !nvtgt_tcp_has_more(q))
 			break;
+		if (!q->tx_nr && !nvtgt_tcp_build(q)) {
+			nvtgt_queue_want_flush(queue);	/* memory is short: again */
+			break;
+		}
 		if (!q->tx_nr)
 			break;
 		ret = nvtgt_tcp_tx_send(q);
