@@ -431,7 +431,7 @@ def data_never_comes(env):
     need(parameter, "NVTGT_DATA_TIMEOUT names the module parameter")
     with open(parameter, encoding="ascii") as f:
         before = f.read().strip()
-    cases.write_attr(parameter, 1000)
+    cases.write_attr(parameter, int(2000 * env.slow))
     try:
         for name in ("nothing", "half an H2CData", "one of two", "half a header", "half a capsule"):
             with env.row(name):

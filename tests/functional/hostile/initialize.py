@@ -191,7 +191,7 @@ def set_up_time_out(env):
     need(parameter, "NVTGT_SETUP_TIMEOUT names the module parameter")
     with open(parameter, encoding="ascii") as f:
         before = f.read().strip()
-    cases.write_attr(parameter, 1000)
+    cases.write_attr(parameter, int(3000 * env.slow))
     try:
         rows = {}
         for name in ("nothing", "half an ICReq", "no Connect", "half a Connect"):
@@ -222,7 +222,7 @@ def slow_icreq(env):
     need(parameter, "NVTGT_SETUP_TIMEOUT names the module parameter")
     with open(parameter, encoding="ascii") as f:
         before = f.read().strip()
-    cases.write_attr(parameter, 1000)
+    cases.write_attr(parameter, int(3000 * env.slow))
     try:
         with env.peer(icreq=False) as p:
             end = time.monotonic() + env.timeout

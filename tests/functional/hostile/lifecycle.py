@@ -206,7 +206,7 @@ def namespace_disabled(env):
     before = read_attr(parameter)
     options = read_attr(third + "/backend_options")
     ended = {0, nvme.INVALID_NS, nvme.ABORTED, 0x006, 0x082, 0x303, 0x370, 0x371, 0x002}
-    write_attr(parameter, 3000)
+    write_attr(parameter, int(3000 * env.slow))
     try:
         for name in ("idle", "R2T outstanding", "half the data", "R2T outstanding, other writes go on", "executing"):
             with env.row(name), env.controller() as c:

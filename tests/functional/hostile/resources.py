@@ -99,7 +99,7 @@ def ten_thousand_half_open(env):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 11000) if hard != resource.RLIM_INFINITY else 11000, hard))
     count = min(10000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200)
-    with env.controller() as kept, Parameters(env, setup_timeout_ms=3000):
+    with env.controller() as kept, Parameters(env, setup_timeout_ms=int(3000 * env.slow)):
         q = kept.io_queue()
         socks = []
         try:
@@ -215,7 +215,7 @@ def writes_without_data(env):
 
 def writes_without_data_end(env):
     """The same, and the data time-out gives the memory back to who waits for it."""
-    with env.controller() as other, Parameters(env, data_timeout_ms=2000):
+    with env.controller() as other, Parameters(env, data_timeout_ms=int(4000 * env.slow)):
         good = other.io_queue()
         hosts = []
         try:

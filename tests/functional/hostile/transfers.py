@@ -187,6 +187,7 @@ def without_flow_control(env):
                 round_trip(q, 7, ctrl.pattern(count))
             many = [q.submit(nvme.READ, nsid=1, read=4096, **nvme.rw(i, 8)) for i in range(31)]
             q.wait(*many)
+            need(all(cmd.by_flag for cmd in many), "reads end by a completion where the SUCCESS flag would do")
             status(q.run(nvme.READ, nsid=1, read=512, **nvme.rw(1 << 40, 1)), nvme.LBA_RANGE)
             status(q.run(nvme.FLUSH, nsid=1), 0)
     with env.row("admin queue"), env.controller(cattr=4) as c:

@@ -32,6 +32,8 @@ class Env:
         self.nqn = env.get("NVTGT_NQN", "nqn.2026-11.test:hostile")
         self.root = env.get("NVTGT_ROOT", "/sys/kernel/config/nvtgt")
         self.timeout = float(env.get("NVTGT_TIMEOUT", "30"))
+        # what is timed grows with the time-outs: a busy machine, a debug kernel
+        self.slow = max(1.0, self.timeout / 30)
         seed = int(env.get("NVTGT_SEED", "20261120"))
         self.random = random.Random(seed)
         self.bad = []
