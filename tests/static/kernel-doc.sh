@@ -12,7 +12,7 @@ mapfile -t files < <(find include/nvtgt drivers -name '*.[ch]' -not -path '*/gen
 bad=0
 while IFS=: read -r file line text; do
 	name=$(sed -E 's/.*EXPORT_SYMBOL(_GPL|_NS_GPL|_NS)?\(([a-z0-9_]+).*/\2/' <<<"$text")
-	grep -rqE "^ \* $name\(\)? *[-:]" drivers include && continue
+	grep -rqE "^ \* $name(\(\))? *[-:]" drivers include && continue
 	echo "$file:$line: $name is exported without kernel-doc"
 	bad=1
 done < <(grep -rnE '^EXPORT_SYMBOL' drivers --include='*.c')
