@@ -83,7 +83,10 @@ run diff -r "$tree" /mnt/demo/tree
 echo "    no difference: $(find /mnt/demo/tree -type f | wc -l) files are the same byte for byte"
 run umount /mnt/demo
 
-show "fio's figures (the guest is emulated: a real machine is some hundred times faster)"
+slow=
+[ "${BENCH_ACCEL-}" = kvm ] ||
+	slow=" (this guest's CPU is emulated: a real one is some hundred times faster)"
+show "fio's figures$slow"
 for job in "randread 4k 32" "randwrite 4k 32" "read 128k 8"; do
 	read -r rw bs depth <<<"$job"
 	printf '  $ fio --rw=%s --bs=%s --iodepth=%s --runtime=4 …\n' "$rw" "$bs" "$depth"

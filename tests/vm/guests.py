@@ -54,7 +54,8 @@ class Guest:
         kvm = plan["accel"] == "kvm"
         append = ("console=ttyS0 panic=-1 mitigations=off nokaslr "
                   "slab_nomerge log_buf_len=16M kmemleak=on "
-                  f"bench.kernel={self.name} bench.target={plan['target']} ")
+                  f"bench.kernel={self.name} bench.target={plan['target']} "
+                  f"bench.accel={plan['accel']} ")
         if not kvm:
             append += "tsc=reliable no_timer_check "
         append += "bench.shell=1 loglevel=5 " if shell else "quiet "
