@@ -117,7 +117,6 @@ void nvtgt_tcp_put_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 
 	if (unlikely(q->rx_no_slot)) {
 		q->rx_no_slot = false;
-		q->rx_resumed = jiffies;
 		nvtgt_source_kick(&q->source);
 	}
 }

@@ -110,28 +110,17 @@ void nvtgt_tcp_set_half_open(struct nvtgt_tcp_queue *q, bool half_open)
 		atomic_dec(&nvtgt_tcp_nr_half_open);
 }
 
-/*
- * No slot is free, and each command waits for data that stand behind the one which
- * has no slot: only a host that sends more commands than its queue holds does this.
- */
-static bool nvtgt_tcp_overrun(const struct nvtgt_tcp_queue *q)
-{
-	const struct list_head *pos;
-	unsigned int nr = 0;
-
-	list_for_each(pos, &q->data_wait)
-		nr++;
-	return q->rx_no_slot && nr == q->queue.nr_inflight;
-}
-
 /* When has the host had its time for data that were asked for? */
 static unsigned long nvtgt_tcp_data_due(const struct nvtgt_tcp_queue *q)
 {
 	unsigned long timeout = msecs_to_jiffies(nvtgt_tcp_data_timeout_ms);
 	struct nvtgt_tcp_cmd *cmd;
 
-	/* it may have sent them, and they stand in the socket */
-	if (q->rx_state == NVTGT_TCP_RECV_MEM || (q->rx_no_slot && !nvtgt_tcp_overrun(q)))
+	/*
+	 * It may have sent them, and they stand in the socket. Not so without a slot:
+	 * only a host that sends more commands than its queue holds brings that about.
+	 */
+	if (q->rx_state == NVTGT_TCP_RECV_MEM)
 		return jiffies + timeout;
 	cmd = list_first_entry(&q->data_wait, struct nvtgt_tcp_cmd, wait);
 	return (time_after(q->rx_resumed, cmd->last_rx) ? q->rx_resumed : cmd->last_rx) + timeout;
