@@ -10,7 +10,8 @@ KVER ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KVER)/build
 PREFIX ?= /usr
 # the release that the headers are for, which is where the modules go
-KREL = $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null || echo $(KVER))
+KREL := $(or $(shell sed -n 's/.*UTS_RELEASE "\(.*\)".*/\1/p' \
+	$(KDIR)/include/generated/utsrelease.h 2>/dev/null),$(KVER))
 
 export NVTGT_SRC := $(CURDIR)
 COMPAT_GEN := drivers/compat/generated/$(KREL)
