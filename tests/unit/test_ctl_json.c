@@ -314,6 +314,11 @@ static void values(void)
 	CHECK(!nv_value_same("attr_model", "1", "01"));
 	CHECK(nv_value_same("device_uuid", "ABCD", "abcd"));
 	CHECK(!nv_value_same("device_path", "/A", "/a"));
+	CHECK(nv_value_same("device_nguid", "0011-AA", "0011aa"));
+	CHECK(!nv_value_same("device_nguid", "0011-aa", "0011-a"));
+	CHECK(nv_value_same("attr_version", "2.1", "2.1.0"));
+	CHECK(!nv_value_same("attr_version", "2.1", "2.10"));
+	CHECK(!nv_value_same("attr_version", "1.3", "2.1"));
 	CHECK(nv_value_is_off("param_pi_enable", "0"));
 	CHECK(!nv_value_is_off("param_pi_enable", "1"));
 	CHECK(!nv_value_is_off("dhchap_key", "DHHC-1:00:"));

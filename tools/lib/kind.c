@@ -2,6 +2,7 @@
 #include "kind.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -123,24 +124,26 @@ bool nv_name_ok(const char *s, const char **why)
 	return false;
 }
 
-/** nv_id_ok() - nv_name_ok(), and the range of a numeric identifier */
+/**
+ * nv_id_ok() - nv_name_ok(), and the range of a numeric identifier
+ * @kind: the kind that it shall identify
+ * @id: the identifier
+ * @why: gets the reason when it may not, good until the next call
+ */
 bool nv_id_ok(const struct nv_kind *kind, const char *id, const char **why)
 {
-	static char buf[80];
+	static char buf[96];
 	uint64_t n;
 
 	if (!kind->id_max)
 		return nv_name_ok(id, why);
-	if (isdigit((unsigned char)id[0]) && str_to_u64(id, &n) &&
-	    (id[0] != '0' || !id[1]) &&
-	    n >= kind->id_min && n <= kind->id_max)
+	/* one spelling for each number, since it becomes a directory's name */
+	if (isdigit((unsigned char)id[0]) && (id[0] != '0' || !id[1]) &&
+	    str_to_u64(id, &n) && n >= kind->id_min && n <= kind->id_max)
 		return true;
-	/* two numbers of at most 20 digits */
-	char *s = xasprintf("it must be a decimal number from %llu to %llu",
-			    (unsigned long long)kind->id_min,
-			    (unsigned long long)kind->id_max);
-	strncpy(buf, s, sizeof(buf) - 1);
-	free(s);
+	snprintf(buf, sizeof(buf), "it must be a decimal number from %llu to %llu",
+		 (unsigned long long)kind->id_min,
+		 (unsigned long long)kind->id_max);
 	*why = buf;
 	return false;
 }
@@ -175,19 +178,48 @@ bool nv_value_ok(const char *s, const char **why)
 	return true;
 }
 
+/* Hexadecimal digits in groups, of which only the digits count. */
+static bool same_digits(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		a += strspn(a, "-");
+		b += strspn(b, "-");
+		if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
+			return false;
+		if (!*a)
+			return true;
+	}
+}
+
+/* "2.1" and "2.1.0" are the same version. */
+static bool same_version(const char *a, const char *b)
+{
+	size_t x = strlen(a), y = strlen(b);
+
+	if (x < y)
+		return same_version(b, a);
+	return !strncmp(a, b, y) && !strcmp(a + y, ".0");
+}
+
 /** nv_value_same() - whether two values of @attr mean the same */
 bool nv_value_same(const char *attr, const char *a, const char *b)
 {
+	static const char *const texts[] = {
+		"attr_serial", "attr_model", "attr_firmware", "device_path",
+		"dhchap_key", "dhchap_ctrl_key", NULL
+	};
 	uint64_t x, y;
 
 	if (!strcmp(a, b))
 		return true;
-	if (!strcmp(attr, "device_uuid") || !strcmp(attr, "device_nguid") ||
-	    !strcmp(attr, "addr_traddr"))
+	if (!strcmp(attr, "device_uuid") || !strcmp(attr, "device_nguid"))
+		return same_digits(a, b);
+	if (!strcmp(attr, "addr_traddr"))
 		return !strcasecmp(a, b);
+	if (!strcmp(attr, "attr_version"))
+		return same_version(a, b);
 	/* a text that looks like a number is still a text */
-	if (!strcmp(attr, "attr_serial") || !strcmp(attr, "attr_model") ||
-	    !strcmp(attr, "attr_firmware") || !strcmp(attr, "device_path"))
+	if (str_in(texts, attr))
 		return false;
 	return str_to_u64(a, &x) && str_to_u64(b, &y) && x == y;
 }

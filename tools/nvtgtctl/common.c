@@ -146,7 +146,7 @@ char *resolve_attr(const struct cfs *c, const struct nv_kind *kind,
 /**
  * add_pairs() - the arguments NAME=VALUE from @from on as attributes of a step
  *
- * Names are resolved when the step's object exists, else in the step itself.
+ * Short names become full ones when the step runs.
  * Return: 0, or the exit code after a message.
  */
 int add_pairs(const struct args *a, struct nv_step *step, int from)
