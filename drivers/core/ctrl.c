@@ -227,8 +227,8 @@ u16 nvtgt_ctrl_add_queue(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *queue, u16
 		status = NVME_SC_CONNECT_CTRL_BUSY;
 	else if (qid && !(ctrl->csts & NVME_CSTS_RDY))
 		status = NVME_SC_CMD_SEQ_ERROR | NVME_STATUS_DNR;
-	else if (ctrl->queues[qid])
-		status = NVME_SC_CMD_SEQ_ERROR | NVME_STATUS_DNR;
+	else if (ctrl->queues[qid])	/* which may be on its way out: no DNR */
+		status = NVME_SC_CMD_SEQ_ERROR;
 	if (!status) {
 		ctrl->queues[qid] = queue;
 		ctrl->nr_queues++;
@@ -354,7 +354,7 @@ static void nvtgt_ctrl_reset_locked(struct nvtgt_ctrl *ctrl)
  * Enable, reset, shutdown (NVMe base 2.1, 3.5 and 3.6). Values that the
  * controller does not support end in CSTS.CFS, as the specification demands.
  *
- * Context: process.
+ * Context: the reactor of the admin queue; does not sleep.
  */
 void nvtgt_ctrl_set_cc(struct nvtgt_ctrl *ctrl, u32 cc)
 {

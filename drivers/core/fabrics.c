@@ -269,14 +269,6 @@ static void nvtgt_property_get_execute(struct nvtgt_req *req)
 	nvtgt_req_complete(req, status);
 }
 
-static void nvtgt_property_set_work(struct work_struct *work)
-{
-	struct nvtgt_req *req = container_of(work, struct nvtgt_req, work);
-
-	nvtgt_ctrl_set_cc(req->queue->ctrl, le64_to_cpu(req->cmd->prop_set.value));
-	nvtgt_req_complete(req, 0);
-}
-
 static void nvtgt_property_set_execute(struct nvtgt_req *req)
 {
 	struct nvmf_property_set_command *c = &req->cmd->prop_set;
@@ -291,7 +283,9 @@ static void nvtgt_property_set_execute(struct nvtgt_req *req)
 		nvtgt_req_complete(req, NVME_SC_INVALID_FIELD | NVME_STATUS_DNR);
 		return;
 	}
-	nvtgt_req_complete_work(req, nvtgt_property_set_work);
+	/* here, in the reactor: two of them stay in order */
+	nvtgt_ctrl_set_cc(req->queue->ctrl, le64_to_cpu(c->value));
+	nvtgt_req_complete(req, 0);
 }
 
 /* Before a queue has a controller, Connect is all there is. */

@@ -366,7 +366,9 @@ static void nvtgt_ns_poll_subsys(struct nvtgt_subsys *subsys)
 	struct nvtgt_cns *cns;
 	unsigned long nsid;
 
-	mutex_lock(&subsys->lock);
+	/* a device may hang in open() under this lock, and hosts' Connects wait for us */
+	if (!mutex_trylock(&subsys->lock))
+		return;
 	xa_for_each(&subsys->namespaces, nsid, cns)
 		nvtgt_ns_revalidate_locked(cns);
 	mutex_unlock(&subsys->lock);

@@ -83,8 +83,9 @@ static struct page *nvtgt_ring_get(struct nvtgt_ring *ring, int node)
 		smp_mb();	/* the last user's reads come before our writes */
 		return nvtgt_ring_take(ring);
 	}
+	/* large pieces are nice to have: no compaction in the reactor for them */
 	if (ring->order)
-		gfp |= __GFP_COMP | __GFP_NORETRY;
+		gfp = (gfp | __GFP_COMP | __GFP_NORETRY) & ~__GFP_DIRECT_RECLAIM;
 	page = alloc_pages_node(node, gfp, ring->order);
 	return page;
 }

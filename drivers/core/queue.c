@@ -88,19 +88,3 @@ bool nvtgt_queue_connected(const struct nvtgt_queue *queue)
 	return queue->ctrl;
 }
 EXPORT_SYMBOL_GPL(nvtgt_queue_connected);
-
-/**
- * nvtgt_queue_fatal - the transport found a fatal error on the queue
- * @queue: the queue
- *
- * An error of the transport ends this connection alone; an admin queue's end
- * takes the controller with it (NVMe/TCP 1.1, 3.5: error handling).
- *
- * Context: the reactor of the queue.
- */
-void nvtgt_queue_fatal(struct nvtgt_queue *queue)
-{
-	if (queue->ctrl && !queue->qid)
-		nvtgt_ctrl_fatal(queue->ctrl);
-}
-EXPORT_SYMBOL_GPL(nvtgt_queue_fatal);

@@ -206,7 +206,7 @@ static bool nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q)
 		}
 		if (cmd->inline_data && q->rx_state == NVTGT_TCP_RECV_MEM) {
 			q->rx_state = NVTGT_TCP_RECV_PAD;
-			q->rx_resumed = jiffies;
+			q->rx_progress = jiffies;
 			nvtgt_source_kick(&q->source);
 		}
 	}

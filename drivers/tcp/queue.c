@@ -115,6 +115,7 @@ static unsigned long nvtgt_tcp_data_due(const struct nvtgt_tcp_queue *q)
 {
 	unsigned long timeout = msecs_to_jiffies(nvtgt_tcp_data_timeout_ms);
 	struct nvtgt_tcp_cmd *cmd;
+	unsigned long due, last;
 
 	/*
 	 * It may have sent them, and they stand in the socket. Not so without a slot:
@@ -122,8 +123,17 @@ static unsigned long nvtgt_tcp_data_due(const struct nvtgt_tcp_queue *q)
 	 */
 	if (q->rx_state == NVTGT_TCP_RECV_MEM)
 		return jiffies + timeout;
+	/*
+	 * Data of any command are progress, for on a slow link the others wait; but
+	 * not for ever, or a host could hold the memory of one behind the others'.
+	 */
 	cmd = list_first_entry(&q->data_wait, struct nvtgt_tcp_cmd, wait);
-	return (time_after(q->rx_resumed, cmd->last_rx) ? q->rx_resumed : cmd->last_rx) + timeout;
+	due = cmd->last_rx;
+	if (time_after(q->rx_progress, due))
+		due = q->rx_progress;
+	due += timeout;
+	last = cmd->last_rx + NVTGT_TCP_DATA_PATIENCE * timeout;
+	return time_before(due, last) ? due : last;
 }
 
 /**
@@ -305,7 +315,7 @@ static void nvtgt_tcp_queue_init(struct nvtgt_tcp_queue *q, struct socket *sock)
 	q->maxr2t = 1;
 	q->rules.max_inline = NVME_TCP_ADMIN_CCSZ;
 	q->rules.max_h2c = NVTGT_TCP_MAXH2CDATA;
-	q->rx_resumed = jiffies;
+	q->rx_progress = jiffies;
 	q->setup_deadline = jiffies + msecs_to_jiffies(nvtgt_tcp_setup_timeout_ms);
 	if (kernel_getpeername(sock, (void *)&addr) >= 0)
 		snprintf(q->host_traddr, sizeof(q->host_traddr), "%pISpc", &addr);

@@ -222,6 +222,7 @@ static size_t nvtgt_tcp_recv_data(struct nvtgt_tcp_queue *q, struct sk_buff *skb
 		if (q->rules.ddgst)
 			q->rx_crc = crc32c(q->rx_crc, mem, part);
 	}
+	q->rx_progress = jiffies;
 	q->rx_off += part;
 	q->rx_left -= part;
 	q->rx_bytes_left -= min_t(size_t, part, q->rx_bytes_left);

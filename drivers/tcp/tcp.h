@@ -21,6 +21,7 @@
 #define NVTGT_TCP_RX_CMDS	64	/* commands that one pass takes from a queue */
 #define NVTGT_TCP_RX_BYTES	(512 * 1024)	/* bytes that one pass takes from a queue */
 #define NVTGT_TCP_TERM_LINGER_MS 5000
+#define NVTGT_TCP_DATA_PATIENCE	4	/* time-outs that a command waits behind others' data */
 #define NVTGT_TCP_INLINE_SIZE	(16 * 1024)	/* default of param_inline_data_size */
 #define NVTGT_TCP_MAX_INLINE	(64 * 1024)
 #define NVTGT_TCP_SLOT_BITS	2	/* a transfer tag is slot << 2 | R2T */
@@ -125,7 +126,7 @@ struct nvtgt_tcp_queue {
 	u32 maxr2t;			/* from 1 */
 	unsigned long setup_deadline;	/* jiffies */
 	struct list_head data_wait;	/* commands that hold memory for data, by last_rx */
-	unsigned long rx_resumed;	/* jiffies: the target went on reading, after a stall */
+	unsigned long rx_progress;	/* jiffies: data arrived, or reading went on after a stall */
 
 	/* slots */
 	struct nvtgt_tcp_cmd **cmds;

@@ -107,7 +107,4 @@ void nvtgt_req_fail(struct nvtgt_req *req, u16 status);
 void nvtgt_req_cqe(struct nvtgt_req *req, struct nvme_completion *cqe);
 void nvtgt_req_release(struct nvtgt_req *req);
 
-/* A transport that finds its host in grave error. */
-void nvtgt_queue_fatal(struct nvtgt_queue *queue);
-
 #endif /* _NVTGT_TRANSPORT_H */
