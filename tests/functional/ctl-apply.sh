@@ -22,10 +22,11 @@ ctl port create 1 --traddr "$TGT_IP" --subsystem testnqn --subsystem other
 cd "$WORK"
 ctl save now.json
 
-disk=$(host_connect testnqn) || fail "connect"
+# a slow guest must not be taken for a target that drops its hosts
+disk=$(host_connect testnqn --keep-alive-tmo 120) || fail "connect"
 ctrl=$(ctrl_of testnqn)
 cntlid=$(cat "/sys/class/nvme/$ctrl/cntlid")
-fio_background "$disk"
+fio_background "$disk" --iodepth=2
 needs_progress "$disk"
 log_mark
 

@@ -47,7 +47,7 @@ empty "export-tcp.sh after a failure"
 note multipath.sh
 in_tgt "$scripts/multipath.sh" "$dev" testnqn "$TGT_IP" "$TGT_IP_2" >"$WORK/lines" ||
 	fail "multipath.sh"
-while read -r line; do $line >/dev/null || fail "$line"; done <"$WORK/lines"
+while read -r line; do $line --keep-alive-tmo 120 >/dev/null || fail "$line"; done <"$WORK/lines"
 mapfile -t paths < <(ctrl_of testnqn)
 [ "${#paths[@]}" = 2 ] || fail "paths: ${paths[*]}"
 state_at() {
@@ -61,7 +61,7 @@ state_is() { [ "$(state_at "$1")" = "$2" ]; }
 wait_for 20 state_is "$TGT_IP" optimized || fail "first path: $(state_at "$TGT_IP")"
 wait_for 20 state_is "$TGT_IP_2" non-optimized || fail "second path: $(state_at "$TGT_IP_2")"
 disk=$(disk_of "${paths[0]}")
-fio_background "$disk"
+fio_background "$disk" --iodepth=2
 "$scripts/multipath.sh" --switch testnqn
 wait_for 20 state_is "$TGT_IP" non-optimized || fail "after the switch: $(state_at "$TGT_IP")"
 wait_for 20 state_is "$TGT_IP_2" optimized || fail "after the switch: $(state_at "$TGT_IP_2")"
