@@ -104,4 +104,3 @@ module_exit(nvtgt_tcp_exit);
 MODULE_DESCRIPTION("NVMe over Fabrics target: NVMe/TCP");
 MODULE_LICENSE("GPL");
 MODULE_ALIAS("nvtgt-transport-3");
-MODULE_SOFTDEP("pre: crc32c");
