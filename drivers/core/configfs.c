@@ -641,12 +641,14 @@ int nvtgt_configfs_init(void)
 	nvtgt_configfs_add(&nvtgt_hosts_group, "hosts", &nvtgt_hosts_type);
 
 	ret = configfs_register_subsystem(&nvtgt_configfs);
-	if (ret == -EEXIST)
+	if (ret == -EEXIST) {
 		pr_err("configfs_root: /sys/kernel/config/%s belongs to another module; unload that one or choose another name\n",
 		       configfs_root);
-	else if (ret)
+		ret = -EBUSY;	/* modprobe takes EEXIST for "loaded already" */
+	} else if (ret) {
 		pr_err("configfs_root: %s cannot be registered: error %d\n",
 		       configfs_root, ret);
+	}
 	return ret;
 }
 
