@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guards: debugfs shows the controllers that are connected, and "fatal" makes a host reconnect
+# timeout: 120
+
+. "$TESTS/lib/guest.sh"
+dev=$(null_blk_make size=64)
+simple_target testnqn "$dev"
+target_is_nvtgt || skip "the facts are those of nvtgt"
+debug=/sys/kernel/debug/nvtgt/testnqn
+[ -d $debug ] || fail "no $debug"
+host_connect testnqn --keep-alive-tmo=7 --nr-io-queues=2 --reconnect-delay=1 >/dev/null || fail "connect"
+ctrl=$(ctrl_of testnqn)
+cntlid=$(cat "/sys/class/nvme/$ctrl/cntlid")
+dir=$debug/ctrl$cntlid
+is() { [ "$(cat "$dir/$1")" = "$2" ] || fail "$1 is '$(cat "$dir/$1")' and not '$2'"; }
+is port 1
+is hostnqn "$HOST_NQN"
+is state ready
+is queues "$(cat "/sys/class/nvme/$ctrl/queue_count")"
+is kato 7
+[[ $(cat "$dir/host_traddr") == "$HOST_IP"* ]] || fail "host_traddr is $(cat "$dir/host_traddr")"
+! echo nonsense >"$dir/state" 2>/dev/null || fail "state takes nonsense"
+
+note "fatal"
+echo fatal >"$dir/state"
+# the controller's end follows, and takes the file along
+state=$(cat "$dir/state" 2>/dev/null || echo gone)
+[[ $state == fatal || $state == gone ]] || fail "it is $state"
+anew() { ctrl_is "$ctrl" live && [ "$(cat $debug/ctrl*/state)" = ready ]; }
+wait_for 60 anew || fail "the host is $(ctrl_state "$ctrl")"
+
+note "gone with its controller, and with its subsystem"
+host_disconnect testnqn
+gone() { [ ! -e "$1" ]; }
+nothing() { [ -z "$(ls -A $debug)" ]; }
+wait_for 20 nothing || fail "still there: $(ls $debug)"
+unlink_port 1 testnqn
+drop_subsystem testnqn
+wait_for 20 gone $debug || fail "$debug stays"
