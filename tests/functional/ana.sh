@@ -8,7 +8,16 @@
 need_modules tcp null
 
 # path_state CTRL: the ANA state that the host knows of the path's namespace 1
-path_state() { cat /sys/class/nvme/"$1"/nvme*c*n1/ana_state 2>/dev/null || echo none; }
+# (the host numbers its disks as it finds them, which need not be as the nsids go)
+path_state() {
+	local nsid
+
+	for nsid in /sys/class/nvme/"$1"/nvme*c*n*/nsid; do
+		[ "$(cat "$nsid" 2>/dev/null)" = 1 ] || continue
+		cat "${nsid%/*}/ana_state" 2>/dev/null && return
+	done
+	echo none
+}
 path_is() { [ "$(path_state "$1")" = "$2" ]; }
 
 # set_path PORT STATE: the host of that port must see it
