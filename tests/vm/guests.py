@@ -52,7 +52,9 @@ class Guest:
     def command(self, shell=False):
         kernel, plan = self.kernel, self.plan
         kvm = plan["accel"] == "kvm"
+        # a guest that the machine lets wait for seconds has not locked up
         append = ("console=ttyS0 panic=-1 mitigations=off nokaslr "
+                  "rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 "
                   "slab_nomerge log_buf_len=16M kmemleak=on "
                   f"bench.kernel={self.name} bench.target={plan['target']} "
                   f"bench.accel={plan['accel']} ")
