@@ -58,6 +58,8 @@ wait_for 20 disk_gone "$new" || fail "the disk of a removed namespace stays"
 note "another UUID is another namespace"
 if target_is_nvtgt; then
 	enable_namespace testnqn 1 0
+	# a host that looks once for both changes takes the old disk away, and no more
+	wait_for 30 disk_gone "$disk" || fail "the host keeps the disabled namespace"
 	set_attr $dir/1/device_uuid 01234567-89ab-cdef-0123-456789abcdef
 	enable_namespace testnqn 1 1
 	wait_for 30 has_uuid 01234567-89ab-cdef-0123-456789abcdef || fail "the host keeps the old UUID"
