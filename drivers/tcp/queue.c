@@ -3,9 +3,10 @@
  * DOC: The life of a connection
  *
  * accept -> nvtgt_tcp_queue_create(): the socket's callbacks kick the reactor,
- * which does all the rest. The way out begins in the reactor with
- * nvtgt_tcp_close(), whatever the reason: the peer has gone, somebody has set
- * NVTGT_TCP_F_DISCONNECT, a time-out, or a fatal error after its C2HTermReq.
+ * which does all the rest. The way out begins in the reactor: with
+ * nvtgt_tcp_hang_up() when somebody has set NVTGT_TCP_F_DISCONNECT, with
+ * nvtgt_tcp_fatal() when the peer broke the protocol, and, also after these two,
+ * with nvtgt_tcp_close() when the peer has gone or a time is over.
  *
  * Who may still see the connection then, and what ends that:
  *  1. the core and the backends, through requests in flight: state CLOSING lasts
@@ -192,6 +193,29 @@ void nvtgt_tcp_fatal(struct nvtgt_tcp_queue *q, const struct nvtgt_tcp_error *er
 	nvtgt_queue_stop(&q->queue);
 	nvtgt_tcp_drop_cmds(q);
 	mod_timer(&q->timer, jiffies + msecs_to_jiffies(NVTGT_TCP_TERM_LINGER_MS));
+	nvtgt_tcp_want_send(q);
+}
+
+/**
+ * nvtgt_tcp_hang_up - end the connection without a fault of the peer's
+ * @q: in any state; nothing happens when it is on its way out already
+ *
+ * The peer gets a FIN and what it still sends is thrown away until it has closed
+ * its end. Data for a socket that is closed at both ends would be answered by a
+ * RST instead, upon which a Linux host may send SIGPIPE to the process whose I/O
+ * it was just about to send.
+ *
+ * Context: the reactor, not under the socket's lock.
+ */
+void nvtgt_tcp_hang_up(struct nvtgt_tcp_queue *q)
+{
+	if (q->state >= NVTGT_TCP_TERM)
+		return;
+	q->state = NVTGT_TCP_TERM;
+	q->term_sent = true;		/* there is none to be sent */
+	nvtgt_queue_stop(&q->queue);
+	nvtgt_tcp_drop_cmds(q);
+	mod_timer(&q->timer, jiffies + msecs_to_jiffies(NVTGT_TCP_HANG_UP_MS));
 	nvtgt_tcp_want_send(q);
 }
 

@@ -356,7 +356,7 @@ bool nvtgt_tcp_receive(struct nvtgt_source *source)
 	int ret;
 
 	if (test_and_clear_bit(NVTGT_TCP_F_DISCONNECT, &q->flags))
-		nvtgt_tcp_close(q);
+		nvtgt_tcp_hang_up(q);
 	if (test_and_clear_bit(NVTGT_TCP_F_TIMER, &q->flags))
 		nvtgt_tcp_check_timer(q);
 	if (q->state >= NVTGT_TCP_CLOSING)

@@ -21,6 +21,7 @@
 #define NVTGT_TCP_RX_CMDS	64	/* commands that one pass takes from a queue */
 #define NVTGT_TCP_RX_BYTES	(512 * 1024)	/* bytes that one pass takes from a queue */
 #define NVTGT_TCP_TERM_LINGER_MS 5000
+#define NVTGT_TCP_HANG_UP_MS	1000	/* for the peer to close its end as well */
 #define NVTGT_TCP_DATA_PATIENCE	4	/* time-outs that a command waits behind others' data */
 #define NVTGT_TCP_INLINE_SIZE	(16 * 1024)	/* default of param_inline_data_size */
 #define NVTGT_TCP_MAX_INLINE	(64 * 1024)
@@ -78,8 +79,8 @@ struct nvtgt_tcp_cmd {
  *
  * @NVTGT_TCP_INIT: waits for ICReq. Nothing else is accepted.
  * @NVTGT_TCP_LIVE: PDUs are received, executed and answered.
- * @NVTGT_TCP_TERM: a C2HTermReq is on its way. Input is thrown away, results are
- *	dropped; ends with the peer's FIN or the linger time.
+ * @NVTGT_TCP_TERM: a C2HTermReq, or no more than a FIN, is on its way. Input is
+ *	thrown away, results are dropped; ends with the peer's FIN or the linger time.
  * @NVTGT_TCP_CLOSING: nothing is received or sent. Waits until nothing is in
  *	flight, then leaves the reactor.
  * @NVTGT_TCP_LEFT: the callbacks are gone; being destroyed.
@@ -225,6 +226,7 @@ void nvtgt_tcp_disconnect(struct nvtgt_queue *queue);
 void nvtgt_tcp_disconnect_port(struct nvtgt_port *port);
 void nvtgt_tcp_host_traddr(struct nvtgt_queue *queue, char *buf, size_t len);
 void nvtgt_tcp_wait_no_queues(void);
+void nvtgt_tcp_hang_up(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_close(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_fatal(struct nvtgt_tcp_queue *q, const struct nvtgt_tcp_error *err);
 void nvtgt_tcp_try_leave(struct nvtgt_tcp_queue *q);

@@ -33,6 +33,8 @@ WORK=$(mktemp -d /tmp/test.XXXXXX)
 : >"$WORK/.deferred"
 
 fail() {
+	# what the load in the background had to say
+	[ ! -s "$WORK/fio-load.out" ] || tail -n 10 "$WORK/fio-load.out" >&2
 	echo "FAIL: $*" >&2
 	exit 1
 }
