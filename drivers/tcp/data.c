@@ -269,8 +269,8 @@ void nvtgt_tcp_new_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd, u32
 	nvtgt_req_init(req, &q->queue, &cmd->sqe, len);
 	if (!nvtgt_req_parse(req))
 		status = req->status;
-	else if (sgl_status)
-		status = sgl_status;
+	else if (sgl_status && (req->data_len || inline_bytes))
+		status = sgl_status;	/* without data the descriptor is reserved: all zero */
 	else if (inline_bytes && req->dir != DMA_TO_DEVICE)
 		status = NVME_SC_SGL_INVALID_TYPE | NVME_STATUS_DNR;
 

@@ -63,28 +63,39 @@ static void *nvtgt_tcp_tx_room(struct nvtgt_tcp_queue *q, unsigned int len)
 	return page_address(q->tx_page) + off;
 }
 
-/* Is there room for a PDU with that many segments of data, and what belongs to it? */
-static bool nvtgt_tcp_tx_fits(struct nvtgt_tcp_queue *q, unsigned int nr_data)
-{
-	return q->tx_nr + nr_data + 3 <= NVTGT_TCP_TX_BVECS &&
-	       q->tx_page_off + NVTGT_TCP_HDR_ROOM <= PAGE_SIZE;
-}
-
-/* A page with room for headers; called when the vector is empty. */
+/*
+ * A page with room for a PDU's headers. The one that is full stays until the
+ * socket has taken the vector that speaks of it.
+ */
 static bool nvtgt_tcp_tx_page(struct nvtgt_tcp_queue *q)
 {
 	struct page *page;
 
-	if (q->tx_page && q->tx_page_off + PAGE_SIZE / 4 <= PAGE_SIZE)
+	if (likely(q->tx_page && q->tx_page_off + NVTGT_TCP_HDR_ROOM <= PAGE_SIZE))
 		return true;
+	if (q->tx_page && q->tx_nr_full == NVTGT_TCP_TX_FULL)
+		return false;
 	page = nvtgt_page_get(q->queue.reactor);
 	if (!page)
 		return false;
 	if (q->tx_page)
-		nvtgt_page_put(q->queue.reactor, q->tx_page);
+		q->tx_full[q->tx_nr_full++] = q->tx_page;
 	q->tx_page = page;
 	q->tx_page_off = 0;
 	return true;
+}
+
+/* The vector is empty: its pages go back, though the socket may still read them. */
+static void nvtgt_tcp_tx_put_full(struct nvtgt_tcp_queue *q)
+{
+	while (unlikely(q->tx_nr_full))
+		nvtgt_page_put(q->queue.reactor, q->tx_full[--q->tx_nr_full]);
+}
+
+/* Is there room for a PDU with that many segments of data, and what belongs to it? */
+static bool nvtgt_tcp_tx_fits(struct nvtgt_tcp_queue *q, unsigned int nr_data)
+{
+	return q->tx_nr + nr_data + 3 <= NVTGT_TCP_TX_BVECS && nvtgt_tcp_tx_page(q);
 }
 
 /* Begins a PDU: common header, and room for the digest that finish_hdr() writes. */
@@ -335,6 +346,7 @@ static void nvtgt_tcp_tx_done(struct nvtgt_tcp_queue *q, u32 bytes)
 	if (q->tx_first == q->tx_nr) {
 		q->tx_first = 0;
 		q->tx_nr = 0;
+		nvtgt_tcp_tx_put_full(q);
 	}
 
 	list_for_each_entry_safe(cmd, next, &q->sent_list, entry) {
@@ -412,6 +424,7 @@ void nvtgt_tcp_drop_tx(struct nvtgt_tcp_queue *q)
 		list_del_init(&cmd->entry);
 		nvtgt_tcp_put_cmd(q, cmd);
 	}
+	nvtgt_tcp_tx_put_full(q);
 	if (q->tx_page)
 		nvtgt_page_put(q->queue.reactor, q->tx_page);
 	q->tx_page = NULL;

@@ -17,6 +17,7 @@
 #define NVTGT_TCP_MAXH2CDATA	(256 * 1024)	/* bytes, told in ICResp */
 #define NVTGT_TCP_C2H_PART	(128 * 1024)	/* bytes of one C2HData PDU at most */
 #define NVTGT_TCP_TX_BVECS	128
+#define NVTGT_TCP_TX_FULL	4	/* pages of headers in a vector, beside the last */
 #define NVTGT_TCP_HDR_ROOM	192	/* header, digest, padding, data digest, CQE */
 #define NVTGT_TCP_RX_CMDS	64	/* commands that one pass takes from a queue */
 #define NVTGT_TCP_RX_BYTES	(512 * 1024)	/* bytes that one pass takes from a queue */
@@ -169,6 +170,8 @@ struct nvtgt_tcp_queue {
 	u64 tx_built, tx_done;		/* positions in the stream */
 	struct page *tx_page;		/* headers, digests */
 	unsigned int tx_page_off;
+	struct page *tx_full[NVTGT_TCP_TX_FULL];	/* before it in this vector */
+	unsigned int tx_nr_full;
 	struct bio_vec tx[NVTGT_TCP_TX_BVECS];
 
 	/* going away */

@@ -212,7 +212,7 @@ resolve() {
 	local file=$NVTGT_CACHE/resolved list k rel
 	command -v apt-get >/dev/null ||
 		die "the bench is made from Debian's packages: it needs Debian 12 or newer"
-	list=$(echo "${BENCH_KERNELS[*]} $BUILD_PACKAGES / $GUEST_PACKAGES" | hash_of)
+	list=$({ echo "${BENCH_KERNELS[*]} $BUILD_PACKAGES / $GUEST_PACKAGES"; declare -f resolve; } | hash_of)
 	if [ -s "$file" ] && grep -qx "LIST=$list" "$file" &&
 	   [ $(($(date +%s) - $(stat -c %Y "$file"))) -lt "$BENCH_FRESH" ]; then
 		# shellcheck disable=SC1090
@@ -236,6 +236,7 @@ resolve() {
 				sed -n 's/^Version: //p' | head -n 1)"
 		done
 		echo "SOURCE_6_12=$(candidates linux-source-6.12 | cut -d: -f2)"
+		echo "SOURCE_7_2=$(candidates linux-source-7.2 | cut -d: -f2)"
 		echo "BUILD_KEY=$(candidates "$BUILD_PACKAGES" | hash_of)"
 		echo "GUEST_KEY=$(candidates "$GUEST_PACKAGES" | hash_of)"
 	} >"$file.tmp" && mv "$file.tmp" "$file"
@@ -250,10 +251,10 @@ resolve() {
 kernel_vars() {
 	local k=$1 var
 	K_NAME=$k
-	if [ "$k" = 6.12-debug ]; then
-		debug_kernel_vars
-		return
-	fi
+	case $k in
+	6.12-debug) debug_kernel_vars; return ;;
+	uml) uml_kernel_vars; return ;;
+	esac
 	var=RELEASE_${k//./_}
 	K_RELEASE=${!var:?unknown kernel $k}
 	var=VERSION_${k//./_}
@@ -316,10 +317,10 @@ kernel_modules() {
 need_kernel() {
 	kernel_vars "$1"
 	cache_valid "$K_DIR" && return 0
-	if [ "$1" = 6.12-debug ]; then
-		with_lock debug-kernel debug_kernel_make
-		return
-	fi
+	case $1 in
+	6.12-debug) with_lock debug-kernel debug_kernel_make; return ;;
+	uml) with_lock uml-kernel uml_kernel_make; return ;;
+	esac
 	step "fetching Debian's kernel $K_RELEASE and its headers (some 150 MB) …"
 	with_lock "kernel-$1" cache_make "$K_DIR" \
 		logged "$NVTGT_CACHE/log/kernel-$1" kernel_fill

@@ -80,6 +80,20 @@ def sgl_lengths(env):
                     same(len(cmd.r2ts), 0, "R2Ts")
 
 
+def no_sgl(env):
+    """A command without data may leave its data pointer cleared: the field is reserved there."""
+    with env.controller() as c:
+        q = c.io_queue()
+        with env.row("flush"):
+            status(q.run(nvme.FLUSH, nsid=1, dptr=bytes(16)), 0)
+        with env.row("write zeroes"):
+            status(q.run(nvme.WRITE_ZEROES, nsid=1, dptr=bytes(16), **nvme.rw(0, 1)), 0)
+        with env.row("property get"):
+            status(c.admin.run(nvme.OP_FABRICS, nsid=nvme.FC_PROP_GET, cdw11=nvme.CSTS, dptr=bytes(16)), 0)
+        with env.row("a read needs one"):
+            status(q.run(nvme.READ, nsid=1, dptr=bytes(16), **nvme.rw(0, 1)), {nvme.SGL_TYPE, nvme.SGL_LENGTH})
+
+
 def sgl_kinds(env):
     """Every SGL descriptor type and sub type."""
     with env.controller() as c:
@@ -272,5 +286,5 @@ def random_fields(env):
 
 if __name__ == "__main__":
     sys.exit(cases.main([
-        ranges, block_counts, sgl_lengths, sgl_kinds, flags, opcodes, namespaces, deallocate, zeroes, control_bits,
+        ranges, block_counts, sgl_lengths, no_sgl, sgl_kinds, flags, opcodes, namespaces, deallocate, zeroes, control_bits,
         errors_from_below, random_fields]))

@@ -1,0 +1,25 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guards: what a command costs in steady state: one call to the socket for a batch, no allocation, no
+# work queue, no more wake-ups than batches
+# kernels: all
+# timeout: 300
+
+. "$TESTS/lib/guest.sh"
+need_modules tcp bdev null
+target_is_nvtgt || skip "looks at the inside of nvtgt"
+make_networks
+make_subsystem testnqn
+make_null_namespace testnqn 1 size=1g
+make_namespace testnqn 2 "$(null_blk_make size=64)"
+make_port 1 "$TGT_IP"
+link_port 1 testnqn
+export NVTGT_ADDR=$TGT_IP NVTGT_PORT=4420 NVTGT_NQN=testnqn NVTGT_ROOT=$CONFIGFS \
+	NVTGT_TIMEOUT=$((30 * PATIENCE)) PYTHONDONTWRITEBYTECODE=1
+spins() { echo "$1" >/sys/module/nvtgt/parameters/spin_us; }
+defer spins "$(cat /sys/module/nvtgt/parameters/spin_us)"
+for us in 0 20; do
+	note "spinning for at most $us us"
+	spins "$us"
+	python3 "$TESTS/functional/structure.py" || fail "structure.py: cases went wrong"
+done
