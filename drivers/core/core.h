@@ -330,7 +330,21 @@ void nvtgt_ana_count_change(void);
 void *nvtgt_ana_log(struct nvtgt_req *req, size_t *len);
 
 /* request.c */
-void nvtgt_req_set_state(struct nvtgt_req *req, enum nvtgt_req_state state);
+extern const u8 nvtgt_req_from[];
+
+/**
+ * nvtgt_req_set_state - the one place where a request changes its state
+ * @req: the request
+ * @state: the new state
+ *
+ * Context: the present owner's; warns once about a step that does not exist.
+ */
+static inline void nvtgt_req_set_state(struct nvtgt_req *req, enum nvtgt_req_state state)
+{
+	WARN_ON_ONCE(!(nvtgt_req_from[state] & BIT(req->state)));
+	req->state = state;
+}
+
 void nvtgt_req_complete_work(struct nvtgt_req *req, work_func_t fn);
 u16 nvtgt_copy_out(struct nvtgt_req *req, size_t off, const void *buf, size_t len);
 u16 nvtgt_copy_in(struct nvtgt_req *req, size_t off, void *buf, size_t len);

@@ -67,7 +67,7 @@ void nvtgt_reactor_wake(struct nvtgt_reactor *reactor)
  */
 bool nvtgt_in_reactor(const struct nvtgt_reactor *reactor)
 {
-	return in_task() && current == reactor->task;
+	return nvtgt_is_reactor(reactor);
 }
 EXPORT_SYMBOL_GPL(nvtgt_in_reactor);
 
@@ -146,29 +146,28 @@ void nvtgt_source_del(struct nvtgt_source *source)
 }
 EXPORT_SYMBOL_GPL(nvtgt_source_del);
 
-/* Runs the calls that were there when it began. Returns whether there were any. */
-static bool nvtgt_reactor_run_calls(struct nvtgt_reactor *reactor)
+/* Takes a list, the oldest first. A look costs less than the exchange. */
+static struct llist_node *nvtgt_take_all(struct llist_head *head)
 {
-	struct llist_node *list = llist_del_all(&reactor->calls);
+	return llist_empty(head) ? NULL : llist_reverse_order(llist_del_all(head));
+}
+
+/* Runs the calls that were there when it began. */
+static void nvtgt_reactor_run_calls(struct nvtgt_reactor *reactor)
+{
+	struct llist_node *list = nvtgt_take_all(&reactor->calls);
 	struct nvtgt_call *call, *next;
 
-	if (!list)
-		return false;
-	list = llist_reverse_order(list);
 	llist_for_each_entry_safe(call, next, list, node)
 		call->fn(call);
-	return true;
 }
 
 /* Moves kicked sources to the active list. */
 static void nvtgt_reactor_take_kicks(struct nvtgt_reactor *reactor)
 {
-	struct llist_node *list = llist_del_all(&reactor->kicked);
+	struct llist_node *list = nvtgt_take_all(&reactor->kicked);
 	struct nvtgt_source *source, *next;
 
-	if (!list)
-		return;
-	list = llist_reverse_order(list);
 	llist_for_each_entry_safe(source, next, list, node) {
 		if (test_bit(NVTGT_SOURCE_DEAD, &source->flags)) {
 			source->release(source);
@@ -182,18 +181,17 @@ static void nvtgt_reactor_take_kicks(struct nvtgt_reactor *reactor)
 	}
 }
 
-/* Lets each active source receive once. Returns whether there was one. */
-static bool nvtgt_reactor_receive(struct nvtgt_reactor *reactor)
+/* Lets each active source receive once. */
+static void nvtgt_reactor_receive(struct nvtgt_reactor *reactor)
 {
 	struct nvtgt_source *source;
-	struct blk_plug plug;
 	LIST_HEAD(turn);
 
 	if (list_empty(&reactor->active))
-		return false;
+		return;
 
 	list_splice_init(&reactor->active, &turn);
-	blk_start_plug(&plug);
+	blk_start_plug(&reactor->plug);
 	while (!list_empty(&turn)) {
 		source = list_first_entry(&turn, struct nvtgt_source, active);
 		list_del_init(&source->active);
@@ -201,8 +199,7 @@ static bool nvtgt_reactor_receive(struct nvtgt_reactor *reactor)
 		if (source->receive(source))
 			list_add_tail(&source->active, &reactor->active);
 	}
-	blk_finish_plug(&plug);
-	return true;
+	blk_finish_plug(&reactor->plug);
 }
 
 static void nvtgt_reactor_respond(struct nvtgt_req *req)
@@ -213,25 +210,19 @@ static void nvtgt_reactor_respond(struct nvtgt_req *req)
 	req->queue->ops->respond(req);
 }
 
-/* Hands all results to their transports. Returns whether there were any. */
-static bool nvtgt_reactor_take_done(struct nvtgt_reactor *reactor)
+/* Hands all results to their transports. */
+static void nvtgt_reactor_take_done(struct nvtgt_reactor *reactor)
 {
-	struct llist_node *list = llist_del_all(&reactor->done);
+	struct llist_node *list = nvtgt_take_all(&reactor->done);
 	struct nvtgt_req *req, *next;
-	bool any = list;
 
-	if (list) {
-		list = llist_reverse_order(list);
-		llist_for_each_entry_safe(req, next, list, done_node)
-			nvtgt_reactor_respond(req);
-	}
+	llist_for_each_entry_safe(req, next, list, done_node)
+		nvtgt_reactor_respond(req);
 	while (!list_empty(&reactor->local_done)) {
 		req = list_first_entry(&reactor->local_done, struct nvtgt_req, entry);
 		list_del_init(&req->entry);
 		nvtgt_reactor_respond(req);
-		any = true;
 	}
-	return any;
 }
 
 /**
@@ -261,21 +252,18 @@ static void nvtgt_reactor_flush(struct nvtgt_reactor *reactor)
 	}
 }
 
-/* One pass. Returns whether there was anything to do. */
-static bool nvtgt_reactor_pass(struct nvtgt_reactor *reactor)
+/* One pass. */
+static void nvtgt_reactor_pass(struct nvtgt_reactor *reactor)
 {
-	bool any;
-
-	any = nvtgt_reactor_run_calls(reactor);
+	nvtgt_reactor_run_calls(reactor);
 	nvtgt_reactor_take_kicks(reactor);
-	any |= nvtgt_reactor_receive(reactor);
-	any |= nvtgt_reactor_take_done(reactor);
-	any |= !list_empty(&reactor->flush);
+	nvtgt_reactor_receive(reactor);
+	nvtgt_reactor_take_done(reactor);
 	nvtgt_reactor_flush(reactor);
-	any |= nvtgt_pool_service(reactor);
-	return any;
+	nvtgt_pool_service(reactor);
 }
 
+/* Is there anything for a pass? Costs no exchange, so it is asked before each. */
 static bool nvtgt_reactor_has_work(struct nvtgt_reactor *reactor)
 {
 	return !llist_empty(&reactor->kicked) || !llist_empty(&reactor->done) ||
@@ -317,12 +305,35 @@ static bool nvtgt_reactor_spin(struct nvtgt_reactor *reactor)
 	return false;
 }
 
-static void nvtgt_reactor_sleep(struct nvtgt_reactor *reactor, long timeout)
+static void nvtgt_reactor_trim_timer(struct timer_list *timer)
 {
+	struct nvtgt_reactor *reactor = container_of(timer, struct nvtgt_reactor, trim_timer);
+
+	WRITE_ONCE(reactor->trim_due, true);
+	smp_mb();	/* the addition comes before the look at asleep */
+	nvtgt_reactor_wake(reactor);
+}
+
+/* The timer has fired: if nothing has happened since it was set, the pages go back. */
+static void nvtgt_reactor_trim(struct nvtgt_reactor *reactor)
+{
+	WRITE_ONCE(reactor->trim_due, false);
+	if (reactor->trim_busy == reactor->nr_busy)
+		nvtgt_pool_trim(reactor);
+}
+
+static void nvtgt_reactor_sleep(struct nvtgt_reactor *reactor)
+{
+	/* one timer a second at most, not one per sleep */
+	if (!timer_pending(&reactor->trim_timer) && nvtgt_pool_holds(reactor)) {
+		reactor->trim_busy = reactor->nr_busy;
+		mod_timer(&reactor->trim_timer, jiffies + HZ);
+	}
 	WRITE_ONCE(reactor->asleep, 1);
 	set_current_state(TASK_IDLE);	/* a full barrier: asleep before the look */
-	if (!nvtgt_reactor_has_work(reactor) && !kthread_should_stop())
-		schedule_timeout(timeout);
+	if (!nvtgt_reactor_has_work(reactor) && !READ_ONCE(reactor->trim_due) &&
+	    !kthread_should_stop())
+		schedule();
 	__set_current_state(TASK_RUNNING);
 	WRITE_ONCE(reactor->asleep, 0);
 }
@@ -330,20 +341,18 @@ static void nvtgt_reactor_sleep(struct nvtgt_reactor *reactor, long timeout)
 static int nvtgt_reactor_thread(void *data)
 {
 	struct nvtgt_reactor *reactor = data;
-	long timeout = HZ;
 
 	while (!kthread_should_stop()) {
 		cond_resched();
-		if (nvtgt_reactor_pass(reactor)) {
-			timeout = HZ;
+		if (nvtgt_reactor_has_work(reactor)) {
+			nvtgt_reactor_pass(reactor);
+			reactor->nr_busy++;
 			continue;
 		}
-		if (nvtgt_reactor_spin(reactor))
-			continue;
-		nvtgt_reactor_sleep(reactor, timeout);
-		/* a whole second of quiet: give the pages back, once */
-		if (!nvtgt_reactor_has_work(reactor))
-			timeout = nvtgt_pool_trim(reactor) ? HZ : MAX_SCHEDULE_TIMEOUT;
+		if (unlikely(READ_ONCE(reactor->trim_due)))
+			nvtgt_reactor_trim(reactor);
+		if (!nvtgt_reactor_spin(reactor))
+			nvtgt_reactor_sleep(reactor);
 	}
 	return 0;
 }
@@ -365,6 +374,7 @@ static struct nvtgt_reactor *nvtgt_reactor_create(int cpu)
 	INIT_LIST_HEAD(&reactor->local_done);
 	INIT_LIST_HEAD(&reactor->flush);
 	INIT_LIST_HEAD(&reactor->waiters);
+	timer_setup(&reactor->trim_timer, nvtgt_reactor_trim_timer, 0);
 	if (nvtgt_pool_init(reactor))
 		goto free;
 
@@ -507,6 +517,7 @@ void nvtgt_reactors_exit(void)
 			continue;
 		WARN_ON_ONCE(reactor->users);
 		kthread_stop(reactor->task);
+		timer_delete_sync(&reactor->trim_timer);
 		nvtgt_pool_exit(reactor);
 		kfree(reactor);
 	}

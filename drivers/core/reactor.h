@@ -3,10 +3,12 @@
 #ifndef _NVTGT_CORE_REACTOR_H
 #define _NVTGT_CORE_REACTOR_H
 
+#include <linux/blkdev.h>
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/mm_types.h>
 #include <linux/sched.h>
+#include <linux/timer.h>
 #include <nvtgt/reactor.h>
 
 #define NVTGT_POOL_SMALL	512	/* pages of 4 KiB that a reactor keeps */
@@ -39,6 +41,7 @@ struct nvtgt_reactor {
 	struct llist_head calls;	/* nvtgt_call */
 	int asleep;
 	bool credit_back;		/* credit was given back while we waited */
+	bool trim_due;			/* the timer has fired */
 
 	/* the thread only */
 	struct list_head active ____cacheline_aligned_in_smp;	/* nvtgt_source */
@@ -50,16 +53,27 @@ struct nvtgt_reactor {
 	bool serving;			/* the line's first is trying again */
 	struct nvtgt_ring small;
 	struct nvtgt_ring large;
+	struct blk_plug plug;		/* here, for a variable would be cleared at each pass */
 	long credit;			/* bytes taken from the global budget, free here */
 	u32 spin_ns;			/* learned; 0: sleep at once */
 	u32 spin_skip;			/* passes until the next try */
+	unsigned int nr_busy;		/* passes that found something; wraps */
+	unsigned int trim_busy;		/* nr_busy when the timer was set */
+	struct timer_list trim_timer;	/* runs while the pool holds something */
 };
+
+/* nvtgt_in_reactor() for the core itself */
+static inline bool nvtgt_is_reactor(const struct nvtgt_reactor *reactor)
+{
+	return in_task() && current == reactor->task;
+}
 
 void nvtgt_reactor_wake(struct nvtgt_reactor *reactor);
 int nvtgt_pool_init(struct nvtgt_reactor *reactor);
 void nvtgt_pool_exit(struct nvtgt_reactor *reactor);
-bool nvtgt_pool_trim(struct nvtgt_reactor *reactor);
-bool nvtgt_pool_service(struct nvtgt_reactor *reactor);
+bool nvtgt_pool_holds(const struct nvtgt_reactor *reactor);
+void nvtgt_pool_trim(struct nvtgt_reactor *reactor);
+void nvtgt_pool_service(struct nvtgt_reactor *reactor);
 void nvtgt_pool_setup_limit(void);
 
 #endif /* _NVTGT_CORE_REACTOR_H */

@@ -8,26 +8,13 @@
 #include "reactor.h"
 
 /* From which state may a request enter which? One bit per former state. */
-static const u8 nvtgt_req_from[] = {
+const u8 nvtgt_req_from[] = {
 	[NVTGT_REQ_IDLE]	= BIT(NVTGT_REQ_RESPONDING),
 	[NVTGT_REQ_PARSED]	= BIT(NVTGT_REQ_IDLE),
 	[NVTGT_REQ_EXECUTING]	= BIT(NVTGT_REQ_PARSED),
 	[NVTGT_REQ_DONE]	= BIT(NVTGT_REQ_EXECUTING) | BIT(NVTGT_REQ_PARSED),
 	[NVTGT_REQ_RESPONDING]	= BIT(NVTGT_REQ_DONE),
 };
-
-/**
- * nvtgt_req_set_state - the one place where a request changes its state
- * @req: the request
- * @state: the new state
- *
- * Context: the present owner's; warns once about a step that does not exist.
- */
-void nvtgt_req_set_state(struct nvtgt_req *req, enum nvtgt_req_state state)
-{
-	WARN_ON_ONCE(!(nvtgt_req_from[state] & BIT(req->state)));
-	req->state = state;
-}
 
 /**
  * nvtgt_req_init - take an idle request for a command that has arrived
@@ -111,7 +98,7 @@ bool nvtgt_req_parse(struct nvtgt_req *req)
 {
 	struct nvtgt_queue *queue = req->queue;
 
-	WARN_ON_ONCE(!nvtgt_in_reactor(queue->reactor));
+	WARN_ON_ONCE(!nvtgt_is_reactor(queue->reactor));
 	queue->nr_inflight++;
 	WRITE_ONCE(queue->nr_cmds, queue->nr_cmds + 1);
 	nvtgt_req_set_state(req, NVTGT_REQ_PARSED);
@@ -203,7 +190,7 @@ static void nvtgt_req_done(struct nvtgt_req *req, u16 status)
 		req->ns = NULL;
 	}
 	nvtgt_req_set_state(req, NVTGT_REQ_DONE);
-	if (nvtgt_in_reactor(reactor))
+	if (nvtgt_is_reactor(reactor))
 		list_add_tail(&req->entry, &reactor->local_done);
 	else if (llist_add(&req->done_node, &reactor->done))
 		nvtgt_reactor_wake(reactor);

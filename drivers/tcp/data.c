@@ -233,12 +233,17 @@ bool nvtgt_tcp_mem_ready(struct nvtgt_buf_waiter *waiter)
 static void nvtgt_tcp_want_mem(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 {
 	cmd->phase = NVTGT_TCP_MEM;
+	if (likely(list_empty(&q->mem_wait)) && !nvtgt_tcp_mem_get(q, cmd)) {
+		nvtgt_tcp_got_mem(q, cmd);
+		goto park;
+	}
 	/* data in a capsule come first: there is never more than one such command here */
 	if (cmd->inline_data)
 		list_add(&cmd->entry, &q->mem_wait);
 	else
 		list_add_tail(&cmd->entry, &q->mem_wait);
 	nvtgt_tcp_mem_kick(q);
+park:
 	if (cmd->phase == NVTGT_TCP_MEM || cmd->phase == NVTGT_TCP_R2T)
 		nvtgt_req_park(&cmd->req);
 }
@@ -261,9 +266,11 @@ void nvtgt_tcp_new_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd, u32
 	cmd->inline_data = inline_bytes;
 	cmd->rx_status = 0;
 	cmd->rx_len = 0;
-	cmd->r2t_len = 0;
 	cmd->tx_len = 0;
-	memset(cmd->r2t, 0, sizeof(cmd->r2t));
+	if (cmd->r2t_len) {
+		memset(cmd->r2t, 0, sizeof(cmd->r2t));
+		cmd->r2t_len = 0;
+	}
 
 	sgl_status = nvtgt_tcp_decode_sgl(&cmd->sqe.common.dptr.sgl, inline_bytes, &len);
 	nvtgt_req_init(req, &q->queue, &cmd->sqe, len);

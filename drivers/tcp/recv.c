@@ -45,9 +45,9 @@ static void nvtgt_tcp_recv_icreq(struct nvtgt_tcp_queue *q)
 		return;
 	maxr2t = le32_to_cpu(pdu->maxr2t);
 	q->maxr2t = min_t(u32, maxr2t, NVTGT_TCP_R2TS - 1) + 1;
-	q->hpda = pdu->hpda;
 	q->rules.hdgst = pdu->digest & NVME_TCP_HDR_DIGEST_ENABLE;
 	q->rules.ddgst = pdu->digest & NVME_TCP_DATA_DIGEST_ENABLE;
+	q->c2h_pdo = nvtgt_tcp_pdo(sizeof(struct nvme_tcp_data_pdu), q->rules.hdgst, pdu->hpda);
 	q->rules.live = true;
 	q->state = NVTGT_TCP_LIVE;
 	q->send_icresp = true;
@@ -155,23 +155,38 @@ static void nvtgt_tcp_recv_pdu(struct nvtgt_tcp_queue *q)
 	}
 }
 
-static size_t nvtgt_tcp_recv_hdr(struct nvtgt_tcp_queue *q, struct sk_buff *skb,
-				 unsigned int offset, size_t len)
+/*
+ * Bytes of a header. Nearly always it is a command capsule's and there in one
+ * piece: then it is taken at once, and checked before it is known how much of it
+ * was the header's.
+ */
+static size_t nvtgt_tcp_recv_hdr(struct nvtgt_tcp_queue *q, const u8 *from, size_t len)
 {
-	size_t part = min_t(size_t, len, q->rx_want - q->rx_have);
+	size_t part;
 	int ret;
 
-	if (skb_copy_bits(skb, offset, q->hdr + q->rx_have, part)) {
-		q->rx_peer_term = true;		/* cannot be: len is the skb's */
-		return 0;
+	if (likely(!q->rx_have && len >= sizeof(struct nvme_tcp_cmd_pdu))) {
+		part = sizeof(struct nvme_tcp_cmd_pdu);
+		memcpy(q->hdr, from, sizeof(struct nvme_tcp_cmd_pdu));
+	} else {
+		part = min_t(size_t, len, q->rx_want - q->rx_have);
+		memcpy(q->hdr + q->rx_have, from, part);
+	}
+	if (q->rx_have < sizeof(struct nvme_tcp_hdr)) {
+		if (q->rx_have + part < sizeof(struct nvme_tcp_hdr)) {
+			q->rx_have += part;
+			return part;
+		}
+		ret = nvtgt_tcp_check_hdr((void *)q->hdr, &q->rules, &q->rx_err);
+		if (ret < 0) {
+			part = sizeof(struct nvme_tcp_hdr) - q->rx_have;
+			q->rx_have = sizeof(struct nvme_tcp_hdr);
+			return part;
+		}
+		q->rx_want = ret;
+		part = min_t(size_t, part, q->rx_want - q->rx_have);
 	}
 	q->rx_have += part;
-	if (q->rx_have == sizeof(struct nvme_tcp_hdr)) {
-		ret = nvtgt_tcp_check_hdr((void *)q->hdr, &q->rules, &q->rx_err);
-		if (ret < 0)
-			return part;
-		q->rx_want = ret;
-	}
 	if (q->rx_have == q->rx_want)
 		q->rx_state = NVTGT_TCP_RECV_PDU;
 	return part;
@@ -204,8 +219,7 @@ static void nvtgt_tcp_recv_data_end(struct nvtgt_tcp_queue *q)
 	}
 }
 
-static size_t nvtgt_tcp_recv_data(struct nvtgt_tcp_queue *q, struct sk_buff *skb,
-				  unsigned int offset, size_t len)
+static size_t nvtgt_tcp_recv_data(struct nvtgt_tcp_queue *q, const u8 *from, size_t len)
 {
 	size_t part = min_t(size_t, len, q->rx_left);
 	struct nvtgt_tcp_cmd *cmd = q->rx_cmd;
@@ -215,10 +229,7 @@ static size_t nvtgt_tcp_recv_data(struct nvtgt_tcp_queue *q, struct sk_buff *skb
 		void *mem = page_address(bv.bv_page) + bv.bv_offset;
 
 		part = bv.bv_len;
-		if (skb_copy_bits(skb, offset, mem, part)) {
-			q->rx_peer_term = true;
-			return 0;
-		}
+		memcpy(mem, from, part);
 		if (q->rules.ddgst)
 			q->rx_crc = crc32c(q->rx_crc, mem, part);
 	}
@@ -237,16 +248,12 @@ static size_t nvtgt_tcp_recv_data(struct nvtgt_tcp_queue *q, struct sk_buff *skb
 	return part;
 }
 
-static size_t nvtgt_tcp_recv_ddgst(struct nvtgt_tcp_queue *q, struct sk_buff *skb,
-				   unsigned int offset, size_t len)
+static size_t nvtgt_tcp_recv_ddgst(struct nvtgt_tcp_queue *q, const u8 *from, size_t len)
 {
 	size_t part = min_t(size_t, len, sizeof(q->rx_dgst) - q->rx_dgst_have);
 	struct nvtgt_tcp_cmd *cmd = q->rx_cmd;
 
-	if (skb_copy_bits(skb, offset, q->rx_dgst + q->rx_dgst_have, part)) {
-		q->rx_peer_term = true;
-		return 0;
-	}
+	memcpy(q->rx_dgst + q->rx_dgst_have, from, part);
 	q->rx_dgst_have += part;
 	if (q->rx_dgst_have < sizeof(q->rx_dgst))
 		return part;
@@ -270,14 +277,13 @@ static bool nvtgt_tcp_recv_stopped(struct nvtgt_tcp_queue *q)
 	return !q->rx_cmds_left && q->rx_state == NVTGT_TCP_RECV_HDR && !q->rx_have;
 }
 
-static size_t nvtgt_tcp_recv_step(struct nvtgt_tcp_queue *q, struct sk_buff *skb,
-				  unsigned int offset, size_t len)
+static size_t nvtgt_tcp_recv_step(struct nvtgt_tcp_queue *q, const u8 *from, size_t len)
 {
 	size_t part;
 
 	switch (q->rx_state) {
 	case NVTGT_TCP_RECV_HDR:
-		return nvtgt_tcp_recv_hdr(q, skb, offset, len);
+		return nvtgt_tcp_recv_hdr(q, from, len);
 	case NVTGT_TCP_RECV_PAD:
 		part = min_t(size_t, len, q->rx_pad);
 		q->rx_pad -= part;
@@ -285,32 +291,42 @@ static size_t nvtgt_tcp_recv_step(struct nvtgt_tcp_queue *q, struct sk_buff *skb
 			q->rx_state = NVTGT_TCP_RECV_DATA;
 		return part;
 	case NVTGT_TCP_RECV_DATA:
-		return nvtgt_tcp_recv_data(q, skb, offset, len);
+		return nvtgt_tcp_recv_data(q, from, len);
 	case NVTGT_TCP_RECV_DDGST:
-		return nvtgt_tcp_recv_ddgst(q, skb, offset, len);
+		return nvtgt_tcp_recv_ddgst(q, from, len);
 	}
 	return 0;
 }
 
-/* read_sock's actor: takes bytes from one skb, under the socket's lock. */
+/* read_sock's actor: takes bytes from one skb, where they lie, under the socket's lock. */
 static int nvtgt_tcp_recv_actor(read_descriptor_t *desc, struct sk_buff *skb,
 				unsigned int offset, size_t len)
 {
 	struct nvtgt_tcp_queue *q = desc->arg.data;
-	size_t done = 0;
+	struct skb_seq_state seq;
+	size_t done = 0, have = 0, part;
+	const u8 *from = NULL;
 
 	if (q->state == NVTGT_TCP_TERM)
 		return len;		/* thrown away */
 
+	skb_prepare_seq_read(skb, offset, offset + len, &seq);
 	while (!nvtgt_tcp_recv_stopped(q)) {
 		if (q->rx_state == NVTGT_TCP_RECV_PDU) {
 			nvtgt_tcp_recv_pdu(q);
 			continue;
 		}
-		if (done == len)
-			return done;
-		done += nvtgt_tcp_recv_step(q, skb, offset + done, len - done);
+		if (!have) {
+			have = skb_seq_read(done, &from, &seq);
+			if (!have)
+				return done;
+		}
+		part = nvtgt_tcp_recv_step(q, from, have);
+		from += part;
+		have -= part;
+		done += part;
 	}
+	skb_abort_seq_read(&seq);
 	desc->count = 0;
 	return done;
 }

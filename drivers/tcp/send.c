@@ -98,19 +98,24 @@ static bool nvtgt_tcp_tx_fits(struct nvtgt_tcp_queue *q, unsigned int nr_data)
 	return q->tx_nr + nr_data + 3 <= NVTGT_TCP_TX_BVECS && nvtgt_tcp_tx_page(q);
 }
 
-/* Begins a PDU: common header, and room for the digest that finish_hdr() writes. */
+/*
+ * Begins a PDU: common header, padding, and room for the digest that finish_hdr()
+ * writes. The caller writes every byte of the rest.
+ */
 static void *nvtgt_tcp_tx_begin(struct nvtgt_tcp_queue *q, u8 type, u8 hlen, u8 pdo, u32 plen)
 {
 	u8 head = hlen + (q->rules.hdgst ? NVME_TCP_DIGEST_LENGTH : 0);
 	struct nvme_tcp_hdr *hdr = nvtgt_tcp_tx_room(q, max(head, pdo));
 
-	memset(hdr, 0, max(head, pdo));
-	hdr->type = type;
-	hdr->hlen = hlen;
-	hdr->pdo = pdo;
-	hdr->plen = cpu_to_le32(plen);
-	if (q->rules.hdgst)
-		hdr->flags = NVME_TCP_F_HDGST;
+	*hdr = (struct nvme_tcp_hdr) {
+		.type = type,
+		.flags = q->rules.hdgst ? NVME_TCP_F_HDGST : 0,
+		.hlen = hlen,
+		.pdo = pdo,
+		.plen = cpu_to_le32(plen),
+	};
+	if (unlikely(pdo > head))
+		memset((u8 *)hdr + head, 0, pdo - head);
 	return hdr;
 }
 
@@ -188,6 +193,7 @@ static void nvtgt_tcp_tx_r2t(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cm
 	pdu->ttag = (__force u16)cpu_to_le16(cmd->slot << NVTGT_TCP_SLOT_BITS | i);
 	pdu->r2t_offset = cpu_to_le32(cmd->r2t_len);
 	pdu->r2t_length = cpu_to_le32(len);
+	memset(pdu->rsvd, 0, sizeof(pdu->rsvd));
 	nvtgt_tcp_tx_finish_hdr(q, &pdu->hdr);
 	cmd->r2t[i].next = cmd->r2t_len;
 	cmd->r2t_len += len;
@@ -198,11 +204,14 @@ static void nvtgt_tcp_tx_r2t(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cm
 	}
 }
 
-/* How many segments do the bytes take that a C2HData PDU carries next? */
+/* How many segments do the bytes take, at most, that a C2HData PDU carries next? */
 static unsigned int nvtgt_tcp_count_pieces(struct nvtgt_tcp_cmd *cmd, u32 len)
 {
 	u32 off = cmd->tx_len, end = off + len;
 	unsigned int nr = 0;
+
+	if (cmd->req.nr_bvec <= NVTGT_INLINE_BVECS)
+		return cmd->req.nr_bvec;
 
 	for (; off < end; nr++)
 		off += nvtgt_tcp_piece(&cmd->req, off, end - off).bv_len;
@@ -219,12 +228,11 @@ static bool nvtgt_tcp_tx_c2h(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cm
 	bool success = last && q->queue.sqhd_disabled && !cmd->req.result.u64;
 	struct nvme_tcp_data_pdu *pdu;
 	u32 crc = ~0, end;
-	u8 pdo;
 
 	if (!nvtgt_tcp_tx_fits(q, nvtgt_tcp_count_pieces(cmd, len)))
 		return false;
-	pdo = nvtgt_tcp_pdo(sizeof(*pdu), q->rules.hdgst, q->hpda);
-	pdu = nvtgt_tcp_tx_begin(q, nvme_tcp_c2h_data, sizeof(*pdu), pdo, pdo + len + tail);
+	pdu = nvtgt_tcp_tx_begin(q, nvme_tcp_c2h_data, sizeof(*pdu), q->c2h_pdo,
+				 q->c2h_pdo + len + tail);
 	if (q->rules.ddgst)
 		pdu->hdr.flags |= NVME_TCP_F_DDGST;
 	if (last)
@@ -232,8 +240,10 @@ static bool nvtgt_tcp_tx_c2h(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cm
 	if (success)
 		pdu->hdr.flags |= NVME_TCP_F_DATA_SUCCESS;
 	pdu->command_id = cmd->sqe.common.command_id;
+	pdu->ttag = 0;
 	pdu->data_offset = cpu_to_le32(cmd->tx_len);
 	pdu->data_length = cpu_to_le32(len);
+	memset(pdu->rsvd, 0, sizeof(pdu->rsvd));
 	nvtgt_tcp_tx_finish_hdr(q, &pdu->hdr);
 
 	for (end = cmd->tx_len + len; cmd->tx_len < end; ) {
@@ -362,15 +372,14 @@ static void nvtgt_tcp_tx_done(struct nvtgt_tcp_queue *q, u32 bytes)
 /* One call for the whole vector. Returns what the socket returns. */
 static int nvtgt_tcp_tx_send(struct nvtgt_tcp_queue *q)
 {
-	struct msghdr msg = {
-		.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_SPLICE_PAGES,
-	};
+	struct msghdr *msg = &q->tx_msg;
 
+	msg->msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_SPLICE_PAGES;
 	if (nvtgt_tcp_has_more(q))
-		msg.msg_flags |= MSG_MORE;
-	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, &q->tx[q->tx_first], q->tx_nr - q->tx_first,
+		msg->msg_flags |= MSG_MORE;
+	iov_iter_bvec(&msg->msg_iter, ITER_SOURCE, &q->tx[q->tx_first], q->tx_nr - q->tx_first,
 		      q->tx_built - q->tx_done);
-	return sock_sendmsg(q->sock, &msg);
+	return sock_sendmsg(q->sock, msg);
 }
 
 /**

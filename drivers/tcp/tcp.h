@@ -124,7 +124,7 @@ struct nvtgt_tcp_queue {
 	u8 state;			/* enum nvtgt_tcp_state */
 	bool half_open;			/* counted in nvtgt_tcp_nr_half_open */
 	struct nvtgt_tcp_rules rules;
-	u8 hpda;
+	u8 c2h_pdo;			/* where data begin in a C2HData PDU, bytes */
 	u32 maxr2t;			/* from 1 */
 	unsigned long setup_deadline;	/* jiffies */
 	struct list_head data_wait;	/* commands that hold memory for data, by last_rx */
@@ -173,6 +173,7 @@ struct nvtgt_tcp_queue {
 	struct page *tx_full[NVTGT_TCP_TX_FULL];	/* before it in this vector */
 	unsigned int tx_nr_full;
 	struct bio_vec tx[NVTGT_TCP_TX_BVECS];
+	struct msghdr tx_msg;		/* here, for a variable would be cleared at each call */
 
 	/* going away */
 	struct rcu_work destroy_work;

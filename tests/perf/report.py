@@ -12,12 +12,12 @@ import sys
 
 # name, words, commands per run, the most that the ratio to nvmet may be
 GOALS = [
-    ("4k-read-qd1", "op=read bytes=4096 qd=1", 30000, 0.80),
-    ("4k-read-qd32", "op=read bytes=4096 qd=32", 100000, 0.42),
-    ("4k-write-qd32", "op=write bytes=4096 qd=32", 100000, 0.52),
-    ("128k-read-qd16", "op=read bytes=131072 qd=16", 8000, 0.53),
-    ("128k-write-qd16", "op=write bytes=131072 qd=16", 8000, 0.75),
-    ("4k-read-4x8", "op=read bytes=4096 qd=8 conns=4", 100000, 0.48),
+    ("4k-read-qd1", "op=read bytes=4096 qd=1", 60000, 0.80),
+    ("4k-read-qd32", "op=read bytes=4096 qd=32", 200000, 0.42),
+    ("4k-write-qd32", "op=write bytes=4096 qd=32", 200000, 0.52),
+    ("128k-read-qd16", "op=read bytes=131072 qd=16", 20000, 0.53),
+    ("128k-write-qd16", "op=write bytes=131072 qd=16", 20000, 0.75),
+    ("4k-read-4x8", "op=read bytes=4096 qd=8 conns=4", 200000, 0.48),
 ]
 VARIANTS = [
     ("", "", ("nvmet", "nvtgt", "floor+blk", "floor")),

@@ -327,40 +327,55 @@ static void perf_rx_pdu(struct perf_queue *q)
 	}
 }
 
+/* Bytes of a header, or of data that are passed over. Returns how many. */
+static size_t perf_rx_step(struct perf_queue *q, const u8 *from, size_t len)
+{
+	struct nvme_tcp_hdr *hdr = (void *)q->hdr;
+	size_t want = sizeof(*hdr), part;
+
+	if (q->skip) {
+		part = min_t(size_t, q->skip, len);
+		q->skip -= part;
+		return part;
+	}
+	if (q->have >= sizeof(*hdr))
+		want = hdr->hlen + (hdr->flags & NVME_TCP_F_HDGST ? 4 : 0);
+	if (want > sizeof(q->hdr)) {
+		perf_rx_bad(q, "a long header");
+		return 0;
+	}
+	part = min_t(size_t, want - q->have, len);
+	memcpy(q->hdr + q->have, from, part);
+	q->have += part;
+	if (q->have < sizeof(*hdr) ||
+	    q->have < hdr->hlen + (hdr->flags & NVME_TCP_F_HDGST ? 4 : 0))
+		return part;
+	q->have = 0;
+	perf_rx_pdu(q);
+	return part;
+}
+
 static int perf_rx_actor(read_descriptor_t *desc, struct sk_buff *skb, unsigned int offset,
 			 size_t len)
 {
 	struct perf_queue *q = desc->arg.data;
-	struct nvme_tcp_hdr *hdr = (void *)q->hdr;
-	size_t done = 0, want, part;
+	struct skb_seq_state seq;
+	size_t done = 0, have = 0, part;
+	const u8 *from = NULL;
 
-	while (done < len && !q->error) {
-		if (q->skip) {
-			part = min_t(size_t, q->skip, len - done);
-			q->skip -= part;
-			done += part;
-			continue;
+	skb_prepare_seq_read(skb, offset, offset + len, &seq);
+	while (!q->error) {
+		if (!have) {
+			have = skb_seq_read(done, &from, &seq);
+			if (!have)
+				return done;
 		}
-		want = sizeof(*hdr);
-		if (q->have >= sizeof(*hdr))
-			want = hdr->hlen + (hdr->flags & NVME_TCP_F_HDGST ? 4 : 0);
-		if (want > sizeof(q->hdr)) {
-			perf_rx_bad(q, "a long header");
-			break;
-		}
-		part = min_t(size_t, want - q->have, len - done);
-		if (skb_copy_bits(skb, offset + done, q->hdr + q->have, part)) {
-			q->error = -EFAULT;
-			break;
-		}
-		q->have += part;
+		part = perf_rx_step(q, from, have);
+		from += part;
+		have -= part;
 		done += part;
-		if (q->have < sizeof(*hdr) ||
-		    q->have < hdr->hlen + (hdr->flags & NVME_TCP_F_HDGST ? 4 : 0))
-			continue;
-		q->have = 0;
-		perf_rx_pdu(q);
 	}
+	skb_abort_seq_read(&seq);
 	return done;
 }
 

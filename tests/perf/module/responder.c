@@ -322,11 +322,11 @@ static void resp_rx_pdu(struct resp_conn *c)
 }
 
 /* The data of a PDU go to the one place that all data go to. */
-static size_t resp_rx_data(struct resp_conn *c, struct sk_buff *skb, unsigned int offset, size_t len)
+static size_t resp_rx_data(struct resp_conn *c, const u8 *from, size_t len)
 {
-	size_t part = min_t(size_t, len, c->left);
+	size_t part = min3(len, (size_t)c->left, PERF_MAX_BYTES - (size_t)c->data_off);
 
-	skb_copy_bits(skb, offset, page_address(c->data_page) + c->data_off, part);
+	memcpy(page_address(c->data_page) + c->data_off, from, part);
 	if (c->ddgst)
 		crc32c(~0, page_address(c->data_page) + c->data_off, part);
 	c->data_off = (c->data_off + part) % PERF_MAX_BYTES;
@@ -344,42 +344,60 @@ static void resp_rx_data_end(struct resp_conn *c)
 	c->rx_cmd = NULL;
 }
 
+static size_t resp_rx_step(struct resp_conn *c, const u8 *from, size_t len)
+{
+	struct nvme_tcp_hdr *hdr = (void *)c->hdr;
+	size_t part, want;
+
+	if (c->left) {
+		part = resp_rx_data(c, from, len);
+		if (!c->left && !c->dgst)
+			resp_rx_data_end(c);
+		return part;
+	}
+	if (c->dgst) {
+		part = min_t(size_t, c->dgst, len);
+		c->dgst -= part;
+		if (!c->dgst && c->rx_cmd)
+			resp_rx_data_end(c);
+		return part;
+	}
+	want = c->have < sizeof(*hdr) ? sizeof(*hdr) :
+	       hdr->hlen + (hdr->flags & NVME_TCP_F_HDGST ? 4 : 0);
+	part = min_t(size_t, want - c->have, len);
+	memcpy(c->hdr + c->have, from, part);
+	c->have += part;
+	if (c->have < sizeof(*hdr) ||
+	    c->have < hdr->hlen + (hdr->flags & NVME_TCP_F_HDGST ? 4 : 0))
+		return part;
+	if (hdr->flags & NVME_TCP_F_HDGST)
+		crc32c(~0, hdr, hdr->hlen);
+	c->have = 0;
+	resp_rx_pdu(c);
+	return part;
+}
+
 static int resp_rx_actor(read_descriptor_t *desc, struct sk_buff *skb, unsigned int offset,
 			 size_t len)
 {
 	struct resp_conn *c = desc->arg.data;
-	struct nvme_tcp_hdr *hdr = (void *)c->hdr;
-	size_t done = 0, part, want;
+	struct skb_seq_state seq;
+	size_t done = 0, have = 0, part;
+	const u8 *from = NULL;
 
-	while (done < len && !c->gone) {
-		if (c->left) {
-			done += resp_rx_data(c, skb, offset + done, len - done);
-			if (!c->left && !c->dgst)
-				resp_rx_data_end(c);
-			continue;
+	skb_prepare_seq_read(skb, offset, offset + len, &seq);
+	while (!c->gone) {
+		if (!have) {
+			have = skb_seq_read(done, &from, &seq);
+			if (!have)
+				return done;
 		}
-		if (c->dgst) {
-			part = min_t(size_t, c->dgst, len - done);
-			c->dgst -= part;
-			done += part;
-			if (!c->dgst && c->rx_cmd)
-				resp_rx_data_end(c);
-			continue;
-		}
-		want = c->have < sizeof(*hdr) ? sizeof(*hdr) :
-		       hdr->hlen + (hdr->flags & NVME_TCP_F_HDGST ? 4 : 0);
-		part = min_t(size_t, want - c->have, len - done);
-		skb_copy_bits(skb, offset + done, c->hdr + c->have, part);
-		c->have += part;
+		part = resp_rx_step(c, from, have);
+		from += part;
+		have -= part;
 		done += part;
-		if (c->have < sizeof(*hdr) ||
-		    c->have < hdr->hlen + (hdr->flags & NVME_TCP_F_HDGST ? 4 : 0))
-			continue;
-		if (hdr->flags & NVME_TCP_F_HDGST)
-			crc32c(~0, hdr, hdr->hlen);
-		c->have = 0;
-		resp_rx_pdu(c);
 	}
+	skb_abort_seq_read(&seq);
 	return done;
 }
 
