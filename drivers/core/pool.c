@@ -65,7 +65,7 @@ static int nvtgt_ring_init(struct nvtgt_ring *ring, unsigned int size, u8 order,
 	return ring->pages ? 0 : -ENOMEM;
 }
 
-static struct page *nvtgt_ring_take(struct nvtgt_ring *ring)
+static __always_inline struct page *nvtgt_ring_take(struct nvtgt_ring *ring)
 {
 	struct page *page = ring->pages[ring->first];
 
@@ -75,24 +75,27 @@ static struct page *nvtgt_ring_take(struct nvtgt_ring *ring)
 	return page;
 }
 
-static struct page *nvtgt_ring_get(struct nvtgt_ring *ring, int node)
+static noinline struct page *nvtgt_ring_alloc(const struct nvtgt_ring *ring, int node)
 {
 	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
-	struct page *page;
 
-	if (ring->nr && page_ref_count(ring->pages[ring->first]) == 1) {
-		smp_mb();	/* the last user's reads come before our writes */
-		return nvtgt_ring_take(ring);
-	}
 	/* large pieces are nice to have: no compaction in the reactor for them */
 	if (ring->order)
 		gfp = (gfp | __GFP_COMP | __GFP_NORETRY) & ~__GFP_DIRECT_RECLAIM;
-	page = alloc_pages_node(node, gfp, ring->order);
-	return page;
+	return alloc_pages_node(node, gfp, ring->order);
+}
+
+static __always_inline struct page *nvtgt_ring_get(struct nvtgt_ring *ring, int node)
+{
+	if (likely(ring->nr && page_ref_count(ring->pages[ring->first]) == 1)) {
+		smp_mb();	/* the last user's reads come before our writes */
+		return nvtgt_ring_take(ring);
+	}
+	return nvtgt_ring_alloc(ring, node);
 }
 
 /* What nobody else reads any more is taken next, while it is warm. */
-static void nvtgt_ring_put(struct nvtgt_ring *ring, struct page *page)
+static __always_inline void nvtgt_ring_put(struct nvtgt_ring *ring, struct page *page)
 {
 	unsigned int last;
 
@@ -289,6 +292,29 @@ static void nvtgt_buf_free_pages(struct nvtgt_reactor *reactor, struct nvtgt_req
 	req->nr_bvec = 0;
 }
 
+/* What has room in the request itself: pages of 4 KiB, the usual ones. */
+static int nvtgt_buf_alloc_few(struct nvtgt_reactor *reactor, struct nvtgt_req *req)
+{
+	struct bio_vec *bv = req->inline_bvec;
+	u32 len = req->data_len;
+
+	req->bvec = bv;
+	req->nr_bvec = 0;
+	while (len) {
+		struct page *page = nvtgt_ring_get(&reactor->small, reactor->node);
+		u32 part = min_t(u32, len, PAGE_SIZE);
+
+		if (unlikely(!page)) {
+			nvtgt_buf_free_pages(reactor, req);
+			return -ENOMEM;
+		}
+		*bv++ = (struct bio_vec) { .bv_page = page, .bv_len = part };
+		req->nr_bvec++;
+		len -= part;
+	}
+	return 0;
+}
+
 static int nvtgt_buf_alloc(struct nvtgt_reactor *reactor, struct nvtgt_req *req, bool large)
 {
 	unsigned int nr_large, nr_small, i;
@@ -322,7 +348,13 @@ static int nvtgt_buf_alloc(struct nvtgt_reactor *reactor, struct nvtgt_req *req,
 /* Pages for credit that has been taken. */
 static int nvtgt_buf_fill(struct nvtgt_reactor *reactor, struct nvtgt_req *req, long bytes)
 {
-	if (nvtgt_buf_alloc(reactor, req, true) && nvtgt_buf_alloc(reactor, req, false)) {
+	int ret;
+
+	if (likely(req->data_len <= NVTGT_INLINE_BVECS * PAGE_SIZE))
+		ret = nvtgt_buf_alloc_few(reactor, req);
+	else
+		ret = nvtgt_buf_alloc(reactor, req, true) && nvtgt_buf_alloc(reactor, req, false);
+	if (unlikely(ret)) {
 		nvtgt_credit_put(reactor, bytes);
 		req->bvec = NULL;
 		req->nr_bvec = 0;

@@ -35,7 +35,7 @@ void nvtgt_tcp_want_send(struct nvtgt_tcp_queue *q)
 }
 
 /* Adds a segment, or lengthens the last one. */
-static void nvtgt_tcp_tx_add(struct nvtgt_tcp_queue *q, struct page *page,
+static __always_inline void nvtgt_tcp_tx_add(struct nvtgt_tcp_queue *q, struct page *page,
 			     unsigned int off, unsigned int len)
 {
 	if (q->tx_nr) {
@@ -54,7 +54,7 @@ static void nvtgt_tcp_tx_add(struct nvtgt_tcp_queue *q, struct page *page,
 }
 
 /* Room for bytes that are made here: in the header page. */
-static void *nvtgt_tcp_tx_room(struct nvtgt_tcp_queue *q, unsigned int len)
+static __always_inline void *nvtgt_tcp_tx_room(struct nvtgt_tcp_queue *q, unsigned int len)
 {
 	unsigned int off = q->tx_page_off;
 
@@ -102,7 +102,7 @@ static bool nvtgt_tcp_tx_fits(struct nvtgt_tcp_queue *q, unsigned int nr_data)
  * Begins a PDU: common header, padding, and room for the digest that finish_hdr()
  * writes. The caller writes every byte of the rest.
  */
-static void *nvtgt_tcp_tx_begin(struct nvtgt_tcp_queue *q, u8 type, u8 hlen, u8 pdo, u32 plen)
+static __always_inline void *nvtgt_tcp_tx_begin(struct nvtgt_tcp_queue *q, u8 type, u8 hlen, u8 pdo, u32 plen)
 {
 	u8 head = hlen + (q->rules.hdgst ? NVME_TCP_DIGEST_LENGTH : 0);
 	struct nvme_tcp_hdr *hdr = nvtgt_tcp_tx_room(q, max(head, pdo));
