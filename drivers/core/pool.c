@@ -345,36 +345,44 @@ static int nvtgt_buf_alloc(struct nvtgt_reactor *reactor, struct nvtgt_req *req,
 	return 0;
 }
 
-/* Pages for credit that has been taken. */
-static int nvtgt_buf_fill(struct nvtgt_reactor *reactor, struct nvtgt_req *req, long bytes)
+/**
+ * nvtgt_buf_fill - pages for a request that has its credit
+ * @req: parsed; charged by nvtgt_buf_reserve()
+ *
+ * Fills in bvec, nr_bvec. The memory is not cleared.
+ *
+ * Context: the reactor of the request's queue. May sleep for memory.
+ * Return: 0; -ENOMEM: the machine is out of memory; the credit stays taken
+ */
+int nvtgt_buf_fill(struct nvtgt_req *req)
 {
+	struct nvtgt_reactor *reactor = req->queue->reactor;
 	int ret;
 
 	if (likely(req->data_len <= NVTGT_INLINE_BVECS * PAGE_SIZE))
 		ret = nvtgt_buf_alloc_few(reactor, req);
 	else
 		ret = nvtgt_buf_alloc(reactor, req, true) && nvtgt_buf_alloc(reactor, req, false);
-	if (unlikely(ret)) {
-		nvtgt_credit_put(reactor, bytes);
-		req->bvec = NULL;
-		req->nr_bvec = 0;
-		return -ENOMEM;
-	}
-	req->charged = bytes;
-	return 0;
+	if (likely(!ret))
+		return 0;
+	req->bvec = NULL;
+	req->nr_bvec = 0;
+	return -ENOMEM;
 }
+EXPORT_SYMBOL_GPL(nvtgt_buf_fill);
 
 /**
- * nvtgt_buf_get - memory for a request's data
+ * nvtgt_buf_reserve - credit for a request's data
  * @req: parsed; data_len is what it needs, at most MDTS
  *
- * Fills in bvec, nr_bvec. The memory is not cleared.
+ * Pages come with nvtgt_buf_fill(), best when the data come: what is warm in the
+ * cache then is used, and a host that does not send what it was asked for holds
+ * credit and no memory.
  *
- * Context: the reactor of the request's queue. May sleep for memory.
- * Return: 0; -EAGAIN: no credit, stand in line with nvtgt_buf_wait();
- *	-ENOMEM: the machine is out of memory
+ * Context: the reactor of the request's queue; does not sleep.
+ * Return: 0; -EAGAIN: no credit, stand in line with nvtgt_buf_wait()
  */
-int nvtgt_buf_get(struct nvtgt_req *req)
+int nvtgt_buf_reserve(struct nvtgt_req *req)
 {
 	struct nvtgt_reactor *reactor = req->queue->reactor;
 	long bytes = round_up(req->data_len, PAGE_SIZE);
@@ -384,12 +392,34 @@ int nvtgt_buf_get(struct nvtgt_req *req)
 		return -EAGAIN;
 	if (!nvtgt_credit_get(reactor, bytes))
 		return -EAGAIN;
-	return nvtgt_buf_fill(reactor, req, bytes);
+	req->charged = bytes;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(nvtgt_buf_reserve);
+
+/**
+ * nvtgt_buf_get - credit and pages for a request's data
+ * @req: parsed; data_len is what it needs, at most MDTS
+ *
+ * Context: the reactor of the request's queue. May sleep for memory.
+ * Return: 0; -EAGAIN: no credit, stand in line with nvtgt_buf_wait();
+ *	-ENOMEM: the machine is out of memory
+ */
+int nvtgt_buf_get(struct nvtgt_req *req)
+{
+	int ret = nvtgt_buf_reserve(req);
+
+	if (ret)
+		return ret;
+	ret = nvtgt_buf_fill(req);
+	if (unlikely(ret))
+		nvtgt_buf_put(req);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(nvtgt_buf_get);
 
 /**
- * nvtgt_buf_get_over - memory for a request's data, though there may be no credit
+ * nvtgt_buf_get_over - credit and pages, though there may be no credit
  * @req: parsed; data_len is what it needs
  *
  * For a request that others must not wait for, because they may be the ones who
@@ -402,9 +432,14 @@ int nvtgt_buf_get_over(struct nvtgt_req *req)
 {
 	struct nvtgt_reactor *reactor = req->queue->reactor;
 	long bytes = round_up(req->data_len, PAGE_SIZE);
+	int ret;
 
 	nvtgt_credit_overdraw(reactor, bytes);
-	return nvtgt_buf_fill(reactor, req, bytes);
+	req->charged = bytes;
+	ret = nvtgt_buf_fill(req);
+	if (unlikely(ret))
+		nvtgt_buf_put(req);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(nvtgt_buf_get_over);
 

@@ -139,6 +139,20 @@ void nvtgt_tcp_fail_cmd(struct nvtgt_tcp_cmd *cmd, u16 status)
 	nvtgt_req_fail(&cmd->req, status);
 }
 
+/**
+ * nvtgt_tcp_await_data - the host owes a command data
+ * @q: the connection
+ * @cmd: in R2T, or in RECV with a part of its capsule still to come
+ */
+void nvtgt_tcp_await_data(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+{
+	/* before Connect the set-up deadline is in force; a timer that runs looks again */
+	if (list_empty(&q->data_wait) && !q->half_open && !timer_pending(&q->timer))
+		mod_timer(&q->timer, jiffies + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms));
+	cmd->last_rx = jiffies;
+	list_add_tail(&cmd->wait, &q->data_wait);
+}
+
 static void nvtgt_tcp_got_mem(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 {
 	q->charged += cmd->req.charged;
@@ -147,15 +161,11 @@ static void nvtgt_tcp_got_mem(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *c
 		return;
 	}
 
-	/* before Connect the set-up deadline is in force; a timer that runs looks again */
-	if (list_empty(&q->data_wait) && !q->half_open && !timer_pending(&q->timer))
-		mod_timer(&q->timer, jiffies + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms));
-	cmd->last_rx = jiffies;
-	list_add_tail(&cmd->wait, &q->data_wait);
 	if (cmd->inline_data) {
 		cmd->phase = NVTGT_TCP_RECV;
 		return;
 	}
+	nvtgt_tcp_await_data(q, cmd);
 	cmd->phase = NVTGT_TCP_R2T;
 	list_add_tail(&cmd->entry, &q->ctrl_list);
 	nvtgt_tcp_want_send(q);
@@ -173,8 +183,10 @@ static int nvtgt_tcp_mem_get(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cm
 {
 	int ret = -EBUSY;
 
+	/* data that an R2T asks for get their pages when they come */
 	if (!q->charged || q->charged + cmd->req.data_len <= NVTGT_TCP_MAX_CHARGED)
-		ret = nvtgt_buf_get(&cmd->req);
+		ret = cmd->req.dir == DMA_TO_DEVICE && !cmd->inline_data ?
+			nvtgt_buf_reserve(&cmd->req) : nvtgt_buf_get(&cmd->req);
 	if ((ret == -EBUSY || ret == -EAGAIN) && cmd->inline_data && !q->over) {
 		ret = nvtgt_buf_get_over(&cmd->req);
 		if (!ret)

@@ -119,6 +119,9 @@ static void nvtgt_tcp_recv_h2c(struct nvtgt_tcp_queue *q)
 	}
 	if (!nvtgt_tcp_check_h2c(pdu, &q->rules, r2t, cmd->sqe.common.command_id, &q->rx_err))
 		return;
+	/* the first of its data: without memory all of them are thrown away */
+	if (!cmd->req.nr_bvec && !cmd->rx_status && nvtgt_buf_fill(&cmd->req))
+		cmd->rx_status = NVME_SC_INTERNAL;
 
 	nvtgt_tcp_recv_begin_data(q, le32_to_cpu(pdu->data_length), r2t->next);
 	q->rx_have = 0;
@@ -385,8 +388,11 @@ bool nvtgt_tcp_receive(struct nvtgt_source *source)
 	ret = nvtgt_tcp_read_sock(q);
 	nvtgt_tcp_run_exec(q);
 	/* the rest of a capsule may take its time */
-	if (q->rx_cmd && !q->rx_r2t)
+	if (q->rx_cmd && !q->rx_r2t) {
 		nvtgt_req_park(&q->rx_cmd->req);
+		if (q->rx_cmd->phase == NVTGT_TCP_RECV && list_empty(&q->rx_cmd->wait))
+			nvtgt_tcp_await_data(q, q->rx_cmd);
+	}
 	if (q->rx_err.fes && q->state != NVTGT_TCP_TERM) {
 		nvtgt_tcp_fatal(q, &q->rx_err);
 		return true;

@@ -102,7 +102,8 @@ static bool nvtgt_tcp_tx_fits(struct nvtgt_tcp_queue *q, unsigned int nr_data)
  * Begins a PDU: common header, padding, and room for the digest that finish_hdr()
  * writes. The caller writes every byte of the rest.
  */
-static __always_inline void *nvtgt_tcp_tx_begin(struct nvtgt_tcp_queue *q, u8 type, u8 hlen, u8 pdo, u32 plen)
+static __always_inline void *nvtgt_tcp_tx_begin(struct nvtgt_tcp_queue *q, u8 type, u8 hlen,
+						u8 pdo, u32 plen)
 {
 	u8 head = hlen + (q->rules.hdgst ? NVME_TCP_DIGEST_LENGTH : 0);
 	struct nvme_tcp_hdr *hdr = nvtgt_tcp_tx_room(q, max(head, pdo));

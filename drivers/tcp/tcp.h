@@ -247,6 +247,7 @@ struct nvtgt_tcp_cmd *nvtgt_tcp_get_cmd(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_put_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd);
 void nvtgt_tcp_new_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd, u32 inline_bytes);
 void nvtgt_tcp_fail_cmd(struct nvtgt_tcp_cmd *cmd, u16 status);
+void nvtgt_tcp_await_data(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd);
 void nvtgt_tcp_data_done(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd);
 void nvtgt_tcp_run_exec(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_mem_kick(struct nvtgt_tcp_queue *q);

@@ -50,6 +50,8 @@ struct nvtgt_buf_waiter {
 	bool (*ready)(struct nvtgt_buf_waiter *waiter);
 };
 
+int __must_check nvtgt_buf_reserve(struct nvtgt_req *req);
+int __must_check nvtgt_buf_fill(struct nvtgt_req *req);
 int __must_check nvtgt_buf_get(struct nvtgt_req *req);
 int __must_check nvtgt_buf_get_over(struct nvtgt_req *req);
 void nvtgt_buf_put(struct nvtgt_req *req);
