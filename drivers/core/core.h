@@ -285,8 +285,38 @@ void nvtgt_ns_destroy(struct nvtgt_cns *cns);
 int nvtgt_ns_enable(struct nvtgt_cns *cns);
 void nvtgt_ns_disable(struct nvtgt_cns *cns);
 int nvtgt_ns_revalidate(struct nvtgt_cns *cns);
-struct nvtgt_ns *nvtgt_ns_find_get(struct nvtgt_subsys *subsys, u32 nsid);
-void nvtgt_ns_put(struct nvtgt_ns *ns);
+
+/**
+ * nvtgt_ns_find_get - find a namespace for a command
+ * @subsys: the controller's subsystem
+ * @nsid: as the host gave it
+ *
+ * Context: any.
+ * Return: the namespace with a reference, or NULL when it is not enabled.
+ */
+static inline struct nvtgt_ns *nvtgt_ns_find_get(struct nvtgt_subsys *subsys, u32 nsid)
+{
+	struct nvtgt_cns *cns;
+
+	rcu_read_lock();
+	cns = xa_load(&subsys->namespaces, nsid);
+	if (cns && !percpu_ref_tryget_live(&cns->ns.ref))
+		cns = NULL;
+	rcu_read_unlock();
+	return cns ? &cns->ns : NULL;
+}
+
+/**
+ * nvtgt_ns_put - a command is done with a namespace
+ * @ns: the namespace
+ *
+ * Context: any.
+ */
+static inline void nvtgt_ns_put(struct nvtgt_ns *ns)
+{
+	percpu_ref_put(&ns->ref);
+}
+
 int nvtgt_ns_set_options(struct nvtgt_cns *cns, const char *options);
 void nvtgt_ns_poll_stop(void);
 

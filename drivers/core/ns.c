@@ -95,37 +95,6 @@ void nvtgt_ns_destroy(struct nvtgt_cns *cns)
 	nvtgt_subsys_put(subsys);
 }
 
-/**
- * nvtgt_ns_find_get - find a namespace for a command
- * @subsys: the controller's subsystem
- * @nsid: as the host gave it
- *
- * Context: any.
- * Return: the namespace with a reference, or NULL when it is not enabled.
- */
-struct nvtgt_ns *nvtgt_ns_find_get(struct nvtgt_subsys *subsys, u32 nsid)
-{
-	struct nvtgt_cns *cns;
-
-	rcu_read_lock();
-	cns = xa_load(&subsys->namespaces, nsid);
-	if (cns && !percpu_ref_tryget_live(&cns->ns.ref))
-		cns = NULL;
-	rcu_read_unlock();
-	return cns ? &cns->ns : NULL;
-}
-
-/**
- * nvtgt_ns_put - a command is done with a namespace
- * @ns: the namespace
- *
- * Context: any.
- */
-void nvtgt_ns_put(struct nvtgt_ns *ns)
-{
-	percpu_ref_put(&ns->ref);
-}
-
 static void nvtgt_ns_update_max(struct nvtgt_subsys *subsys)
 {
 	struct nvtgt_cns *cns;

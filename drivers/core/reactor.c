@@ -264,7 +264,7 @@ static void nvtgt_reactor_pass(struct nvtgt_reactor *reactor)
 }
 
 /* Is there anything for a pass? Costs no exchange, so it is asked before each. */
-static bool nvtgt_reactor_has_work(struct nvtgt_reactor *reactor)
+static __always_inline bool nvtgt_reactor_has_work(struct nvtgt_reactor *reactor)
 {
 	return !llist_empty(&reactor->kicked) || !llist_empty(&reactor->done) ||
 	       !llist_empty(&reactor->calls) || !list_empty(&reactor->active) ||
@@ -322,8 +322,11 @@ static void nvtgt_reactor_trim(struct nvtgt_reactor *reactor)
 		nvtgt_pool_trim(reactor);
 }
 
-static void nvtgt_reactor_sleep(struct nvtgt_reactor *reactor)
+/* Returns whether the thread is to end. */
+static bool nvtgt_reactor_sleep(struct nvtgt_reactor *reactor)
 {
+	bool stop;
+
 	/* one timer a second at most, not one per sleep */
 	if (!timer_pending(&reactor->trim_timer) && nvtgt_pool_holds(reactor)) {
 		reactor->trim_busy = reactor->nr_busy;
@@ -331,29 +334,27 @@ static void nvtgt_reactor_sleep(struct nvtgt_reactor *reactor)
 	}
 	WRITE_ONCE(reactor->asleep, 1);
 	set_current_state(TASK_IDLE);	/* a full barrier: asleep before the look */
-	if (!nvtgt_reactor_has_work(reactor) && !READ_ONCE(reactor->trim_due) &&
-	    !kthread_should_stop())
+	stop = kthread_should_stop();
+	if (!nvtgt_reactor_has_work(reactor) && !READ_ONCE(reactor->trim_due) && !stop)
 		schedule();
 	__set_current_state(TASK_RUNNING);
 	WRITE_ONCE(reactor->asleep, 0);
+	return stop;
 }
 
 static int nvtgt_reactor_thread(void *data)
 {
 	struct nvtgt_reactor *reactor = data;
 
-	while (!kthread_should_stop()) {
-		cond_resched();
-		if (nvtgt_reactor_has_work(reactor)) {
+	do {
+		while (nvtgt_reactor_has_work(reactor)) {
 			nvtgt_reactor_pass(reactor);
 			reactor->nr_busy++;
-			continue;
+			cond_resched();
 		}
 		if (unlikely(READ_ONCE(reactor->trim_due)))
 			nvtgt_reactor_trim(reactor);
-		if (!nvtgt_reactor_spin(reactor))
-			nvtgt_reactor_sleep(reactor);
-	}
+	} while (nvtgt_reactor_spin(reactor) || !nvtgt_reactor_sleep(reactor));
 	return 0;
 }
 

@@ -276,8 +276,10 @@ EXPORT_SYMBOL_GPL(nvtgt_req_cqe);
  */
 void nvtgt_req_release(struct nvtgt_req *req)
 {
-	kfree(req->scratch);
-	req->scratch = NULL;
+	if (unlikely(req->scratch)) {
+		kfree(req->scratch);
+		req->scratch = NULL;
+	}
 	nvtgt_req_set_state(req, NVTGT_REQ_IDLE);
 	req->queue->nr_inflight--;
 }

@@ -452,26 +452,3 @@ void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q)
 		}
 	}
 }
-
-/**
- * nvtgt_tcp_piece - a contiguous piece of a request's memory
- * @req: the request
- * @off: where it begins, bytes; less than data_len
- * @len: how long it may be at most
- *
- * Return: the longest piece from @off on
- */
-struct bio_vec nvtgt_tcp_piece(const struct nvtgt_req *req, u32 off, u32 len)
-{
-	const struct bio_vec *bv = req->bvec;
-	struct bio_vec piece;
-
-	while (off >= bv->bv_len) {
-		off -= bv->bv_len;
-		bv++;
-	}
-	piece.bv_page = bv->bv_page;
-	piece.bv_offset = bv->bv_offset + off;
-	piece.bv_len = min(len, bv->bv_len - off);
-	return piece;
-}

@@ -68,6 +68,25 @@ static int nvtgt_tcp_check_data_hdr(const struct nvme_tcp_hdr *hdr,
 }
 
 /**
+ * nvtgt_tcp_set_usual - work out the header that most PDUs have
+ * @rules: with everything else agreed; from now on the connection is live
+ *
+ * A command capsule without data is known by one comparison then.
+ */
+void nvtgt_tcp_set_usual(struct nvtgt_tcp_rules *rules)
+{
+	u8 hlen = sizeof(struct nvme_tcp_cmd_pdu);
+
+	rules->live = true;
+	rules->usual = (struct nvme_tcp_hdr) {
+		.type = nvme_tcp_cmd,
+		.flags = rules->hdgst ? NVME_TCP_F_HDGST : 0,
+		.hlen = hlen,
+		.plen = cpu_to_le32(hlen + (rules->hdgst ? NVME_TCP_DIGEST_LENGTH : 0)),
+	};
+}
+
+/**
  * nvtgt_tcp_check_hdr - judge the common header of a PDU from the host
  * @hdr: the first eight bytes
  * @rules: what was agreed
@@ -81,10 +100,14 @@ static int nvtgt_tcp_check_data_hdr(const struct nvme_tcp_hdr *hdr,
 int nvtgt_tcp_check_hdr(const struct nvme_tcp_hdr *hdr, const struct nvtgt_tcp_rules *rules,
 			struct nvtgt_tcp_error *err)
 {
-	u8 hlen = nvtgt_tcp_hlen(hdr->type);
 	u32 plen = le32_to_cpu(hdr->plen);
 	int ret = 0;
+	u8 hlen;
 
+	/* before ICReq there is no usual header: it is all zero */
+	if (likely(hdr->type == nvme_tcp_cmd && !memcmp(hdr, &rules->usual, sizeof(*hdr))))
+		return plen;
+	hlen = nvtgt_tcp_hlen(hdr->type);
 	if (!hlen)
 		return BAD_FIELD(err, type);
 	/* 3.5: ICReq is the first PDU and comes once; an error may come first */

@@ -31,6 +31,7 @@ struct nvtgt_tcp_error {
  * @ddgst: PDU data carry a digest
  * @max_inline: bytes of data that a command capsule may carry
  * @max_h2c: MAXH2CDATA, bytes
+ * @usual: the common header of a command capsule without data, as it is sent
  */
 struct nvtgt_tcp_rules {
 	bool live;
@@ -38,6 +39,7 @@ struct nvtgt_tcp_rules {
 	bool ddgst;
 	u32 max_inline;
 	u32 max_h2c;
+	struct nvme_tcp_hdr usual;
 };
 
 /**
@@ -50,6 +52,7 @@ struct nvtgt_tcp_r2t {
 	u32 end;
 };
 
+void nvtgt_tcp_set_usual(struct nvtgt_tcp_rules *rules);
 int nvtgt_tcp_check_hdr(const struct nvme_tcp_hdr *hdr, const struct nvtgt_tcp_rules *rules,
 			struct nvtgt_tcp_error *err);
 bool nvtgt_tcp_check_icreq(const struct nvme_tcp_icreq_pdu *pdu, struct nvtgt_tcp_error *err);

@@ -48,7 +48,7 @@ static void nvtgt_tcp_recv_icreq(struct nvtgt_tcp_queue *q)
 	q->rules.hdgst = pdu->digest & NVME_TCP_HDR_DIGEST_ENABLE;
 	q->rules.ddgst = pdu->digest & NVME_TCP_DATA_DIGEST_ENABLE;
 	q->c2h_pdo = nvtgt_tcp_pdo(sizeof(struct nvme_tcp_data_pdu), q->rules.hdgst, pdu->hpda);
-	q->rules.live = true;
+	nvtgt_tcp_set_usual(&q->rules);
 	q->state = NVTGT_TCP_LIVE;
 	q->send_icresp = true;
 	nvtgt_tcp_want_send(q);
@@ -361,6 +361,19 @@ static bool nvtgt_tcp_peer_gone(struct nvtgt_tcp_queue *q, bool drained)
 	return drained && (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN);
 }
 
+/* What others want of the connection. */
+static void nvtgt_tcp_take_flags(struct nvtgt_tcp_queue *q)
+{
+	if (test_and_clear_bit(NVTGT_TCP_F_DISCONNECT, &q->flags))
+		nvtgt_tcp_hang_up(q);
+	if (test_and_clear_bit(NVTGT_TCP_F_TIMER, &q->flags))
+		nvtgt_tcp_check_timer(q);
+	if (test_and_clear_bit(NVTGT_TCP_F_SPACE, &q->flags) && q->state < NVTGT_TCP_CLOSING) {
+		q->no_space = false;
+		nvtgt_queue_want_flush(&q->queue);
+	}
+}
+
 /**
  * nvtgt_tcp_receive - take what has arrived on a connection
  * @source: the connection's
@@ -374,16 +387,10 @@ bool nvtgt_tcp_receive(struct nvtgt_source *source)
 	bool share_used;
 	int ret;
 
-	if (test_and_clear_bit(NVTGT_TCP_F_DISCONNECT, &q->flags))
-		nvtgt_tcp_hang_up(q);
-	if (test_and_clear_bit(NVTGT_TCP_F_TIMER, &q->flags))
-		nvtgt_tcp_check_timer(q);
+	if (unlikely(READ_ONCE(q->flags)))
+		nvtgt_tcp_take_flags(q);
 	if (q->state >= NVTGT_TCP_CLOSING)
 		return false;
-	if (test_and_clear_bit(NVTGT_TCP_F_SPACE, &q->flags)) {
-		q->no_space = false;
-		nvtgt_queue_want_flush(&q->queue);
-	}
 
 	ret = nvtgt_tcp_read_sock(q);
 	nvtgt_tcp_run_exec(q);

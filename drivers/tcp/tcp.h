@@ -206,6 +206,29 @@ static inline struct nvtgt_tcp_cmd *to_nvtgt_tcp_cmd(struct nvtgt_req *req)
 	return container_of(req, struct nvtgt_tcp_cmd, req);
 }
 
+/**
+ * nvtgt_tcp_piece - a contiguous piece of a request's memory
+ * @req: the request
+ * @off: where it begins, bytes; less than data_len
+ * @len: how long it may be at most
+ *
+ * Return: the longest piece from @off on
+ */
+static inline struct bio_vec nvtgt_tcp_piece(const struct nvtgt_req *req, u32 off, u32 len)
+{
+	const struct bio_vec *bv = req->bvec;
+	struct bio_vec piece;
+
+	while (off >= bv->bv_len) {
+		off -= bv->bv_len;
+		bv++;
+	}
+	piece.bv_page = bv->bv_page;
+	piece.bv_offset = bv->bv_offset + off;
+	piece.bv_len = min(len, bv->bv_len - off);
+	return piece;
+}
+
 /* main.c */
 extern unsigned int nvtgt_tcp_setup_timeout_ms;
 extern unsigned int nvtgt_tcp_data_timeout_ms;
@@ -255,7 +278,6 @@ bool nvtgt_tcp_mem_ready(struct nvtgt_buf_waiter *waiter);
 void nvtgt_tcp_respond(struct nvtgt_req *req);
 bool nvtgt_tcp_abort(struct nvtgt_queue *queue, u16 cid);
 void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q);
-struct bio_vec nvtgt_tcp_piece(const struct nvtgt_req *req, u32 off, u32 len);
 
 /* send.c */
 void nvtgt_tcp_flush(struct nvtgt_queue *queue);
