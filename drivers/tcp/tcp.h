@@ -60,19 +60,21 @@ enum nvtgt_tcp_phase {
 /* struct nvtgt_tcp_cmd - a command; the owning reactor only */
 struct nvtgt_tcp_cmd {
 	struct nvtgt_req req;
-	struct nvme_command sqe;
-	struct list_head entry;
+	struct nvme_command sqe;	/* a cache line */
+
+	struct list_head entry;		/* the next: what every command needs */
 	struct list_head wait;		/* in queue->data_wait while the host owes it data */
-	unsigned long last_rx;		/* jiffies: the host sent something of it, or was asked */
-	u16 slot;
-	u8 phase;			/* enum nvtgt_tcp_phase */
-	bool inline_data;		/* its data came in the capsule */
-	u16 rx_status;			/* what went wrong while receiving its data */
+	u64 tx_end;			/* position in the stream behind its last byte */
+	u32 tx_len;			/* bytes of data in the send vector or sent */
 	u32 rx_len;			/* bytes received */
 	u32 r2t_len;			/* bytes asked for */
+	u16 slot;
+	u16 rx_status;			/* what went wrong while receiving its data */
+	u8 phase;			/* enum nvtgt_tcp_phase */
+	bool inline_data;		/* its data came in the capsule */
+
+	unsigned long last_rx;		/* jiffies: the host sent something of it, or was asked */
 	struct nvtgt_tcp_r2t r2t[NVTGT_TCP_R2TS];
-	u32 tx_len;			/* bytes of data in the send vector or sent */
-	u64 tx_end;			/* position in the stream behind its last byte */
 };
 
 /**

@@ -78,7 +78,7 @@ extern struct workqueue_struct *nvtgt_io_wq;
  * nvtgt_req_room - the backend's part of a request
  * @req: the request
  *
- * Return: NVTGT_BACKEND_ROOM bytes, aligned to 8, contents undefined at first.
+ * Return: NVTGT_BACKEND_ROOM bytes, aligned to a cache line, contents undefined at first.
  */
 static inline void *nvtgt_req_room(struct nvtgt_req *req)
 {

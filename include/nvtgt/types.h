@@ -10,6 +10,7 @@
 
 #include <linux/blk_types.h>
 #include <linux/bvec.h>
+#include <linux/cache.h>
 #include <linux/dma-direction.h>
 #include <linux/in.h>
 #include <linux/in6.h>
@@ -178,40 +179,39 @@ struct nvtgt_queue {
  * @work: the executor's, for what may sleep
  * @room: the backend's, see nvtgt_req_room()
  *
- * Embedded in the transport's object for a command.
+ * Embedded in the transport's object for a command, at a cache line's beginning.
+ * The transport sets cmd, queue and transfer_len before nvtgt_req_parse(), which
+ * sets data_len, dir, ns and execute; then the transport gives memory; whoever
+ * completes sets the result.
  */
 struct nvtgt_req {
-	/* set by the transport before nvtgt_req_parse() */
+	/* one cache line: what every step looks at */
 	struct nvme_command *cmd;
 	struct nvtgt_queue *queue;
+	struct nvtgt_ns *ns;
+	void (*execute)(struct nvtgt_req *req);
+	struct bio_vec *bvec;
 	u32 transfer_len;
-
-	/* set by nvtgt_req_parse() */
 	u32 data_len;
+	unsigned int nr_bvec;
+	u32 charged;
 	u8 dir;
 	u8 state;
 	u8 backend_flags;
 	bool parked;
-	struct nvtgt_ns *ns;
-	void (*execute)(struct nvtgt_req *req);
-
-	/* memory for data_len bytes, given by the transport before execution */
-	struct bio_vec *bvec;
-	unsigned int nr_bvec;
-	u32 charged;
-	struct bio_vec inline_bvec[NVTGT_INLINE_BVECS];
-
-	/* result, set by whoever completes */
-	union nvme_result result;
 	u16 status;
 	u16 error_loc;
-	u64 error_slba;
 
+	/* the next: the result, and a page of data */
+	union nvme_result result;
 	struct llist_node done_node;
 	struct list_head entry;
 	void *scratch;
+	u64 error_slba;
+	struct bio_vec inline_bvec[NVTGT_INLINE_BVECS];
+
 	struct work_struct work;
-	u8 room[NVTGT_BACKEND_ROOM] __aligned(8);
+	u8 room[NVTGT_BACKEND_ROOM] ____cacheline_aligned;
 };
 
 /* No place in the command is to blame (NVMe base 2.1, error log PEL). */
