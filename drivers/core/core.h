@@ -380,6 +380,7 @@ u16 nvtgt_copy_out(struct nvtgt_req *req, size_t off, const void *buf, size_t le
 u16 nvtgt_copy_in(struct nvtgt_req *req, size_t off, void *buf, size_t len);
 u16 nvtgt_zero_out(struct nvtgt_req *req, size_t off, size_t len);
 u16 nvtgt_req_find_ns(struct nvtgt_req *req);
+void nvtgt_req_put_ns(struct nvtgt_req *req);
 u32 nvtgt_get_log_page_len(const struct nvme_command *cmd);
 u64 nvtgt_get_log_page_offset(const struct nvme_command *cmd);
 

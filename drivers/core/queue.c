@@ -62,7 +62,7 @@ void nvtgt_queue_destroy(struct nvtgt_queue *queue)
 {
 	struct nvtgt_ctrl *ctrl = queue->ctrl;
 
-	WARN_ON_ONCE(queue->nr_inflight || !list_empty(&queue->flush));
+	WARN_ON_ONCE(queue->nr_inflight || queue->ns || !list_empty(&queue->flush));
 	if (ctrl) {
 		nvtgt_ctrl_del_queue(ctrl, queue, queue->qid);
 		if (!queue->qid) {

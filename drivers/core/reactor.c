@@ -205,6 +205,8 @@ static void nvtgt_reactor_receive(struct nvtgt_reactor *reactor)
 static void nvtgt_reactor_respond(struct nvtgt_req *req)
 {
 	nvtgt_req_set_state(req, NVTGT_REQ_RESPONDING);
+	if (req->ns)
+		nvtgt_req_put_ns(req);
 	if (unlikely(req->queue->connect_req == req))
 		nvtgt_connect_done(req);
 	req->queue->ops->respond(req);

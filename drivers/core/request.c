@@ -35,6 +35,7 @@ void nvtgt_req_init(struct nvtgt_req *req, struct nvtgt_queue *queue,
 	req->dir = DMA_NONE;
 	req->backend_flags = 0;
 	req->parked = false;
+	req->ns_shared = false;
 	req->ns = NULL;
 	req->execute = NULL;
 	req->bvec = NULL;
@@ -130,8 +131,7 @@ void nvtgt_req_park(struct nvtgt_req *req)
 {
 	if (!req->ns)
 		return;
-	nvtgt_ns_put(req->ns);
-	req->ns = NULL;
+	nvtgt_req_put_ns(req);
 	req->parked = true;
 }
 EXPORT_SYMBOL_GPL(nvtgt_req_park);
@@ -185,7 +185,8 @@ static void nvtgt_req_done(struct nvtgt_req *req, u16 status)
 	req->status = status;
 	if (unlikely(status))
 		nvtgt_error_log(req);
-	if (req->ns) {
+	/* what is the queue's is given back in the reactor */
+	if (req->ns && !req->ns_shared) {
 		nvtgt_ns_put(req->ns);
 		req->ns = NULL;
 	}
@@ -366,19 +367,58 @@ u16 nvtgt_zero_out(struct nvtgt_req *req, size_t off, size_t len)
  * nvtgt_req_find_ns - look up the command's namespace
  * @req: the request; req->ns gets a reference that lasts until completion
  *
+ * The commands of a queue share one reference as long as they are for the same
+ * namespace: while one of them has it, neither a look-up nor a count of its own
+ * is needed for the next. Once the namespace is being disabled nobody joins.
+ *
  * Context: the reactor; does not sleep.
  * Return: 0, or Invalid Namespace or Format
  */
 u16 nvtgt_req_find_ns(struct nvtgt_req *req)
 {
+	struct nvtgt_queue *queue = req->queue;
 	u32 nsid = le32_to_cpu(req->cmd->common.nsid);
 
-	req->ns = nvtgt_ns_find_get(req->queue->ctrl->subsys, nsid);
+	if (likely(queue->ns && queue->ns->nsid == nsid &&
+		   !percpu_ref_is_dying(&queue->ns->ref))) {
+		queue->ns_users++;
+		req->ns = queue->ns;
+		req->ns_shared = true;
+		return 0;
+	}
+	req->ns = nvtgt_ns_find_get(queue->ctrl->subsys, nsid);
 	if (unlikely(!req->ns)) {
 		req->error_loc = offsetof(struct nvme_common_command, nsid);
 		return NVME_SC_INVALID_NS | NVME_STATUS_DNR;
 	}
+	if (!queue->ns) {
+		queue->ns = req->ns;
+		queue->ns_users = 1;
+		req->ns_shared = true;
+	}
 	return 0;
+}
+
+/**
+ * nvtgt_req_put_ns - the command needs its namespace no more
+ * @req: with a namespace
+ *
+ * Context: the reactor of the queue.
+ */
+void nvtgt_req_put_ns(struct nvtgt_req *req)
+{
+	struct nvtgt_queue *queue = req->queue;
+
+	if (req->ns_shared) {
+		req->ns_shared = false;
+		if (--queue->ns_users) {
+			req->ns = NULL;
+			return;
+		}
+		queue->ns = NULL;
+	}
+	nvtgt_ns_put(req->ns);
+	req->ns = NULL;
 }
 
 /**

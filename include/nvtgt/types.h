@@ -120,6 +120,8 @@ struct nvtgt_call {
  * @sqhd: submission queue head, as told last
  * @sqhd_disabled: CATTR: the host does without SQ flow control
  * @connect_req: the Connect that is being executed, or NULL
+ * @ns: the namespace that the queue's requests share a reference on, or NULL
+ * @ns_users: requests that share it; the last one gives it back
  * @nr_inflight: requests parsed and not yet released
  * @stopped: nvtgt_queue_stop() was called: nothing more is received
  * @flush: in the reactor's list of queues to flush
@@ -143,6 +145,8 @@ struct nvtgt_queue {
 	u16 sqhd;
 	bool sqhd_disabled;
 	struct nvtgt_req *connect_req;
+	struct nvtgt_ns *ns;
+	unsigned int ns_users;
 	unsigned int nr_inflight;
 	bool stopped;
 	struct list_head flush;
@@ -163,6 +167,7 @@ struct nvtgt_queue {
  * @state: enum nvtgt_req_state, changed by nvtgt_req_set_state() alone
  * @backend_flags: the backend's
  * @parked: the namespace was let go; it is looked up again for execution
+ * @ns_shared: the reference on the namespace is the queue's
  * @ns: the namespace, with a reference until completion, or NULL
  * @execute: what nvtgt_req_execute() calls
  * @bvec: memory for @data_len bytes; given by the transport before execution
@@ -198,7 +203,8 @@ struct nvtgt_req {
 	u8 dir;
 	u8 state;
 	u8 backend_flags;
-	bool parked;
+	bool parked : 1;
+	bool ns_shared : 1;
 	u16 status;
 	u16 error_loc;
 
