@@ -13,6 +13,7 @@
 
 #define NVTGT_TCP_BACKLOG	1024
 #define NVTGT_TCP_ACCEPT_BATCH	64	/* connections that one run of the work takes */
+#define NVTGT_TCP_ACCEPT_RETRY	(HZ / 10)	/* until the next try without memory */
 
 static void nvtgt_tcp_listen_ready(struct sock *sk)
 {
@@ -21,7 +22,7 @@ static void nvtgt_tcp_listen_ready(struct sock *sk)
 	rcu_read_lock();
 	tport = rcu_dereference_sk_user_data(sk);
 	if (tport && sk->sk_state == TCP_LISTEN)
-		queue_work(nvtgt_tcp_wq, &tport->accept_work);
+		queue_delayed_work(nvtgt_tcp_wq, &tport->accept_work, 0);
 	rcu_read_unlock();
 }
 
@@ -43,18 +44,23 @@ static bool nvtgt_tcp_may_accept(struct nvtgt_tcp_port *tport)
 
 static void nvtgt_tcp_accept_work(struct work_struct *work)
 {
-	struct nvtgt_tcp_port *tport = container_of(work, struct nvtgt_tcp_port, accept_work);
+	struct nvtgt_tcp_port *tport = container_of(to_delayed_work(work),
+						    struct nvtgt_tcp_port, accept_work);
 	struct socket *sock;
 	int i, ret;
 
 	for (i = 0; i < NVTGT_TCP_ACCEPT_BATCH; i++) {
 		ret = kernel_accept(tport->sock, &sock, O_NONBLOCK);
+		if (ret == -ECONNABORTED)
+			continue;
+		if (ret == -EAGAIN)
+			return;
 		if (ret < 0) {
-			if (ret != -EAGAIN && ret != -ECONNABORTED)
-				pr_warn_ratelimited("port %u: accept: error %d\n",
-						    tport->port->id, ret);
-			if (ret == -ECONNABORTED)
-				continue;
+			pr_warn_ratelimited("port %u: accept: error %d\n", tport->port->id, ret);
+			/* the host stays in the backlog, and nobody calls when memory is back */
+			if (ret == -ENOMEM)
+				queue_delayed_work(nvtgt_tcp_wq, &tport->accept_work,
+						   NVTGT_TCP_ACCEPT_RETRY);
 			return;
 		}
 		if (nvtgt_tcp_may_accept(tport)) {
@@ -68,7 +74,7 @@ static void nvtgt_tcp_accept_work(struct work_struct *work)
 		cond_resched();
 	}
 	/* hosts that connect without end must not keep the port from being closed */
-	queue_work(nvtgt_tcp_wq, &tport->accept_work);
+	queue_delayed_work(nvtgt_tcp_wq, &tport->accept_work, 0);
 }
 
 static int nvtgt_tcp_parse_addr(struct nvtgt_port *port, struct sockaddr_storage *ss)
@@ -160,7 +166,7 @@ int nvtgt_tcp_add_port(struct nvtgt_port *port)
 	if (!tport)
 		return -ENOMEM;
 	tport->port = port;
-	INIT_WORK(&tport->accept_work, nvtgt_tcp_accept_work);
+	INIT_DELAYED_WORK(&tport->accept_work, nvtgt_tcp_accept_work);
 	nvtgt_tcp_set_params(port);
 	port->priv = tport;
 
@@ -191,7 +197,7 @@ void nvtgt_tcp_remove_port(struct nvtgt_port *port)
 	rcu_assign_sk_user_data(sk, NULL);
 	write_unlock_bh(&sk->sk_callback_lock);
 	synchronize_rcu();		/* no callback queues the work any more */
-	cancel_work_sync(&tport->accept_work);
+	cancel_delayed_work_sync(&tport->accept_work);
 	nvtgt_tcp_disconnect_port(port);
 	sock_release(tport->sock);
 	port->priv = NULL;

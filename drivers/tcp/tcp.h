@@ -190,7 +190,7 @@ struct nvtgt_tcp_queue {
 struct nvtgt_tcp_port {
 	struct nvtgt_port *port;
 	struct socket *sock;
-	struct work_struct accept_work;
+	struct delayed_work accept_work;
 	void (*old_data_ready)(struct sock *sk);
 };
 
