@@ -78,6 +78,28 @@ int nvtgt_parse_id(const char *name, u32 max, u32 *id)
 	return kstrtou32(name, 10, id) || *id > max ? -EINVAL : 0;
 }
 
+/**
+ * nvtgt_group_init - make the directory of an object that may have a long name
+ * @group: zeroed
+ * @name: its name
+ * @type: with the release() of the object that @group is a part of
+ *
+ * configfs does not tell when it had no memory for a name that is too long for
+ * the item itself, and later trips over an item without one.
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM: the group was put, and release() has been called.
+ */
+int nvtgt_group_init(struct config_group *group, const char *name,
+		     const struct config_item_type *type)
+{
+	config_group_init_type_name(group, name, type);
+	if (config_item_name(&group->cg_item))
+		return 0;
+	config_item_put(&group->cg_item);
+	return -ENOMEM;
+}
+
 /* Every port's discovery log that shows @subsys has changed. */
 static void nvtgt_subsys_log_changed(struct nvtgt_subsys *subsys)
 {
@@ -492,13 +514,14 @@ static struct config_group *nvtgt_subsys_make(struct config_group *group, const 
 	subsys = nvtgt_subsys_create(name, false);
 	if (IS_ERR(subsys))
 		return ERR_CAST(subsys);
+	if (nvtgt_group_init(&subsys->group, name, &nvtgt_subsys_type))
+		return ERR_PTR(-ENOMEM);
 	if (nvtgt_subsys_add(subsys)) {
-		nvtgt_subsys_put(subsys);
+		config_item_put(&subsys->group.cg_item);
 		return ERR_PTR(nvtgt_refuse(-EINVAL, name,
 					    "subsystems: a discovery subsystem has that name"));
 	}
 
-	config_group_init_type_name(&subsys->group, name, &nvtgt_subsys_type);
 	config_group_init_type_name(&subsys->ns_group, "namespaces", &nvtgt_namespaces_type);
 	configfs_add_default_group(&subsys->ns_group, &subsys->group);
 	config_group_init_type_name(&subsys->hosts_group, "allowed_hosts",
@@ -549,7 +572,8 @@ static struct config_group *nvtgt_host_make(struct config_group *group, const ch
 	if (!host)
 		return ERR_PTR(-ENOMEM);
 	strscpy(host->nqn, name, sizeof(host->nqn));
-	config_group_init_type_name(&host->group, name, &nvtgt_host_type);
+	if (nvtgt_group_init(&host->group, name, &nvtgt_host_type))
+		return ERR_PTR(-ENOMEM);
 	return &host->group;
 }
 

@@ -39,6 +39,8 @@ static inline struct nvtgt_subsys *to_nvtgt_subsys(struct config_item *item)
 	return container_of(to_config_group(item), struct nvtgt_subsys, group);
 }
 
+int nvtgt_group_init(struct config_group *group, const char *name,
+		     const struct config_item_type *type);
 int nvtgt_text_len(const char *page);
 int nvtgt_parse_id(const char *name, u32 max, u32 *id);
 int nvtgt_text(char *buf, size_t size, const char *page);

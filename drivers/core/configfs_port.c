@@ -565,7 +565,8 @@ static struct config_group *nvtgt_referral_make(struct config_group *group,
 	referral->cport = to_cport(group->cg_item.ci_parent);
 	referral->addr.trtype = NVTGT_TRTYPE_UNSET;
 	referral->addr.adrfam = NVTGT_ADRFAM_UNSET;
-	config_group_init_type_name(&referral->group, name, &nvtgt_referral_type);
+	if (nvtgt_group_init(&referral->group, name, &nvtgt_referral_type))
+		return ERR_PTR(-ENOMEM);
 	return &referral->group;
 }
 
