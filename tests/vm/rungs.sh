@@ -36,6 +36,7 @@ all_tests() {
 		name=${f#"$BENCH_TESTS"/functional/}
 		k=$(header_of "$f" kernels 6.12)
 		[ "$k" != all ] || k="${BENCH_KERNELS[*]}"
+		[ "$k" != debug ] || k=6.12-debug
 		# the quick answer first
 		case " $k " in *" 6.12 "*) k="6.12 ${k//6.12/}" ;; esac
 		# shellcheck disable=SC2086
@@ -47,7 +48,10 @@ all_tests() {
 choose_tests() {
 	local rung name k timeout s hit on named tests
 	tests=$(all_tests)
-	if [ ${#kernels[@]} -gt 0 ]; then
+	if [ ${#kernels[@]} = 0 ]; then
+		# what asks for the debug kernel is not applicable without --debug
+		tests=$(awk '$3 != "6.12-debug"' <<<"$tests")
+	else
 		# a functional test once for each kernel asked for
 		tests=$(while read -r rung name k timeout; do
 			case $rung in

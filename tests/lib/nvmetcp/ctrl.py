@@ -11,6 +11,10 @@ from .peer import Peer
 from .pdu import Violation
 
 
+class Refused(Violation):
+    """A command ended with a status where success was wanted."""
+
+
 class Host:
     """Who connects."""
 
@@ -57,7 +61,7 @@ def prop_value(peer, offset, eight=False):
     """Property Get: the value."""
     cmd = prop_get(peer, offset, eight)
     if cmd.status:
-        raise Violation("Property Get %#x: %r" % (offset, cmd.cqe))
+        raise Refused("Property Get %#x: %r" % (offset, cmd.cqe))
     return cmd.cqe.dw0 | (cmd.cqe.dw1 << 32 if eight else 0)
 
 
@@ -74,7 +78,7 @@ def enable(peer, cc=CC_ENABLE, timeout=60):
     """Set CC.EN and wait for CSTS.RDY."""
     cmd = prop_set(peer, nvme.CC, cc)
     if cmd.status:
-        raise Violation("CC: %r" % cmd.cqe)
+        raise Refused("CC: %r" % cmd.cqe)
     deadline = time.monotonic() + timeout
     while not prop_value(peer, nvme.CSTS) & 1:
         if time.monotonic() > deadline:
@@ -94,7 +98,7 @@ class Controller:
         try:
             cmd = connect(self.admin, self.host, subnqn, kato=kato, sqsize=sqsize, cattr=cattr)
             if cmd.status:
-                raise Violation("Connect: %r" % cmd.cqe)
+                raise Refused("Connect: %r" % cmd.cqe)
             self.cntlid = self.admin.cntlid
             if enabled:
                 enable(self.admin)
@@ -124,7 +128,7 @@ class Controller:
         cmd = connect(peer, self.host, self.subnqn, qid=qid, sqsize=sqsize, cattr=cattr, cntlid=self.cntlid,
                       kato=kato)
         if cmd.status:
-            raise Violation("Connect of I/O queue %d: %r" % (qid, cmd.cqe))
+            raise Refused("Connect of I/O queue %d: %r" % (qid, cmd.cqe))
         return peer
 
     def identify(self, cns, nsid=0, *, csi=0, cntid=0, length=4096):
