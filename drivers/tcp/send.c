@@ -36,7 +36,7 @@ void nvtgt_tcp_want_send(struct nvtgt_tcp_queue *q)
 
 /* Adds a segment, or lengthens the last one. */
 static __always_inline void nvtgt_tcp_tx_add(struct nvtgt_tcp_queue *q, struct page *page,
-			     unsigned int off, unsigned int len)
+					     unsigned int off, unsigned int len)
 {
 	if (q->tx_nr) {
 		struct bio_vec *last = &q->tx[q->tx_nr - 1];

@@ -61,6 +61,8 @@ class Guest:
         if not kvm:
             append += "tsc=reliable no_timer_check "
         append += "bench.shell=1 loglevel=5 " if shell else "quiet "
+        if self.name.endswith("-debug"):
+            append += "kasan_multi_shot "
         append += plan.get("append", "")
         # the guest ends with us, even when we are killed
         command = ["setpriv", "--pdeathsig", "KILL",
@@ -244,7 +246,8 @@ class Runner:
                     failures += 1
                     say(f"# guest {number} ({kernel}) did not start: "
                         f"{guest.last_words() or 'see'} {guest.dir}")
-                    if failures >= 3:
+                    # a debug kernel may boot with its checkers off
+                    if failures >= (8 if kernel.endswith("-debug") else 3):
                         self.give_up(kernel)
                         failures = 0
             finally:
