@@ -57,9 +57,13 @@ demo:
 check:
 	tests/run
 
+bench:
+	tests/perf/bench
+
 help:
 	@echo 'all modules tools install modules_install tools_install uninstall clean'
 	@echo 'demo   a target that serves a stock host, in a guest'
 	@echo 'check  all tests (tests/run --help for more)'
+	@echo 'bench  CPU time per I/O beside that of the kernel'"'"'s own target (tests/perf/bench --help)'
 
-.PHONY: all modules tools install modules_install tools_install uninstall clean demo check help
+.PHONY: all modules tools install modules_install tools_install uninstall clean demo check bench help

@@ -354,6 +354,15 @@ void nvtgt_ns_changed(struct nvtgt_subsys *subsys, u32 nsid);
 void nvtgt_ana_changed(struct nvtgt_subsys *subsys, struct nvtgt_port *port);
 void nvtgt_discovery_changed(struct nvtgt_port *port, struct nvtgt_subsys *subsys);
 
+/* Is the namespace's group optimized on this port? Nearly always it is. */
+static inline bool nvtgt_ana_optimized(const struct nvtgt_req *req)
+{
+	u32 grpid = READ_ONCE(to_nvtgt_cns(req->ns)->anagrpid);
+
+	return READ_ONCE(to_nvtgt_cport(req->queue->port)->ana_state[grpid]) ==
+		NVME_ANA_OPTIMIZED;
+}
+
 /* ana.c */
 u16 nvtgt_ana_check(struct nvtgt_req *req);
 void nvtgt_ana_count_change(void);

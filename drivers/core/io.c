@@ -145,9 +145,11 @@ static u16 nvtgt_io_parse_ns(struct nvtgt_req *req)
 	u8 opcode = req->cmd->common.opcode;
 	u16 status;
 
-	status = nvtgt_ana_check(req);
-	if (unlikely(status))
-		return status;
+	if (unlikely(!nvtgt_ana_optimized(req))) {
+		status = nvtgt_ana_check(req);
+		if (status)
+			return status;
+	}
 	if (unlikely(req->ns->readonly) && nvtgt_changes_medium(opcode))
 		return NVME_SC_NS_WRITE_PROTECTED | NVME_STATUS_DNR;
 

@@ -3,6 +3,7 @@
  * A request's way through the core: parse, execute, complete, release.
  */
 #include <linux/highmem.h>
+#include <linux/lockdep.h>
 #include <linux/slab.h>
 #include "core.h"
 #include "reactor.h"
@@ -99,7 +100,7 @@ bool nvtgt_req_parse(struct nvtgt_req *req)
 {
 	struct nvtgt_queue *queue = req->queue;
 
-	WARN_ON_ONCE(!nvtgt_is_reactor(queue->reactor));
+	lockdep_assert(nvtgt_is_reactor(queue->reactor));
 	queue->nr_inflight++;
 	WRITE_ONCE(queue->nr_cmds, queue->nr_cmds + 1);
 	nvtgt_req_set_state(req, NVTGT_REQ_PARSED);
@@ -178,7 +179,7 @@ void nvtgt_req_execute(struct nvtgt_req *req)
 EXPORT_SYMBOL_GPL(nvtgt_req_execute);
 
 /* The result is there: hand the request to the reactor. Any context. */
-static void nvtgt_req_done(struct nvtgt_req *req, u16 status)
+static __always_inline void nvtgt_req_done(struct nvtgt_req *req, u16 status)
 {
 	struct nvtgt_reactor *reactor = req->queue->reactor;
 

@@ -301,35 +301,83 @@ static size_t nvtgt_tcp_recv_step(struct nvtgt_tcp_queue *q, const u8 *from, siz
 	return 0;
 }
 
+/*
+ * Where in an skb the parser is. The kernel's own walk (skb_seq_read()) forbids to
+ * sleep while it is at a fragment, and the parser may have to for memory.
+ */
+struct nvtgt_tcp_cursor {
+	const struct sk_buff *skb;	/* the first one, then those of its list */
+	bool listed;			/* skb is of the list */
+	int frag;			/* of skb; -1: the linear part */
+	u32 base;			/* offset where skb begins */
+	u32 frag_base;			/* offset in skb where the fragment begins */
+};
+
+#ifdef CONFIG_HIGHMEM
+#error "nvtgt-tcp reads fragments where they lie: it does not know high memory"
+#endif
+
+/* The bytes from @off on that lie in one piece; not before an offset asked for earlier. */
+static size_t nvtgt_tcp_block(struct nvtgt_tcp_cursor *cur, u32 off, const u8 **from)
+{
+	for (; cur->skb; cur->listed = true) {
+		const struct sk_buff *skb = cur->skb;
+		u32 rel = off - cur->base;
+
+		if (cur->frag < 0) {
+			if (rel < skb_headlen(skb)) {
+				*from = skb->data + rel;
+				return skb_headlen(skb) - rel;
+			}
+			cur->frag = 0;
+			cur->frag_base = skb_headlen(skb);
+		}
+		for (; cur->frag < skb_shinfo(skb)->nr_frags; cur->frag++) {
+			const skb_frag_t *frag = &skb_shinfo(skb)->frags[cur->frag];
+			u32 size = skb_frag_size(frag);
+
+			if (rel < cur->frag_base + size) {
+				*from = (u8 *)skb_frag_address(frag) + rel - cur->frag_base;
+				return cur->frag_base + size - rel;
+			}
+			cur->frag_base += size;
+		}
+		cur->base += cur->frag_base;
+		cur->frag = -1;
+		cur->skb = cur->listed ? skb->next : skb_shinfo(skb)->frag_list;
+	}
+	return 0;
+}
+
 /* read_sock's actor: takes bytes from one skb, where they lie, under the socket's lock. */
 static int nvtgt_tcp_recv_actor(read_descriptor_t *desc, struct sk_buff *skb,
 				unsigned int offset, size_t len)
 {
+	struct nvtgt_tcp_cursor cursor = { .skb = skb, .frag = -1 };
 	struct nvtgt_tcp_queue *q = desc->arg.data;
-	struct skb_seq_state seq;
 	size_t done = 0, have = 0, part;
 	const u8 *from = NULL;
 
 	if (q->state == NVTGT_TCP_TERM)
 		return len;		/* thrown away */
 
-	skb_prepare_seq_read(skb, offset, offset + len, &seq);
 	while (!nvtgt_tcp_recv_stopped(q)) {
 		if (q->rx_state == NVTGT_TCP_RECV_PDU) {
 			nvtgt_tcp_recv_pdu(q);
 			continue;
 		}
 		if (!have) {
-			have = skb_seq_read(done, &from, &seq);
-			if (!have)
+			if (done == len)
 				return done;
+			have = min(nvtgt_tcp_block(&cursor, offset + done, &from), len - done);
+			if (WARN_ON_ONCE(!have))
+				q->rx_peer_term = true;	/* cannot be: len is the skb's */
 		}
 		part = nvtgt_tcp_recv_step(q, from, have);
 		from += part;
 		have -= part;
 		done += part;
 	}
-	skb_abort_seq_read(&seq);
 	desc->count = 0;
 	return done;
 }

@@ -45,7 +45,7 @@ def rows(which):
                 continue
             # crc32c is the generic one here, and slow
             many = ios // 10 if suffix == "/digests" else ios
-            yield name + suffix, words + more, many, goal if suffix in ("", "/noflow") else None, targets
+            yield name + suffix, words + more, many, goal if not suffix else None, targets
 
 
 def chosen(args):
@@ -134,7 +134,8 @@ def svg(result, title):
     left, width, step, top = 190, 560, 26, 58
     height = top + step * len(shown) + 34
     scale = width / 1.1
-    out = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">'
+    out = ['<!-- SPDX-License-Identifier: GPL-2.0 -->',
+           '<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">'
            % (left + width + 30, height),
            '<rect width="100%" height="100%" fill="#ffffff"/>',
            '<text x="12" y="22" font-size="15">CPU time per I/O as a share of nvmet\'s (less is better)</text>',

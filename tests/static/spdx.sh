@@ -5,7 +5,7 @@ set -u
 bad=0
 while IFS= read -r file; do
 	case $file in
-	./COPYING|*/README|*.md|*.json|*.gitignore|*/data/*|./debian/*|./.git/*|./.tools/*) continue ;;
+	./COPYING|*/README|*.md|*.json|*.jsonl|*.gitignore|*/data/*|./debian/*|./.git/*|./.tools/*) continue ;;
 	esac
 	[ -s "$file" ] || continue
 	head -n 2 "$file" | grep -aq 'SPDX-License-Identifier: GPL-2.0' && continue

@@ -32,6 +32,7 @@ all_tests() {
 		echo "build $k $k 0"
 	done
 	[ ! -e "$BENCH_TREE/tools/Makefile" ] || echo "build tools - 0"
+	echo "perf bench - 0"
 	while read -r f; do
 		name=${f#"$BENCH_TESTS"/functional/}
 		k=$(header_of "$f" kernels 6.12)
@@ -106,6 +107,10 @@ get_ready() {
 		kernel_vars "$k"
 		cache_valid "$K_DIR" || n=$((n + 1))
 	done
+	if [ -n "$(rung_of perf)" ]; then
+		kernel_vars uml
+		cache_valid "$K_DIR" || n=$((n + 1))
+	fi
 	for item in "$BUILD_ROOT" "$GUEST_ROOT"; do
 		cache_valid "$item" || n=$((n + 1))
 	done
@@ -118,6 +123,10 @@ get_ready() {
 	for k in $needed_kernels; do
 		need_kernel "$k" || return 1
 	done
+	if [ -n "$(rung_of perf)" ]; then
+		need_kernel uml || return 1
+		need_guest_root || return 1
+	fi
 	if [ -n "$shell$fetch$(rung_of functional)$(rung_of bench)" ]; then
 		need_guest_root || return 1
 		for k in $needed_kernels; do
@@ -234,6 +243,23 @@ bench_selftest() {
 	done
 	[ "$bad" = 0 ] || echo "the bench does not see what it should ($dir)"
 	return "$bad"
+}
+
+# `make bench` runs through and reports on every row; how fast is no test's matter.
+run_perf() {
+	[ -n "$(cat)" ] || return 0
+	one_result perf/bench perf_once
+}
+
+perf_once() {
+	"$BENCH_TESTS/perf/bench" --quick --reps 1 --out "$RUN_DIR/perf" || return 1
+	python3 -c '
+import json, sys, xml.dom.minidom
+rows = json.load(open(sys.argv[1] + "/report.json"))["rows"]
+bad = [n for n, r in rows.items() if not r["ratio"]["nvtgt"]["median"] > 0]
+xml.dom.minidom.parse(sys.argv[1] + "/report.svg")
+sys.exit("rows: %s, without a ratio: %s" % (list(rows), bad) if len(rows) != 6 or bad else 0)
+' "$RUN_DIR/perf"
 }
 
 # The functional rung needs modules of the kernels that it runs on: those
@@ -369,6 +395,7 @@ run_rungs() {
 		rung_of bench | run_bench &
 		rung_of build | run_build
 		wait
+		rung_of perf | run_perf
 	} | tee -a "$results"
 	grep $'^fail\tbuild/' "$results" | sed -E 's/^fail\tbuild\/([^\t]*)\t.*/\1/' >>"$RUN_DIR/no-build"
 	rung_of functional | run_functional | tee -a "$results"

@@ -405,7 +405,7 @@ static int perf_sync_wait(struct perf_queue *q)
 		if (!wait_event_timeout(q->wait, test_bit(PERF_Q_READY, &q->flags), 10 * HZ))
 			return -ETIMEDOUT;
 		clear_bit(PERF_Q_READY, &q->flags);
-		smp_mb__after_atomic();
+		smp_mb__after_atomic();	/* cleared before the look: what comes later sets it */
 		perf_receive(q);
 	}
 	q->sync_done = false;
@@ -638,7 +638,7 @@ static void perf_queue_work(struct perf_queue *q)
 				yield();
 		}
 		clear_bit(PERF_Q_READY, &q->flags);
-		smp_mb__after_atomic();
+		smp_mb__after_atomic();	/* cleared before the look: what comes later sets it */
 		perf_receive(q);
 		if (q->nr_r2ts || (q->to_send && q->nr_free) || !q->to_come)
 			continue;

@@ -413,7 +413,7 @@ static int resp_conn_thread(void *data)
 		wait_event_idle(c->wait, test_bit(RESP_READY, &c->flags) ||
 				kthread_should_stop());
 		clear_bit(RESP_READY, &c->flags);
-		smp_mb__after_atomic();
+		smp_mb__after_atomic();	/* cleared before the look: what comes later sets it */
 		if (c->gone)
 			continue;
 		lock_sock(sk);
