@@ -22,6 +22,7 @@
 #include <net/tcp.h>
 #include "perf.h"
 
+#define PERF_HOSTNQN	"nqn.2014-08.org.nvmexpress:uuid:4e4e4e4e-4e4e-4e4e-4e4e-4e4e4e4e4e4e"
 #define PERF_SQSIZE	127		/* from 0 */
 #define PERF_HDR_ORDER	5		/* of the ring that headers are made in */
 #define PERF_HDR_BYTES	(PAGE_SIZE << PERF_HDR_ORDER)
@@ -456,8 +457,7 @@ static int perf_fabrics_connect(struct perf_queue *q)
 	memset(&data->hostid, 0x4e, sizeof(data->hostid));
 	data->cntlid = cpu_to_le16(q->qid ? s->cntlid : 0xffff);
 	strscpy(data->subsysnqn, s->job.nqn, sizeof(data->subsysnqn));
-	strscpy(data->hostnqn, "nqn.2014-08.org.nvmexpress:uuid:4e4e4e4e-4e4e-4e4e-4e4e-4e4e4e4e4e4e",
-		sizeof(data->hostnqn));
+	strscpy(data->hostnqn, PERF_HOSTNQN, sizeof(data->hostnqn));
 	cmd = perf_tx_cmd(q, sizeof(*data));
 	cmd->connect.opcode = nvme_fabrics_command;
 	cmd->connect.fctype = nvme_fabrics_type_connect;
@@ -635,7 +635,7 @@ static void perf_queue_work(struct perf_queue *q)
 		if (q->nr_r2ts || (q->to_send && q->nr_free)) {
 			q->error = perf_send(q, max);
 			if (q->job->ragged)
-				yield();
+				schedule();
 		}
 		clear_bit(PERF_Q_READY, &q->flags);
 		smp_mb__after_atomic();	/* cleared before the look: what comes later sets it */

@@ -19,6 +19,8 @@
 #include <linux/uaccess.h>
 #include "perf.h"
 
+#define PERF_BLANKS "\n "
+
 static struct dentry *perf_dir;
 static DEFINE_MUTEX(perf_mutex);	/* one job at a time */
 static struct perf_result perf_last;
@@ -88,7 +90,7 @@ static int perf_job_parse(struct perf_job *job, char *text)
 	char *word, *value;
 	int ret;
 
-	while ((word = strsep(&text, " \n"))) {
+	while ((word = strsep(&text, PERF_BLANKS))) {
 		if (!*word)
 			continue;
 		value = strchr(word, '=');

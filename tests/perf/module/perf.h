@@ -28,7 +28,7 @@
  * @bytes: bytes per command
  * @write: Write, not Read
  * @flow: SQ flow control
- * @ragged: send a random part of what may be sent, and yield, not all at once
+ * @ragged: send a random part of what may be sent, not all at once
  * @hdgst: header digests
  * @ddgst: data digests
  */
