@@ -70,6 +70,7 @@ class Guest:
                    "-no-reboot", "-display", "none",
                    "-cpu", "host" if kvm else "max",
                    "-accel", "kvm" if kvm else "tcg,thread=single",
+                   *plan.get("qemu", []),
                    "-smp", str(plan["smp"]), "-m", str(plan["memory"]),
                    "-kernel", kernel["vmlinuz"], "-initrd", kernel["initrd"],
                    "-append", append,

@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Both targets beside each other in guests; tests/perf/in-guests is the front and says what for."""
+
+import argparse
+import base64
+import fnmatch
+import json
+import os
+import statistics
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../vm"))
+from guests import Guest  # noqa: E402
+
+TARGETS = {"nvmet": 4420, "nvtgt": 4421}
+PATIENCE = 900
+ADDRESS = "192.0.2.1"
+
+# name, fio's words, I/Os
+INSTRUCTIONS = [
+    ("4k-read-qd1", "--rw=randread --bs=4k --iodepth=1", 400),
+    ("4k-read-qd32", "--rw=randread --bs=4k --iodepth=32", 3000),
+    ("4k-write-qd32", "--rw=randwrite --bs=4k --iodepth=32", 3000),
+    ("128k-read-qd4", "--rw=randread --bs=128k --iodepth=4", 120),
+    ("128k-write-qd4", "--rw=randwrite --bs=128k --iodepth=4", 120),
+]
+# name, queues of the host, whether 1 MiB reads run beside
+LATENCY = [("alone", 1, False), ("other-queue", 2, True), ("same-queue", 1, True)]
+
+TARGET = r"""
+set -e
+modprobe null_blk nr_devices=1 gb=1
+modprobe nvmet-tcp
+modprobe nvtgt-tcp
+modprobe nvtgt-bdev
+for root in nvmet nvtgt; do
+	cd /sys/kernel/config/$root
+	mkdir ports/1 subsystems/$root-bench subsystems/$root-bench/namespaces/1
+	echo 1 >subsystems/$root-bench/attr_allow_any_host
+	echo /dev/nullb0 >subsystems/$root-bench/namespaces/1/device_path
+	echo 1 >subsystems/$root-bench/namespaces/1/enable
+	echo tcp >ports/1/addr_trtype
+	echo ipv4 >ports/1/addr_adrfam
+	echo ADDRESS >ports/1/addr_traddr
+	[ $root = nvmet ] && echo 4420 >ports/1/addr_trsvcid || echo 4421 >ports/1/addr_trsvcid
+	ln -s /sys/kernel/config/$root/subsystems/$root-bench ports/1/subsystems/$root-bench
+done
+""".replace("ADDRESS", ADDRESS)
+WIRE = r"""
+set -e
+modprobe virtio_net
+until [ -e /sys/class/net/eth0 ]; do sleep 0.1; done
+ip addr add %s/24 dev eth0
+ip link set eth0 up
+"""
+# the host's disk of a target becomes /run/TARGET
+CONNECT = r"""
+set -e
+modprobe nvme-tcp
+root=%(target)s
+nvme connect -t tcp -a %(address)s -s %(port)d -n $root-bench --nr-io-queues=%(queues)d --keep-alive-tmo=600 >/dev/null
+disk=
+for i in $(seq 300); do
+	for c in /sys/class/nvme-subsystem/*; do
+		[ "$(cat $c/subsysnqn)" = $root-bench ] || continue
+		for n in $c/nvme*n*; do case ${n##*/} in *c*|\*) ;; *) disk=/dev/${n##*/} ;; esac; done
+	done
+	[ -b "$disk" ] && break
+	sleep 0.1
+done
+[ -b "$disk" ]
+ln -sfn $disk /run/$root
+"""
+FIO = "fio --filename=/run/%s --direct=1 --ioengine=libaio --size=1g --randrepeat=1 --allrandrepeat=1 "
+# virtual time and idle time of the one CPU, ns
+MARK = "awk '/^now at/ { now = $3 } /idle_sleeptime/ { idle = $3 } END { print now, idle }' /proc/timer_list"
+
+
+class ShellGuest(Guest):
+    """A guest that runs commands."""
+
+    def sh(self, text):
+        """Run it: its output in a line."""
+        self.write("SH 0 0 0 eval \"$(echo %s | base64 -d)\"" % base64.b64encode(text.encode()).decode())
+        answer = self.read(PATIENCE) or "OUT 1 no answer"
+        words = answer.split(" ", 2)
+        if words[:2] != ["OUT", "0"]:
+            sys.exit("error: %s: %s" % (self.dir, answer))
+        return words[2] if len(words) > 2 else ""
+
+    def connect(self, target, queues):
+        self.sh(CONNECT % {"target": target, "address": ADDRESS, "port": TARGETS[target], "queues": queues})
+
+
+def guest(args, number, smp, qemu=()):
+    plan = {"results": args.work, "kernels": {args.kernel: {
+                "vmlinuz": args.vmlinuz, "initrd": args.initrd, "modules": args.modules}},
+            "accel": "tcg", "target": "nvtgt", "smp": smp, "memory": 1536, "tree": args.tree,
+            "image": args.image, "patience": 4, "qemu": list(qemu)}
+    return ShellGuest(plan, args.kernel, number)
+
+
+def boot(*guests):
+    """All at once, the first a little earlier: it has the wire's listening end."""
+    up = {}
+    threads = [threading.Thread(target=lambda g=g: up.update({g: g.boot()})) for g in guests]
+    for number, thread in enumerate(threads):
+        thread.start()
+        if not number and len(threads) > 1:
+            thread.join(3)
+    for thread in threads:
+        thread.join()
+    for g in guests:
+        if not up[g]:
+            sys.exit("error: %s does not start: %s" % (g.dir, g.last_words()))
+
+
+def turns(reps, rows):
+    """Repetitions, rows, and targets in an order that changes."""
+    for rep in range(reps):
+        for row in rows:
+            for target in sorted(TARGETS, reverse=bool(rep & 1)):
+                yield row, target
+        print("  %d of %d" % (rep + 1, reps), file=sys.stderr, flush=True)
+
+
+def busy(target):
+    """Instructions that the target's CPU has spent not idle."""
+    now, idle = (int(w) for w in target.sh(MARK).split())
+    return now - idle
+
+
+def instructions(args, rows):
+    """{row: {target: [instructions per I/O]}}"""
+    guests = []
+    for number, (end, more) in enumerate((("on", ["-icount", "shift=0,sleep=on"]), ("off", []))):
+        guests.append(guest(args, number, 1, [
+            "-netdev", "stream,id=wire,server=%s,addr.type=unix,addr.path=%s/wire" % (end, args.work),
+            "-device", "virtio-net-pci,netdev=wire,mac=52:54:00:12:34:%02x" % number] + more))
+    target, host = guests
+    found = {row[0]: {t: [] for t in TARGETS} for row in rows}
+    try:
+        boot(target, host)
+        target.sh(WIRE % ADDRESS)
+        target.sh(TARGET)
+        host.sh(WIRE % "192.0.2.2")
+        for name in TARGETS:
+            host.connect(name, 1)
+        for (row, words, ios), name in turns(args.reps, rows):
+            fio = FIO % name + "--name=x --minimal --number_ios=%d " + words + " >/dev/null"
+            host.sh(fio % max(20, ios // 10))
+            empty = -busy(target)
+            empty += busy(target)
+            before = busy(target)
+            host.sh(fio % ios)
+            found[row][name].append((busy(target) - before - empty) / ios)
+    finally:
+        for g in guests:
+            g.stop()
+    return found
+
+
+def latency(args, rows):
+    """{row: {target: [p99 of a 4k read, us]}}; the medians go into row + " median"."""
+    one = guest(args, 0, 2)
+    found = {row[0] + what: {t: [] for t in TARGETS} for row in rows for what in (" median", " p99")}
+    try:
+        boot(one)
+        one.sh("ip link add dummy0 type dummy && ip addr add %s/24 dev dummy0 && ip link set dummy0 up" % ADDRESS)
+        one.sh(TARGET)
+        for (row, queues, beside), name in turns(args.reps, rows):
+            one.connect(name, queues)
+            fio = FIO % name + ("--output-format=json --time_based --runtime=6 "
+                                "--name=small --rw=randread --bs=4k --iodepth=1 --cpus_allowed=0 ")
+            if beside:
+                fio += "--name=large --rw=read --bs=1m --iodepth=4 --cpus_allowed=%d" % (queues - 1)
+            out = json.loads(one.sh(fio))
+            small = next(job for job in out["jobs"] if job["jobname"] == "small")
+            percentiles = small["read"]["clat_ns"]["percentile"]
+            found[row + " median"][name].append(percentiles["50.000000"] / 1000)
+            found[row + " p99"][name].append(percentiles["99.000000"] / 1000)
+            one.sh("nvme disconnect -n %s-bench >/dev/null; rm /run/%s" % (name, name))
+    finally:
+        one.stop()
+    return found
+
+
+def report(what, found):
+    print("%-20s %12s %12s   %s" % (what, "nvmet", "nvtgt", "nvtgt/nvmet"))
+    for name, values in found.items():
+        middle = {t: statistics.median(v) for t, v in values.items()}
+        spread = max((max(v) - min(v)) / statistics.median(v) for v in values.values())
+        print("%-20s %12.0f %12.0f   %.3f   (widest spread %.1f %%)" % (
+            name, middle["nvmet"], middle["nvtgt"], middle["nvtgt"] / middle["nvmet"], spread * 100))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    sub = parser.add_subparsers(dest="use", required=True)
+    sub.add_parser("list")
+    for use in ("instructions", "latency"):
+        p = sub.add_parser(use)
+        for name in ("kernel", "vmlinuz", "initrd", "modules", "tree", "image", "work"):
+            p.add_argument("--" + name, required=True)
+        p.add_argument("--reps", type=int, default=5)
+        p.add_argument("--out")
+        p.add_argument("rows", nargs="*")
+    args = parser.parse_args()
+    if args.use == "list":
+        print(" ".join(r[0] for r in INSTRUCTIONS), "and", " ".join(r[0] for r in LATENCY))
+        return
+    rows = [r for r in {"instructions": INSTRUCTIONS, "latency": LATENCY}[args.use]
+            if not args.rows or any(fnmatch.fnmatch(r[0], p) for p in args.rows)]
+    if not rows:
+        sys.exit("error: no such row")
+    if args.use == "instructions":
+        found = instructions(args, rows)
+        report("instructions/I/O", found)
+    else:
+        found = latency(args, rows)
+        report("4k read, us", found)
+    if args.out:
+        with open(args.out, "w", encoding="utf-8") as f:
+            json.dump({"kernel": args.kernel, "rows": found}, f, indent=1)
+
+
+if __name__ == "__main__":
+    main()
