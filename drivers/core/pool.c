@@ -189,6 +189,7 @@ void nvtgt_pool_trim(struct nvtgt_reactor *reactor)
 	nvtgt_ring_exit(&reactor->large);
 	atomic_long_sub(reactor->credit, &nvtgt_budget_used);
 	reactor->credit = 0;
+	smp_mb__after_atomic();	/* given before the look: who came to wait meanwhile */
 	if (any && atomic_read(&nvtgt_nr_waiting))
 		nvtgt_wake_waiting(reactor);
 }
@@ -257,6 +258,9 @@ static void nvtgt_credit_put(struct nvtgt_reactor *reactor, long bytes)
 	} else if (reactor->credit > nvtgt_credit_keep) {
 		atomic_long_sub(reactor->credit - nvtgt_credit_keep / 2, &nvtgt_budget_used);
 		reactor->credit = nvtgt_credit_keep / 2;
+		smp_mb__after_atomic();	/* given before the look: who came to wait meanwhile */
+		if (atomic_read(&nvtgt_nr_waiting))
+			nvtgt_wake_waiting(reactor);
 	}
 }
 

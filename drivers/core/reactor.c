@@ -322,6 +322,9 @@ static void nvtgt_reactor_trim(struct nvtgt_reactor *reactor)
 	WRITE_ONCE(reactor->trim_due, false);
 	if (reactor->trim_busy == reactor->nr_busy)
 		nvtgt_pool_trim(reactor);
+	/* whoever stands in line tries again, should nobody have called him */
+	if (!list_empty(&reactor->waiters))
+		WRITE_ONCE(reactor->credit_back, true);
 }
 
 /* Returns whether the thread is to end. */
@@ -330,7 +333,8 @@ static bool nvtgt_reactor_sleep(struct nvtgt_reactor *reactor)
 	bool stop;
 
 	/* one timer a second at most, not one per sleep */
-	if (!timer_pending(&reactor->trim_timer) && nvtgt_pool_holds(reactor)) {
+	if (!timer_pending(&reactor->trim_timer) &&
+	    (nvtgt_pool_holds(reactor) || !list_empty(&reactor->waiters))) {
 		reactor->trim_busy = reactor->nr_busy;
 		mod_timer(&reactor->trim_timer, jiffies + HZ);
 	}

@@ -150,6 +150,7 @@ void nvtgt_tcp_await_data(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 	if (list_empty(&q->data_wait) && !q->half_open && !timer_pending(&q->timer))
 		mod_timer(&q->timer, jiffies + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms));
 	cmd->last_rx = jiffies;
+	cmd->rx_mark = cmd->rx_len;
 	list_add_tail(&cmd->wait, &q->data_wait);
 }
 
@@ -235,11 +236,13 @@ bool nvtgt_tcp_mem_ready(struct nvtgt_buf_waiter *waiter)
 {
 	struct nvtgt_tcp_queue *q = container_of(waiter, struct nvtgt_tcp_queue, waiter);
 
-	if (!nvtgt_tcp_mem_try(q))
-		return false;
-	q->in_line = false;
+	bool served = nvtgt_tcp_mem_try(q);
+
+	if (served)
+		q->in_line = false;
+	/* those that got theirs go on: what they give back may be what the rest waits for */
 	nvtgt_tcp_run_exec(q);
-	return true;
+	return served;
 }
 
 static void nvtgt_tcp_want_mem(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
@@ -443,8 +446,12 @@ void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q)
 			break;
 		case NVTGT_TCP_RSP:
 		case NVTGT_TCP_C2H:
-			/* a part of it may stand in the send vector */
 			list_del_init(&cmd->entry);
+			if (!q->tx_nr) {
+				nvtgt_tcp_put_cmd(q, cmd);
+				break;
+			}
+			/* a part of it may stand in the send vector */
 			cmd->phase = NVTGT_TCP_SENT;
 			cmd->tx_end = q->tx_built;
 			list_add_tail(&cmd->entry, &q->sent_list);

@@ -148,7 +148,9 @@ void nvtgt_tcp_check_timer(struct nvtgt_tcp_queue *q)
 	unsigned long due;
 
 	if (q->state == NVTGT_TCP_TERM) {
-		nvtgt_tcp_close(q);
+		/* it may have fired for another reason, before it was set for this one */
+		if (!timer_pending(&q->timer))
+			nvtgt_tcp_close(q);
 		return;
 	}
 	if (q->state >= NVTGT_TCP_CLOSING)

@@ -206,12 +206,16 @@ static void nvtgt_tcp_recv_data_end(struct nvtgt_tcp_queue *q)
 		nvtgt_tcp_data_done(q, cmd);
 		return;
 	}
-	cmd->last_rx = jiffies;
-	list_move_tail(&cmd->wait, &q->data_wait);
 	cmd->rx_len += q->rx_off - r2t->next;
 	r2t->next = q->rx_off;
 	if (r2t->next == r2t->end)
 		r2t->end = 0;
+	/* a byte now and then does not keep a command's memory */
+	if (!r2t->end || cmd->rx_len - cmd->rx_mark >= NVTGT_TCP_RX_STEP) {
+		cmd->rx_mark = cmd->rx_len;
+		cmd->last_rx = jiffies;
+		list_move_tail(&cmd->wait, &q->data_wait);
+	}
 	if (cmd->rx_len == cmd->req.data_len) {
 		nvtgt_tcp_data_done(q, cmd);
 	} else if (!r2t->end && cmd->r2t_len < cmd->req.data_len &&
@@ -317,13 +321,18 @@ struct nvtgt_tcp_cursor {
 #error "nvtgt-tcp reads fragments where they lie: it does not know high memory"
 #endif
 
-/* The bytes from @off on that lie in one piece; not before an offset asked for earlier. */
+/*
+ * The bytes from @off on that lie in one piece; not before an offset asked for
+ * earlier. 0: where they lie nobody can read them (a device's memory, say).
+ */
 static size_t nvtgt_tcp_block(struct nvtgt_tcp_cursor *cur, u32 off, const u8 **from)
 {
 	for (; cur->skb; cur->listed = true) {
 		const struct sk_buff *skb = cur->skb;
 		u32 rel = off - cur->base;
 
+		if (unlikely(!skb_frags_readable(skb)))
+			return 0;
 		if (cur->frag < 0) {
 			if (rel < skb_headlen(skb)) {
 				*from = skb->data + rel;
@@ -342,6 +351,8 @@ static size_t nvtgt_tcp_block(struct nvtgt_tcp_cursor *cur, u32 off, const u8 **
 			}
 			cur->frag_base += size;
 		}
+		if (cur->listed && skb_has_frag_list(skb))
+			return 0;	/* a list in a list: nobody makes one */
 		cur->base += cur->frag_base;
 		cur->frag = -1;
 		cur->skb = cur->listed ? skb->next : skb_shinfo(skb)->frag_list;
@@ -370,8 +381,10 @@ static int nvtgt_tcp_recv_actor(read_descriptor_t *desc, struct sk_buff *skb,
 			if (done == len)
 				return done;
 			have = min(nvtgt_tcp_block(&cursor, offset + done, &from), len - done);
-			if (WARN_ON_ONCE(!have))
-				q->rx_peer_term = true;	/* cannot be: len is the skb's */
+			if (unlikely(!have)) {
+				q->rx_peer_term = true;
+				break;
+			}
 		}
 		part = nvtgt_tcp_recv_step(q, from, have);
 		from += part;

@@ -24,6 +24,7 @@
 #define NVTGT_TCP_TERM_LINGER_MS 5000
 #define NVTGT_TCP_HANG_UP_MS	1000	/* for the peer to close its end as well */
 #define NVTGT_TCP_DATA_PATIENCE	4	/* time-outs that a command waits behind others' data */
+#define NVTGT_TCP_RX_STEP	(64 * 1024)	/* bytes of a command's data that are progress */
 #define NVTGT_TCP_INLINE_SIZE	(16 * 1024)	/* default of param_inline_data_size */
 #define NVTGT_TCP_MAX_INLINE	(64 * 1024)
 #define NVTGT_TCP_SLOT_BITS	2	/* a transfer tag is slot << 2 | R2T */
@@ -73,7 +74,8 @@ struct nvtgt_tcp_cmd {
 	u8 phase;			/* enum nvtgt_tcp_phase */
 	bool inline_data;		/* its data came in the capsule */
 
-	unsigned long last_rx;		/* jiffies: the host sent something of it, or was asked */
+	unsigned long last_rx;		/* jiffies: the host sent a good part of it, or was asked */
+	u32 rx_mark;			/* rx_len then */
 	struct nvtgt_tcp_r2t r2t[NVTGT_TCP_R2TS];
 };
 

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Hosts that want more memory than there is."""
+
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../lib"))
+from nvmetcp import cases, nvme  # noqa: E402
+from nvmetcp.cases import need, status, write_attr  # noqa: E402
+from nvmetcp.peer import Closed, Silence  # noqa: E402
+
+MIB = 1 << 20
+BUDGET = 16
+
+
+def write_1m(q):
+    """A write that asks for a MiB and does not send it."""
+    return q.submit(nvme.WRITE, nsid=1, out=bytes(MIB), auto=False, **nvme.rw(0, 2048))
+
+
+def quiet(q, cmd):
+    """Nothing comes for a while."""
+    try:
+        q.wait(cmd, timeout=0.5)
+    except Silence:
+        pass
+    need(not cmd.done, "a command was answered without memory")
+
+
+def what_comes_back_is_used(env):
+    """
+    All memory is asked for. Two reads of another host wait in one queue; when there is memory for the
+    first alone it is answered, though the second still waits.
+    """
+    with env.controller() as a, env.controller() as b:
+        qa, qb = a.io_queue(), b.io_queue()
+        writes = [write_1m(qa) for _ in range(BUDGET)]
+        # an idle reactor may keep some for a second
+        for cmd in writes:
+            qa.take_r2t(cmd)
+        first = qb.submit(nvme.READ, nsid=1, read=MIB // 2, **nvme.rw(0, 1024))
+        second = qb.submit(nvme.READ, nsid=1, read=MIB, **nvme.rw(0, 2048))
+        quiet(qb, first)
+        qa.answer(writes[0], writes[0].r2ts[0])
+        status(qa.wait(writes[0]), 0)
+        status(qb.wait(first), 0)
+        for cmd in writes[1:]:
+            qa.answer(cmd, cmd.r2ts[0])
+        for cmd in writes[1:]:
+            status(qa.wait(cmd), 0)
+        status(qb.wait(second), 0)
+
+
+def many_rounds(env):
+    """Six hosts with reads and writes of several sizes, far more than there is: all of them end."""
+    hosts = [env.controller(sqsize=31) for _ in range(6)]
+    try:
+        queues = [c.io_queue(sqsize=31) for c in hosts]
+        for _ in range(3):
+            made = []
+            for q in queues:
+                for i in range(24):
+                    size = (4096, 65536, 524288, MIB)[i % 4]
+                    if i & 4:
+                        made.append((q, q.submit(nvme.WRITE, nsid=1, out=bytes(size), **nvme.rw(0, size // 512))))
+                    else:
+                        made.append((q, q.submit(nvme.READ, nsid=1, read=size, **nvme.rw(0, size // 512))))
+            for q, cmd in made:
+                status(q.wait(cmd), 0)
+    finally:
+        for c in hosts:
+            c.close()
+
+
+def a_trickle_ends(env):
+    """Four bytes now and then are no progress: the connection is ended, and its memory comes back."""
+    timeout = 1000 * env.slow
+    path = env.get("NVTGT_DATA_TIMEOUT")
+    with open(path, encoding="ascii") as f:
+        before = f.read()
+    write_attr(path, int(timeout))
+    try:
+        with env.controller() as c:
+            q = c.io_queue()
+            cmd = write_1m(q)
+            r2t = q.take_r2t(cmd)
+            at, start = 0, time.monotonic()
+            while at < 32768:
+                q.send(q.h2c(cmd.cid, r2t.ttag, at, bytes(4), last=False))
+                at += 4
+                try:
+                    q.pump(timeout / 1000 / 5)
+                except Silence:
+                    pass
+                except Closed:
+                    break
+                need(time.monotonic() - start < 40 * timeout / 1000, "a trickle keeps a connection")
+    finally:
+        write_attr(path, before.strip())
+
+
+if __name__ == "__main__":
+    sys.exit(cases.main([what_comes_back_is_used, many_rounds, a_trickle_ends]))
