@@ -9,7 +9,6 @@ import json
 import os
 import statistics
 import sys
-import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../vm"))
 from guests import Guest  # noqa: E402
@@ -103,17 +102,9 @@ def guest(args, number, smp, qemu=()):
 
 
 def boot(*guests):
-    """All at once, the first a little earlier: it has the wire's listening end."""
-    up = {}
-    threads = [threading.Thread(target=lambda g=g: up.update({g: g.boot()})) for g in guests]
-    for number, thread in enumerate(threads):
-        thread.start()
-        if not number and len(threads) > 1:
-            thread.join(3)
-    for thread in threads:
-        thread.join()
+    """One after another: the first has the wire's listening end. From this thread, for they end with it."""
     for g in guests:
-        if not up[g]:
+        if not g.boot():
             sys.exit("error: %s does not start: %s" % (g.dir, g.last_words()))
 
 
