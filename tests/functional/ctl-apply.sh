@@ -35,7 +35,7 @@ undisturbed() {
 	[ "$(cat "/sys/class/nvme/$ctrl/cntlid")" = "$cntlid" ] || fail "$1: another controller"
 	ctrl_is "$ctrl" live || fail "$1: the controller is $(ctrl_state "$ctrl")"
 	needs_progress "$disk" || fail "$1: I/O stands still"
-	! log_has 'reconnect|resetting|keep-alive|I/O error|failed' ||
+	! log_has "nvme $ctrl: .*(reconnect|resetting|keep-alive|failed)|I/O error" ||
 		fail "$1: $(log_since)"
 }
 
