@@ -10,6 +10,7 @@ its kernel one after another; when it dies, hangs or says that it is no good
 any more, the test it ran has its verdict and a new guest takes the rest.
 """
 
+import ctypes
 import json
 import math
 import os
@@ -26,6 +27,8 @@ BOOT_SECONDS = 240
 BOOT_USUAL = 9
 # TCG's own trouble, not the tested code's: worth one more attempt
 BENCH_TROUBLE = (b"IO-APIC + timer doesn't work", b"Oops: int3")
+
+PR_SET_PDEATHSIG = 1
 
 lock = threading.Lock()
 
@@ -342,6 +345,8 @@ def main():
     runner = Runner(plan)
     signal.signal(signal.SIGTERM, runner.stop)
     signal.signal(signal.SIGINT, runner.stop)
+    # whoever started us may be killed: then we end, and the guests with us
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     runner.go()
 
 
