@@ -37,7 +37,7 @@ static struct nvtgt_queue *nvtgt_abort_queue(struct nvtgt_req *req)
 
 /*
  * In the reactor of the queue that was named. The queue may have gone meanwhile,
- * and another may have come: it is looked up again. One that is in the list, is
+ * to another reactor or for ever, and another may have come: it is looked up again. One that is in the list, is
  * this reactor's and has not been stopped cannot go before this function returns,
  * because its way out begins in this reactor.
  */
@@ -46,12 +46,19 @@ static void nvtgt_abort_call(struct nvtgt_call *call)
 	struct nvtgt_abort *abort = container_of(call, struct nvtgt_abort, call);
 	struct nvtgt_req *req = nvtgt_req_from_room(abort);
 	struct nvtgt_ctrl *ctrl = req->queue->ctrl;
+	struct nvtgt_reactor *reactor;
 	struct nvtgt_queue *queue;
 	bool aborted = false;
 
 	spin_lock_irq(&ctrl->lock);
 	queue = nvtgt_abort_queue(req);
-	if (queue && (!nvtgt_in_reactor(queue->reactor) || queue->stopped))
+	reactor = queue ? READ_ONCE(queue->reactor) : NULL;
+	if (queue && !nvtgt_in_reactor(reactor)) {
+		nvtgt_reactor_call(reactor, call);	/* after it */
+		spin_unlock_irq(&ctrl->lock);
+		return;
+	}
+	if (queue && queue->stopped)
 		queue = NULL;
 	spin_unlock_irq(&ctrl->lock);
 
@@ -76,7 +83,7 @@ static void nvtgt_abort_execute(struct nvtgt_req *req)
 	queue = nvtgt_abort_queue(req);
 	/* a queue in the list has a reactor, which lives as long as it */
 	if (queue)
-		nvtgt_reactor_call(queue->reactor, &abort->call);
+		nvtgt_reactor_call(READ_ONCE(queue->reactor), &abort->call);
 	spin_unlock_irq(&ctrl->lock);
 
 	if (!queue)

@@ -378,6 +378,60 @@ static ssize_t nvtgt_port_param_pi_enable_store(struct config_item *item,
 }
 CONFIGFS_ATTR(nvtgt_port_, param_pi_enable);
 
+static ssize_t nvtgt_port_param_cpus_show(struct config_item *item, char *page)
+{
+	struct nvtgt_cport *cport = to_cport(item);
+	ssize_t len;
+
+	down_read(&nvtgt_config_sem);
+	if (cpumask_equal(cport->port.cpus, cpu_possible_mask))
+		len = sysfs_emit(page, "all\n");
+	else
+		len = sysfs_emit(page, "%*pbl\n", cpumask_pr_args(cport->port.cpus));
+	up_read(&nvtgt_config_sem);
+	return len;
+}
+
+static int nvtgt_port_set_cpus(struct nvtgt_cport *cport, const struct cpumask *cpus,
+			       const char *page)
+{
+	int ret = 0;
+
+	down_write(&nvtgt_config_sem);
+	if (!cport->enabled)
+		cpumask_copy(cport->port.cpus, cpus);
+	else if (!cpumask_equal(cport->port.cpus, cpus))
+		ret = nvtgt_refuse(-EACCES, page,
+				   "port %u: param_cpus: the port must have no subsystem linked",
+				   cport->port.id);
+	up_write(&nvtgt_config_sem);
+	return ret;
+}
+
+static ssize_t nvtgt_port_param_cpus_store(struct config_item *item,
+					   const char *page, size_t count)
+{
+	struct nvtgt_cport *cport = to_cport(item);
+	cpumask_var_t cpus;
+	int ret;
+
+	if (!alloc_cpumask_var(&cpus, GFP_KERNEL))
+		return -ENOMEM;
+	if (sysfs_streq(page, "all"))
+		cpumask_copy(cpus, cpu_possible_mask);
+	else if (cpulist_parse(page, cpus))
+		cpumask_clear(cpus);
+	if (cpumask_intersects(cpus, cpu_online_mask))
+		ret = nvtgt_port_set_cpus(cport, cpus, page);
+	else
+		ret = nvtgt_refuse(-EINVAL, page,
+				   "port %u: param_cpus: must be a list like 0-3,8 with a CPU that is online, or all",
+				   cport->port.id);
+	free_cpumask_var(cpus);
+	return ret ?: count;
+}
+CONFIGFS_ATTR(nvtgt_port_, param_cpus);
+
 static struct configfs_attribute *nvtgt_port_attrs[] = {
 	&nvtgt_port_attr_addr_trtype,
 	&nvtgt_port_attr_addr_adrfam,
@@ -389,6 +443,7 @@ static struct configfs_attribute *nvtgt_port_attrs[] = {
 	&nvtgt_port_attr_param_max_queue_size,
 	&nvtgt_port_attr_param_mdts,
 	&nvtgt_port_attr_param_pi_enable,
+	&nvtgt_port_attr_param_cpus,
 	NULL,
 };
 

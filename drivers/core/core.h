@@ -417,6 +417,7 @@ void nvtgt_error_log(struct nvtgt_req *req);
 
 int nvtgt_reactors_init(void);
 void nvtgt_reactors_exit(void);
+void nvtgt_reactors_show(struct seq_file *m);
 void nvtgt_debugfs_init(void);
 void nvtgt_debugfs_exit(void);
 void nvtgt_debugfs_add_subsys(struct nvtgt_subsys *subsys);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * debugfs: ROOT/SUBSYSNQN/ctrlCNTLID/ with one file per fact, as nvmet's.
+ * debugfs: ROOT/SUBSYSNQN/ctrlCNTLID/ with one file per fact, as nvmet's; ROOT/reactors
+ * has a line for each reactor (and hides a subsystem of that name).
  *
  * Nothing depends on debugfs: where it is missing nothing is shown.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
 #include "core.h"
+#include "reactor.h"
 
 static struct dentry *nvtgt_debugfs;
 
@@ -45,6 +47,23 @@ static int nvtgt_queues_show(struct seq_file *m, void *p)
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(nvtgt_queues);
+
+/* Where the queues are worked on. */
+static int nvtgt_queue_cpus_show(struct seq_file *m, void *p)
+{
+	struct nvtgt_ctrl *ctrl = m->private;
+	int i;
+
+	seq_puts(m, "qid cpu\n");
+	spin_lock_irq(&ctrl->lock);
+	for (i = 0; i <= ctrl->max_qid; i++)
+		if (ctrl->queues[i])
+			seq_printf(m, "%3d %3d\n", i,
+				   READ_ONCE(ctrl->queues[i]->reactor)->cpu);
+	spin_unlock_irq(&ctrl->lock);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(nvtgt_queue_cpus);
 
 static int nvtgt_host_traddr_show(struct seq_file *m, void *p)
 {
@@ -134,6 +153,7 @@ void nvtgt_debugfs_add_ctrl(struct nvtgt_ctrl *ctrl)
 	debugfs_create_file("hostnqn", 0400, dir, ctrl, &nvtgt_hostnqn_fops);
 	debugfs_create_file("kato", 0400, dir, ctrl, &nvtgt_kato_fops);
 	debugfs_create_file("queues", 0400, dir, ctrl, &nvtgt_queues_fops);
+	debugfs_create_file("queue_cpus", 0400, dir, ctrl, &nvtgt_queue_cpus_fops);
 	debugfs_create_file("host_traddr", 0400, dir, ctrl, &nvtgt_host_traddr_fops);
 	debugfs_create_file("state", 0600, dir, ctrl, &nvtgt_state_fops);
 out:
@@ -188,10 +208,18 @@ void nvtgt_debugfs_del_subsys(struct nvtgt_subsys *subsys)
 	mutex_unlock(&subsys->lock);
 }
 
-/** nvtgt_debugfs_init - the root directory */
+static int nvtgt_reactors_file_show(struct seq_file *m, void *p)
+{
+	nvtgt_reactors_show(m);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(nvtgt_reactors_file);
+
+/** nvtgt_debugfs_init - the root directory, and the reactors */
 void nvtgt_debugfs_init(void)
 {
 	nvtgt_debugfs = debugfs_create_dir(KBUILD_MODNAME, NULL);
+	debugfs_create_file("reactors", 0400, nvtgt_debugfs, NULL, &nvtgt_reactors_file_fops);
 }
 
 /** nvtgt_debugfs_exit - all of it goes */

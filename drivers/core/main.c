@@ -77,10 +77,10 @@ static void __exit nvtgt_exit(void)
 {
 	nvtgt_configfs_exit();
 	nvtgt_discovery_exit();
-	destroy_workqueue(nvtgt_io_wq);
-	destroy_workqueue(nvtgt_wq);
 	nvtgt_debugfs_exit();
 	nvtgt_reactors_exit();
+	destroy_workqueue(nvtgt_io_wq);
+	destroy_workqueue(nvtgt_wq);
 	rcu_barrier();
 }
 

@@ -56,6 +56,11 @@ struct nvtgt_cport *nvtgt_port_create(u16 id, struct net *net)
 
 	if (!cport)
 		return NULL;
+	if (!alloc_cpumask_var(&cport->port.cpus, GFP_KERNEL)) {
+		kfree(cport);
+		return NULL;
+	}
+	cpumask_copy(cport->port.cpus, cpu_possible_mask);
 	INIT_LIST_HEAD(&cport->entry);
 	INIT_LIST_HEAD(&cport->subsystems);
 	INIT_LIST_HEAD(&cport->referrals);
@@ -82,6 +87,7 @@ void nvtgt_port_destroy(struct nvtgt_cport *cport)
 {
 	WARN_ON_ONCE(cport->enabled || !list_empty(&cport->subsystems));
 	put_net(cport->port.net);
+	free_cpumask_var(cport->port.cpus);
 	kfree(cport);
 }
 

@@ -20,17 +20,18 @@
  * (pool.c) belongs to the reactor as well; a reactor that has slept for a second
  * gives its pages back.
  *
+ * A source may move to another reactor while its commands are in flight (place.c
+ * says when and where): it goes when a kick of it is taken. Results that come to
+ * the old reactor are passed on.
+ *
  * A source leaves with nvtgt_source_del(), called in the reactor after the
  * transport made sure that nobody kicks it any more. If a kick is still listed,
  * release() waits until the thread has taken the list.
  */
 #include <linux/blkdev.h>
-#include <linux/completion.h>
-#include <linux/cpumask.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/moduleparam.h>
-#include <linux/mutex.h>
 #include <linux/sched/clock.h>
 #include <linux/slab.h>
 #include <linux/topology.h>
@@ -43,9 +44,6 @@ MODULE_PARM_DESC(spin_us, "longest time in us that an idle reactor spins before 
 
 /* A try to spin every so many sleeps, when the last tries found nothing. */
 #define NVTGT_SPIN_RETRY	64
-
-static DEFINE_MUTEX(nvtgt_reactor_mutex);	/* protects what follows, and users */
-static struct nvtgt_reactor **nvtgt_reactors;	/* by CPU */
 
 /**
  * nvtgt_reactor_wake - somebody has added to one of the reactor's lists
@@ -114,7 +112,7 @@ EXPORT_SYMBOL_GPL(__nvtgt_source_kick);
 
 /**
  * nvtgt_source_add - give a source to a reactor
- * @source: with its functions set
+ * @source: zeroed, with its functions and cpus set
  * @reactor: the reactor that will own it
  *
  * Context: any, before the first kick.
@@ -122,8 +120,11 @@ EXPORT_SYMBOL_GPL(__nvtgt_source_kick);
 void nvtgt_source_add(struct nvtgt_source *source, struct nvtgt_reactor *reactor)
 {
 	source->reactor = reactor;
+	source->to = reactor;
+	source->net_cpu = reactor->cpu;
 	source->flags = 0;
 	INIT_LIST_HEAD(&source->active);
+	INIT_LIST_HEAD(&source->home);
 }
 EXPORT_SYMBOL_GPL(nvtgt_source_add);
 
@@ -140,11 +141,60 @@ void nvtgt_source_del(struct nvtgt_source *source)
 {
 	WARN_ON_ONCE(!nvtgt_in_reactor(source->reactor));
 	list_del_init(&source->active);
+	list_del_init(&source->home);
 	set_bit(NVTGT_SOURCE_DEAD, &source->flags);
 	if (!test_bit(NVTGT_SOURCE_KICKED, &source->flags))
 		source->release(source);
 }
 EXPORT_SYMBOL_GPL(nvtgt_source_del);
+
+/**
+ * nvtgt_source_fix - a source is on its way out: it stays in its reactor
+ * @source: the source
+ *
+ * From here on its reactor is the one that nvtgt_source_del() must be called in.
+ *
+ * Context: the reactor.
+ */
+void nvtgt_source_fix(struct nvtgt_source *source)
+{
+	source->fixed = true;
+	source->to = NULL;
+}
+EXPORT_SYMBOL_GPL(nvtgt_source_fix);
+
+/**
+ * nvtgt_source_move - send a source to another reactor
+ * @source: the source
+ * @to: the reactor
+ *
+ * It goes when the kick is taken, so that nobody else can be kicking it just then.
+ *
+ * Context: the reactor of the source.
+ */
+void nvtgt_source_move(struct nvtgt_source *source, struct nvtgt_reactor *to)
+{
+	if (source->fixed || !source->move || to == source->reactor)
+		return;
+	source->to = to;
+	nvtgt_source_kick(source);
+}
+
+/**
+ * nvtgt_queue_move - a queue goes with its source
+ * @queue: the queue
+ * @to: the reactor that it will belong to
+ *
+ * What is in flight comes back to this reactor, or to the new one.
+ *
+ * Context: the reactor of the queue, in source->move().
+ */
+void nvtgt_queue_move(struct nvtgt_queue *queue, struct nvtgt_reactor *to)
+{
+	list_del_init(&queue->flush);
+	WRITE_ONCE(queue->reactor, to);
+}
+EXPORT_SYMBOL_GPL(nvtgt_queue_move);
 
 /* Takes a list, the oldest first. A look costs less than the exchange. */
 static struct llist_node *nvtgt_take_all(struct llist_head *head)
@@ -162,6 +212,34 @@ static void nvtgt_reactor_run_calls(struct nvtgt_reactor *reactor)
 		call->fn(call);
 }
 
+/*
+ * A kicked source that has come, or that is to go. Its KICKED is set, so nobody
+ * else adds it to a list, or reads source->reactor, before the new reactor has
+ * cleared the bit. Returns whether it has gone.
+ */
+static bool nvtgt_source_pass_on(struct nvtgt_reactor *reactor, struct nvtgt_source *source)
+{
+	struct nvtgt_reactor *to = source->to;
+
+	if (to == reactor) {
+		source->to = NULL;
+		source->moved = jiffies;
+		list_add_tail(&source->home, &reactor->sources);
+		if (source->arrive)
+			source->arrive(source);
+		return false;
+	}
+	list_del_init(&source->active);
+	list_del_init(&source->home);
+	source->move(source, to);
+	source->reactor = to;
+	atomic_dec(&reactor->users);
+	atomic_inc(&to->users);
+	to->nr_moved++;
+	__nvtgt_source_kick(source);
+	return true;
+}
+
 /* Moves kicked sources to the active list. */
 static void nvtgt_reactor_take_kicks(struct nvtgt_reactor *reactor)
 {
@@ -173,6 +251,8 @@ static void nvtgt_reactor_take_kicks(struct nvtgt_reactor *reactor)
 			source->release(source);
 			continue;
 		}
+		if (unlikely(source->to) && nvtgt_source_pass_on(reactor, source))
+			continue;
 		/* cleared before receive() looks: what comes later kicks again */
 		clear_bit(NVTGT_SOURCE_KICKED, &source->flags);
 		smp_mb__after_atomic();	/* pairs with nvtgt_source_kick() */
@@ -202,8 +282,16 @@ static void nvtgt_reactor_receive(struct nvtgt_reactor *reactor)
 	blk_finish_plug(&reactor->plug);
 }
 
-static void nvtgt_reactor_respond(struct nvtgt_req *req)
+static void nvtgt_reactor_respond(struct nvtgt_reactor *reactor, struct nvtgt_req *req)
 {
+	struct nvtgt_reactor *owner = READ_ONCE(req->queue->reactor);
+
+	/* the queue has moved while the command was in flight */
+	if (unlikely(owner != reactor)) {
+		if (llist_add(&req->done_node, &owner->done))
+			nvtgt_reactor_wake(owner);
+		return;
+	}
 	nvtgt_req_set_state(req, NVTGT_REQ_RESPONDING);
 	if (req->ns)
 		nvtgt_req_put_ns(req);
@@ -219,11 +307,11 @@ static void nvtgt_reactor_take_done(struct nvtgt_reactor *reactor)
 	struct nvtgt_req *req, *next;
 
 	llist_for_each_entry_safe(req, next, list, done_node)
-		nvtgt_reactor_respond(req);
+		nvtgt_reactor_respond(reactor, req);
 	while (!list_empty(&reactor->local_done)) {
 		req = list_first_entry(&reactor->local_done, struct nvtgt_req, entry);
 		list_del_init(&req->entry);
-		nvtgt_reactor_respond(req);
+		nvtgt_reactor_respond(reactor, req);
 	}
 }
 
@@ -282,7 +370,7 @@ static __always_inline bool nvtgt_reactor_has_work(struct nvtgt_reactor *reactor
 static bool nvtgt_reactor_spin(struct nvtgt_reactor *reactor)
 {
 	u32 max_ns = min(READ_ONCE(spin_us), 1000U) * NSEC_PER_USEC;
-	u64 end;
+	u64 begin, now;
 
 	if (!max_ns || num_online_cpus() == 1)
 		return false;
@@ -293,14 +381,18 @@ static bool nvtgt_reactor_spin(struct nvtgt_reactor *reactor)
 		reactor->spin_ns = max_ns;
 	}
 
-	end = local_clock() + reactor->spin_ns;
-	while (!need_resched() && local_clock() < end) {
+	begin = local_clock();
+	now = begin;
+	while (!need_resched() && now - begin < reactor->spin_ns) {
 		if (nvtgt_reactor_has_work(reactor)) {
 			reactor->spin_ns = min(reactor->spin_ns * 2, max_ns);
+			reactor->spun_ns += now - begin;
 			return true;
 		}
 		cpu_relax();
+		now = local_clock();
 	}
+	reactor->spun_ns += now - begin;
 	reactor->spin_ns /= 2;
 	if (reactor->spin_ns < NSEC_PER_USEC)
 		reactor->spin_ns = 0;
@@ -364,7 +456,14 @@ static int nvtgt_reactor_thread(void *data)
 	return 0;
 }
 
-static struct nvtgt_reactor *nvtgt_reactor_create(int cpu)
+/**
+ * nvtgt_reactor_create - start the reactor of a CPU
+ * @cpu: the CPU
+ *
+ * Context: process, may sleep.
+ * Return: the reactor, or an ERR_PTR
+ */
+struct nvtgt_reactor *nvtgt_reactor_create(int cpu)
 {
 	struct nvtgt_reactor *reactor;
 	int ret = -ENOMEM;
@@ -377,7 +476,9 @@ static struct nvtgt_reactor *nvtgt_reactor_create(int cpu)
 	init_llist_head(&reactor->kicked);
 	init_llist_head(&reactor->done);
 	init_llist_head(&reactor->calls);
+	reactor->balance.fn = nvtgt_balance_call;
 	INIT_LIST_HEAD(&reactor->active);
+	INIT_LIST_HEAD(&reactor->sources);
 	INIT_LIST_HEAD(&reactor->local_done);
 	INIT_LIST_HEAD(&reactor->flush);
 	INIT_LIST_HEAD(&reactor->waiters);
@@ -403,130 +504,16 @@ free:
 }
 
 /**
- * nvtgt_reactor_get - the reactor of a CPU, for one more queue
- * @cpu: the CPU where the queue's input arrives; -1, or one that is offline:
- *	the CPU whose reactor has the fewest queues
- *
- * The thread is started when the first queue needs it.
- *
- * Context: process, may sleep.
- * Return: the reactor, to be given back with nvtgt_reactor_put(), or an ERR_PTR
- */
-struct nvtgt_reactor *nvtgt_reactor_get(int cpu)
-{
-	struct nvtgt_reactor *reactor;
-	unsigned int least = UINT_MAX;
-	int i;
-
-	mutex_lock(&nvtgt_reactor_mutex);
-	if (cpu < 0 || cpu >= nr_cpu_ids || !cpu_online(cpu)) {
-		for_each_online_cpu(i) {
-			unsigned int users = nvtgt_reactors[i] ? nvtgt_reactors[i]->users : 0;
-
-			if (users < least) {
-				least = users;
-				cpu = i;
-			}
-		}
-	}
-	reactor = nvtgt_reactors[cpu];
-	if (!reactor) {
-		reactor = nvtgt_reactor_create(cpu);
-		if (IS_ERR(reactor))
-			goto out;
-		nvtgt_reactors[cpu] = reactor;
-	}
-	reactor->users++;
-out:
-	mutex_unlock(&nvtgt_reactor_mutex);
-	return reactor;
-}
-EXPORT_SYMBOL_GPL(nvtgt_reactor_get);
-
-/**
- * nvtgt_reactor_put - a queue has left its reactor
- * @reactor: what nvtgt_reactor_get() gave
- *
- * The thread stays, asleep, until the module is unloaded.
+ * nvtgt_reactor_destroy - stop a reactor
+ * @reactor: without queues; nobody adds to its lists any more
  *
  * Context: process, may sleep.
  */
-void nvtgt_reactor_put(struct nvtgt_reactor *reactor)
+void nvtgt_reactor_destroy(struct nvtgt_reactor *reactor)
 {
-	mutex_lock(&nvtgt_reactor_mutex);
-	WARN_ON_ONCE(!reactor->users);
-	reactor->users--;
-	mutex_unlock(&nvtgt_reactor_mutex);
-}
-EXPORT_SYMBOL_GPL(nvtgt_reactor_put);
-
-/* A call that says that the reactor has come round. */
-struct nvtgt_reactor_round {
-	struct nvtgt_call call;
-	struct completion done;
-};
-
-static void nvtgt_reactor_came_round(struct nvtgt_call *call)
-{
-	complete(&container_of(call, struct nvtgt_reactor_round, call)->done);
-}
-
-/**
- * nvtgt_reactors_sync - wait until each reactor has left what it was doing
- *
- * A module's exit waits so for reactors that were preempted on their way out of
- * its functions.
- *
- * Context: process, may sleep; not a reactor.
- */
-void nvtgt_reactors_sync(void)
-{
-	struct nvtgt_reactor_round round = { .call.fn = nvtgt_reactor_came_round };
-	int cpu;
-
-	mutex_lock(&nvtgt_reactor_mutex);
-	for (cpu = 0; cpu < nr_cpu_ids; cpu++) {
-		if (!nvtgt_reactors[cpu])
-			continue;
-		init_completion(&round.done);
-		nvtgt_reactor_call(nvtgt_reactors[cpu], &round.call);
-		wait_for_completion(&round.done);
-	}
-	mutex_unlock(&nvtgt_reactor_mutex);
-}
-EXPORT_SYMBOL_GPL(nvtgt_reactors_sync);
-
-/**
- * nvtgt_reactors_init - prepare for reactors; none is started
- *
- * Return: 0 or -ENOMEM
- */
-int nvtgt_reactors_init(void)
-{
-	nvtgt_pool_setup_limit();
-	nvtgt_reactors = kcalloc(nr_cpu_ids, sizeof(*nvtgt_reactors), GFP_KERNEL);
-	return nvtgt_reactors ? 0 : -ENOMEM;
-}
-
-/**
- * nvtgt_reactors_exit - stop all reactors
- *
- * Context: module exit: no queue is left, so nobody adds to a list.
- */
-void nvtgt_reactors_exit(void)
-{
-	int cpu;
-
-	for (cpu = 0; cpu < nr_cpu_ids; cpu++) {
-		struct nvtgt_reactor *reactor = nvtgt_reactors[cpu];
-
-		if (!reactor)
-			continue;
-		WARN_ON_ONCE(reactor->users);
-		kthread_stop(reactor->task);
-		timer_delete_sync(&reactor->trim_timer);
-		nvtgt_pool_exit(reactor);
-		kfree(reactor);
-	}
-	kfree(nvtgt_reactors);
+	WARN_ON_ONCE(atomic_read(&reactor->users));
+	kthread_stop(reactor->task);
+	timer_delete_sync(&reactor->trim_timer);
+	nvtgt_pool_exit(reactor);
+	kfree(reactor);
 }

@@ -3,6 +3,7 @@
 #ifndef _NVTGT_CORE_REACTOR_H
 #define _NVTGT_CORE_REACTOR_H
 
+#include <linux/atomic.h>
 #include <linux/blkdev.h>
 #include <linux/list.h>
 #include <linux/llist.h>
@@ -33,7 +34,11 @@ struct nvtgt_reactor {
 	struct task_struct *task;
 	int cpu;
 	int node;
-	unsigned int users;		/* queues; nvtgt_reactor_mutex */
+	atomic_t users;			/* sources, or queues that share one */
+	unsigned int load;		/* per cent of the last period; place.c writes it */
+	u64 busy_seen;			/* ns; place.c */
+	struct nvtgt_call balance;
+	bool balancing;			/* the call has been made and has not run */
 
 	/* any context */
 	struct llist_head kicked ____cacheline_aligned_in_smp;	/* nvtgt_source */
@@ -45,6 +50,7 @@ struct nvtgt_reactor {
 
 	/* the thread only */
 	struct list_head active ____cacheline_aligned_in_smp;	/* nvtgt_source */
+	struct list_head sources;	/* nvtgt_source.home */
 	struct list_head local_done;	/* nvtgt_req.entry: completed in the thread itself */
 	struct list_head flush;		/* nvtgt_queue */
 	struct list_head waiters;	/* nvtgt_buf_waiter */
@@ -57,6 +63,9 @@ struct nvtgt_reactor {
 	long credit;			/* bytes taken from the global budget, free here */
 	u32 spin_ns;			/* learned; 0: sleep at once */
 	u32 spin_skip;			/* passes until the next try */
+	u64 spun_ns;			/* spent so, in all */
+	unsigned int measured;		/* load, before anything was given away */
+	unsigned int nr_moved;		/* sources that have come from other reactors; wraps */
 	unsigned int nr_busy;		/* passes that found something; wraps */
 	unsigned int trim_busy;		/* nr_busy when the timer was set */
 	struct timer_list trim_timer;	/* runs while the pool holds something */
@@ -69,6 +78,10 @@ static inline bool nvtgt_is_reactor(const struct nvtgt_reactor *reactor)
 }
 
 void nvtgt_reactor_wake(struct nvtgt_reactor *reactor);
+struct nvtgt_reactor *nvtgt_reactor_create(int cpu);
+void nvtgt_reactor_destroy(struct nvtgt_reactor *reactor);
+void nvtgt_source_move(struct nvtgt_source *source, struct nvtgt_reactor *to);
+void nvtgt_balance_call(struct nvtgt_call *call);
 int nvtgt_pool_init(struct nvtgt_reactor *reactor);
 void nvtgt_pool_exit(struct nvtgt_reactor *reactor);
 bool nvtgt_pool_holds(const struct nvtgt_reactor *reactor);

@@ -181,7 +181,7 @@ EXPORT_SYMBOL_GPL(nvtgt_req_execute);
 /* The result is there: hand the request to the reactor. Any context. */
 static __always_inline void nvtgt_req_done(struct nvtgt_req *req, u16 status)
 {
-	struct nvtgt_reactor *reactor = req->queue->reactor;
+	struct nvtgt_reactor *reactor = READ_ONCE(req->queue->reactor);
 
 	req->status = status;
 	if (unlikely(status))

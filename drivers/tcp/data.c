@@ -375,6 +375,7 @@ void nvtgt_tcp_respond(struct nvtgt_req *req)
 		nvtgt_tcp_try_leave(q);
 		return;
 	}
+	nvtgt_source_work(&q->source, req->data_len);
 	if (req->dir == DMA_FROM_DEVICE && req->data_len && !req->status) {
 		cmd->phase = NVTGT_TCP_C2H;
 		list_add_tail(&cmd->entry, &q->data_list);

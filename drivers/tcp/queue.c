@@ -251,6 +251,7 @@ void nvtgt_tcp_try_leave(struct nvtgt_tcp_queue *q)
 	if (q->state != NVTGT_TCP_CLOSING || q->queue.nr_inflight)
 		return;
 	q->state = NVTGT_TCP_LEFT;
+	nvtgt_source_fix(&q->source);
 	list_del_init(&q->queue.flush);
 	nvtgt_tcp_restore_callbacks(q);
 	queue_rcu_work(nvtgt_tcp_wq, &q->destroy_work);
@@ -297,6 +298,26 @@ static void nvtgt_tcp_free_work(struct work_struct *work)
 		wake_up(&nvtgt_tcp_no_queues);
 }
 
+/* The connection goes to another reactor: out of the lists of this one. */
+static void nvtgt_tcp_move(struct nvtgt_source *source, struct nvtgt_reactor *to)
+{
+	struct nvtgt_tcp_queue *q = container_of(source, struct nvtgt_tcp_queue, source);
+
+	if (q->in_line)
+		nvtgt_buf_unwait(&q->waiter);
+	q->in_line = false;
+	nvtgt_queue_move(&q->queue, to);
+}
+
+/* It has come: into the lists again where it may have stood in them. */
+static void nvtgt_tcp_arrive(struct nvtgt_source *source)
+{
+	struct nvtgt_tcp_queue *q = container_of(source, struct nvtgt_tcp_queue, source);
+
+	nvtgt_tcp_want_send(q);
+	nvtgt_tcp_mem_kick(q);
+}
+
 static void nvtgt_tcp_set_sockopts(struct sock *sk)
 {
 	tcp_sock_set_nodelay(sk);
@@ -330,6 +351,8 @@ static void nvtgt_tcp_queue_init(struct nvtgt_tcp_queue *q, struct socket *sock)
 	nvtgt_tcp_queue_init_lists(q);
 	q->source.receive = nvtgt_tcp_receive;
 	q->source.release = nvtgt_tcp_left;
+	q->source.move = nvtgt_tcp_move;
+	q->source.arrive = nvtgt_tcp_arrive;
 	q->leave_call.fn = nvtgt_tcp_leave;
 	q->waiter.ready = nvtgt_tcp_mem_ready;
 	INIT_RCU_WORK(&q->destroy_work, nvtgt_tcp_destroy_work);
@@ -369,7 +392,7 @@ int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock)
 	ret = nvtgt_tcp_set_max_cmds(q, 4);
 	if (ret)
 		goto free;
-	reactor = nvtgt_reactor_get(READ_ONCE(sock->sk->sk_incoming_cpu));
+	reactor = nvtgt_reactor_get(port->cpus, READ_ONCE(sock->sk->sk_incoming_cpu));
 	if (IS_ERR(reactor)) {
 		ret = PTR_ERR(reactor);
 		goto free_cmds;
@@ -378,6 +401,7 @@ int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock)
 	ret = nvtgt_queue_init(&q->queue, port, &nvtgt_tcp_ops);
 	if (ret)
 		goto put_reactor;
+	q->source.cpus = port->cpus;
 	nvtgt_source_add(&q->source, reactor);
 	/* all others' kicks count for nothing before the one at the end */
 	set_bit(NVTGT_SOURCE_KICKED, &q->source.flags);

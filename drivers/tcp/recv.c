@@ -454,6 +454,7 @@ bool nvtgt_tcp_receive(struct nvtgt_source *source)
 		return false;
 
 	ret = nvtgt_tcp_read_sock(q);
+	nvtgt_source_follow(source, READ_ONCE(q->sock->sk->sk_incoming_cpu));
 	nvtgt_tcp_run_exec(q);
 	/* the rest of a capsule may take its time */
 	if (q->rx_cmd && !q->rx_r2t) {

@@ -12,7 +12,7 @@
 #define NVTGT_SOURCE_KICKED	0	/* stands in the reactor's list */
 #define NVTGT_SOURCE_DEAD	1	/* nvtgt_source_del() was called */
 
-struct nvtgt_reactor *nvtgt_reactor_get(int cpu);
+struct nvtgt_reactor *nvtgt_reactor_get(const struct cpumask *cpus, int cpu);
 void nvtgt_reactor_put(struct nvtgt_reactor *reactor);
 bool nvtgt_in_reactor(const struct nvtgt_reactor *reactor);
 int nvtgt_reactor_node(const struct nvtgt_reactor *reactor);
@@ -21,7 +21,9 @@ void nvtgt_reactors_sync(void);
 
 void nvtgt_source_add(struct nvtgt_source *source, struct nvtgt_reactor *reactor);
 void nvtgt_source_del(struct nvtgt_source *source);
+void nvtgt_source_fix(struct nvtgt_source *source);
 void __nvtgt_source_kick(struct nvtgt_source *source);
+void __nvtgt_source_follow(struct nvtgt_source *source, int cpu);
 
 /**
  * nvtgt_source_kick - something may have arrived at a source
@@ -34,6 +36,36 @@ static inline void nvtgt_source_kick(struct nvtgt_source *source)
 	/* fully ordered: what arrived is seen by who clears the bit later */
 	if (!test_and_set_bit(NVTGT_SOURCE_KICKED, &source->flags))
 		__nvtgt_source_kick(source);
+}
+
+/**
+ * nvtgt_source_follow - tell where a source's input arrives
+ * @source: the source
+ * @cpu: the CPU, or -1
+ *
+ * When it has arrived there for a while the source moves to that CPU's reactor, if
+ * it may.
+ *
+ * Context: the reactor, in receive().
+ */
+static inline void nvtgt_source_follow(struct nvtgt_source *source, int cpu)
+{
+	if (unlikely(cpu != source->net_cpu))
+		__nvtgt_source_follow(source, cpu);
+	else if (unlikely(source->nr_stray))
+		source->nr_stray = 0;
+}
+
+/**
+ * nvtgt_source_work - a command of a source has been served
+ * @source: the source
+ * @bytes: that it moved
+ *
+ * Context: the reactor.
+ */
+static inline void nvtgt_source_work(struct nvtgt_source *source, u32 bytes)
+{
+	source->work += 1 + (bytes >> 14);	/* 16 KiB cost about as much as a command */
 }
 
 /* Memory for data, from the reactor's pool, against credit. */

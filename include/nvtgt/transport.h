@@ -95,6 +95,7 @@ int __must_check nvtgt_queue_init(struct nvtgt_queue *queue, struct nvtgt_port *
 void nvtgt_queue_stop(struct nvtgt_queue *queue);
 void nvtgt_queue_destroy(struct nvtgt_queue *queue);
 void nvtgt_queue_want_flush(struct nvtgt_queue *queue);
+void nvtgt_queue_move(struct nvtgt_queue *queue, struct nvtgt_reactor *to);
 bool nvtgt_queue_connected(const struct nvtgt_queue *queue);
 
 /* Requests. */

@@ -11,6 +11,7 @@
 #include <linux/blk_types.h>
 #include <linux/bvec.h>
 #include <linux/cache.h>
+#include <linux/cpumask.h>
 #include <linux/dma-direction.h>
 #include <linux/in.h>
 #include <linux/in6.h>
@@ -83,18 +84,51 @@ enum nvtgt_req_state {
  * @release: the reactor will not touch the source again. Runs in the reactor,
  *	must not sleep; usually queues the work that frees the object. May be
  *	called from within nvtgt_source_del().
+ * @move: the source leaves its reactor for @to: take it and its queues out of
+ *	the reactor's lists (nvtgt_queue_move(), nvtgt_buf_unwait()). Commands may
+ *	be in flight; their results follow. Runs in the old reactor, must not
+ *	sleep. Optional: a source without it stays where it is.
+ * @arrive: the source is in a reactor: the first one, or after @move. Ask for
+ *	again what @move took back. receive() follows. Runs in the new reactor,
+ *	must not sleep. Optional.
+ * @cpus: where its reactor may run; lives as long as the source. Required.
  * @reactor: the reactor that owns the source; set by nvtgt_source_add().
  * @node: in the reactor's list of kicked sources (any context adds).
- * @active: in the reactor's list of sources of this pass (reactor only).
  * @flags: NVTGT_SOURCE_* bits (atomic).
+ * @active: in the reactor's list of sources of this pass (the rest: reactor only).
+ * @home: in the reactor's list of its sources.
+ * @to: the reactor that it is to go to, or has just come to, or NULL.
+ * @work: what it has made the reactor do, in no unit: the transport adds
+ *	nvtgt_source_work() for each command; wraps.
+ * @work_seen: @work when the loads were compared last.
+ * @moved: jiffies when it came.
+ * @net_cpu: the CPU where its input arrives, as far as its place took note.
+ * @stray_cpu: another CPU where it has arrived lately.
+ * @nr_stray: how many passes in a row.
+ * @away: not where its input arrives, for that reactor had too much to do.
+ * @fixed: on its way out: it moves no more.
  */
 struct nvtgt_source {
 	bool (*receive)(struct nvtgt_source *source);
 	void (*release)(struct nvtgt_source *source);
+	void (*move)(struct nvtgt_source *source, struct nvtgt_reactor *to);
+	void (*arrive)(struct nvtgt_source *source);
+	const struct cpumask *cpus;
 	struct nvtgt_reactor *reactor;
 	struct llist_node node;
-	struct list_head active;
 	unsigned long flags;
+
+	struct list_head active;
+	struct list_head home;
+	struct nvtgt_reactor *to;
+	u32 work;
+	u32 work_seen;
+	unsigned long moved;
+	int net_cpu;
+	int stray_cpu;
+	u16 nr_stray;
+	bool away;
+	bool fixed;
 };
 
 /**
@@ -112,7 +146,8 @@ struct nvtgt_call {
  *
  * @ops: the transport
  * @port: where the host came in; a reference is held
- * @reactor: the reactor that owns the queue; set by the transport
+ * @reactor: the reactor that owns the queue; set by the transport, changed by
+ *	nvtgt_queue_move() in that reactor; others read it with READ_ONCE()
  * @tls: the connection is encrypted
  * @ctrl: the controller; NULL before Connect succeeded
  * @qid: queue id, 0: admin queue
@@ -135,10 +170,10 @@ struct nvtgt_queue {
 	/* constant after nvtgt_queue_init() */
 	const struct nvtgt_transport_ops *ops;
 	struct nvtgt_port *port;
-	struct nvtgt_reactor *reactor;
 	bool tls;
 
 	/* the owning reactor only */
+	struct nvtgt_reactor *reactor;
 	struct nvtgt_ctrl *ctrl;
 	u16 qid;
 	u16 size;
@@ -299,6 +334,7 @@ struct nvtgt_addr {
  * @inline_data_size: bytes; -1: the transport decides in add_port()
  * @max_queue_size: entries; -1 as above
  * @mdts: exponent, in pages of 4 KiB; -1 as above
+ * @cpus: where the reactors of its queues may run
  * @priv: the transport's
  *
  * The core embeds it in its own object. The address and the parameters do not
@@ -312,6 +348,7 @@ struct nvtgt_port {
 	int inline_data_size;
 	int max_queue_size;
 	int mdts;
+	cpumask_var_t cpus;
 	void *priv;
 };
 

@@ -239,6 +239,7 @@ defer drop_port 1
 for a in trtype adrfam traddr trsvcid tsas; do reads $p/addr_$a ""; done
 reads $p/addr_treq "not specified"
 for a in inline_data_size max_queue_size mdts; do reads $p/param_$a -1; done
+reads $p/param_cpus all
 ! ln -s "$CONFIGFS/$s" "$CONFIGFS/$p/subsystems/testnqn" 2>/dev/null ||
 	fail "a port without a type was opened"
 RULES+=("port 1: enable: addr_trtype is not set")
@@ -257,6 +258,12 @@ takes $p/param_inline_data_size 8192
 takes $p/param_max_queue_size 64
 takes $p/param_mdts 5
 takes $p/param_pi_enable 0
+takes $p/param_cpus 1
+takes $p/param_cpus all
+takes $p/param_cpus 0
+for list in 5000 1-0 x 0,x -1 , 99; do
+	denies "Invalid argument" "param_cpus: must be a list" $p/param_cpus "$list"
+done
 denies "Invalid argument" "port 1: addr_trtype: must be" $p/addr_trtype udp
 denies "Invalid argument" "addr_adrfam: must be" $p/addr_adrfam inet
 denies "Invalid argument" "addr_treq: must be" $p/addr_treq maybe
@@ -281,6 +288,7 @@ reads $p/param_max_queue_size 64
 denies "Permission denied" "addr_traddr: it must be disabled" $p/addr_traddr 192.0.2.99
 denies "Permission denied" "addr_trsvcid: it must be disabled" $p/addr_trsvcid 4421
 denies "Permission denied" "param_mdts: the port" $p/param_mdts 6
+denies "Permission denied" "param_cpus: the port" $p/param_cpus 1
 unlink_port 1 testnqn
 takes $p/addr_trsvcid 4421
 takes $p/addr_traddr 192.0.2.99

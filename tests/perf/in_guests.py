@@ -96,9 +96,9 @@ class ShellGuest(Guest):
 def guest(args, number, smp, qemu=()):
     plan = {"results": args.work, "kernels": {args.kernel: {
                 "vmlinuz": args.vmlinuz, "initrd": args.initrd, "modules": args.modules}},
-            "accel": "tcg", "target": "nvtgt", "smp": smp, "memory": 1536, "tree": args.tree,
+            "accel": "tcg", "target": "nvtgt", "memory": 1536, "tree": args.tree,
             "image": args.image, "patience": 4, "qemu": list(qemu)}
-    return ShellGuest(plan, args.kernel, number)
+    return ShellGuest(plan, args.kernel, number, smp)
 
 
 def boot(*guests):

@@ -6,7 +6,7 @@ Reads a plan (JSON) and prints one line per test as it ends:
     ok|fail|skip <TAB> name <TAB> seconds <TAB> reason
 
 Each of the plan's slots holds one guest at a time. A guest takes tests of
-its kernel one after another; when it dies, hangs or says that it is no good
+its kernel, and its number of CPUs, one after another; when it dies, hangs or says that it is no good
 any more, the test it ran has its verdict and a new guest takes the rest.
 """
 
@@ -40,9 +40,10 @@ def say(text):
 class Guest:
     """One running QEMU and the line to the agent in it."""
 
-    def __init__(self, plan, kernel, number):
+    def __init__(self, plan, kernel, number, cpus=2):
         self.plan = plan
         self.kernel = plan["kernels"][kernel]
+        self.cpus = cpus
         self.name = kernel
         self.dir = os.path.join(plan["results"], f"{kernel}.guest{number}")
         os.makedirs(self.dir, exist_ok=True)
@@ -74,7 +75,7 @@ class Guest:
                    "-cpu", "host" if kvm else "max",
                    "-accel", "kvm" if kvm else "tcg,thread=single",
                    *plan.get("qemu", []),
-                   "-smp", str(plan["smp"]), "-m", str(plan["memory"]),
+                   "-smp", str(self.cpus), "-m", str(plan["memory"]),
                    "-kernel", kernel["vmlinuz"], "-initrd", kernel["initrd"],
                    "-append", append,
                    "-drive", f"file={plan['image']},format=raw,if=none,"
@@ -200,7 +201,7 @@ class Runner:
         self.plan = plan
         self.queues = {}
         for test in plan["tests"]:
-            self.queues.setdefault(test["kernel"], []).append(test)
+            self.queues.setdefault((test["kernel"], test["cpus"]), []).append(test)
         self.busy = {}
         self.booting = {}
         self.guests = []
@@ -212,29 +213,29 @@ class Runner:
         with lock:
             print(f"{verdict}\t{name}\t{seconds:.0f}\t{reason}", flush=True)
 
-    def take(self, kernel):
+    def take(self, kind):
         with lock:
-            queue = self.queues[kernel]
+            queue = self.queues[kind]
             return queue.pop(0) if queue else None
 
     def put_back(self, test):
         with lock:
-            self.queues[test["kernel"]].insert(0, test)
+            self.queues[test["kernel"], test["cpus"]].insert(0, test)
 
     def choose(self):
-        """The kernel with the most left to do for each guest it has."""
+        """The kernel and CPUs with the most left to do for each guest it has."""
         with lock:
             left = [(sum(t["timeout"] for t in queue)
-                     / (1 + self.busy.get(kernel, 0)), kernel)
-                    for kernel, queue in self.queues.items()
-                    if len(queue) > self.booting.get(kernel, 0)]
+                     / (1 + self.busy.get(kind, 0)), kind)
+                    for kind, queue in self.queues.items()
+                    if len(queue) > self.booting.get(kind, 0)]
             if not left:
                 return None
-            kernel = max(left)[1]
-            self.busy[kernel] = self.busy.get(kernel, 0) + 1
-            self.booting[kernel] = self.booting.get(kernel, 0) + 1
+            kind = max(left)[1]
+            self.busy[kind] = self.busy.get(kind, 0) + 1
+            self.booting[kind] = self.booting.get(kind, 0) + 1
             self.counter += 1
-            return kernel, self.counter
+            return kind, self.counter
 
     def slot(self):
         failures = 0
@@ -242,15 +243,16 @@ class Runner:
             chosen = self.choose()
             if not chosen:
                 return
-            kernel, number = chosen
-            guest = Guest(self.plan, kernel, number)
+            kind, number = chosen
+            kernel, cpus = kind
+            guest = Guest(self.plan, kernel, number, cpus)
             with lock:
                 self.guests.append(guest)
             try:
                 started = time.monotonic()
                 up = guest.boot()
                 with lock:
-                    self.booting[kernel] -= 1
+                    self.booting[kind] -= 1
                 if up:
                     failures = 0
                     guest.rate(time.monotonic() - started)
@@ -263,23 +265,23 @@ class Runner:
                         f"{guest.last_words() or 'see'} {guest.dir}")
                     # a debug kernel may boot with its checkers off
                     if failures >= (8 if kernel.endswith("-debug") else 3):
-                        self.give_up(kernel)
+                        self.give_up(kind)
                         failures = 0
             finally:
                 guest.stop()
                 with lock:
-                    self.busy[kernel] -= 1
+                    self.busy[kind] -= 1
 
-    def give_up(self, kernel):
+    def give_up(self, kind):
         while True:
-            test = self.take(kernel)
+            test = self.take(kind)
             if test is None:
                 return
             self.report("fail", test, 0, "the guest does not boot")
 
     def serve(self, guest):
         while True:
-            test = self.take(guest.name)
+            test = self.take((guest.name, guest.cpus))
             if test is None:
                 guest.stop(gently=True)
                 return

@@ -310,7 +310,7 @@ stage_for_run() {
 
 # make_plan < tests: the plan of the guests, as guests.py reads it
 make_plan() {
-	local accel memory=2048
+	local accel memory=2048 k rung name timeout
 	kernel_vars "${needed_kernels%%[[:space:]]*}"
 	initrd_vars
 	accel=$(guest_accel)
@@ -326,13 +326,15 @@ make_plan() {
 			printf 'kernel\t%s\t%s\t%s\t%s\n' "$k" "$K_DIR/vmlinuz" \
 				"$INITRD/initrd" "${PLAN_MODULES:-$RUN_DIR}/modules-$k"
 		done
-		cat
+		while read -r rung name k timeout; do
+			echo "$rung $name $k $timeout $(header_of "$BENCH_TESTS/$rung/$name.sh" cpus 2)"
+		done
 	} | python3 -c '
 import json, sys
 (results, tree, image, accel, memory, jobs, target, patience, append, shell,
  repeat) = sys.argv[1:]
 plan = {"results": results, "tree": tree, "image": image, "accel": accel,
-        "memory": int(memory), "smp": 2, "jobs": int(jobs), "target": target,
+        "memory": int(memory), "jobs": int(jobs), "target": target,
         "patience": float(patience), "append": append, "shell": shell,
         "kernels": {}, "tests": []}
 tests = []
@@ -342,9 +344,9 @@ for line in sys.stdin:
         plan["kernels"][name] = {"vmlinuz": vmlinuz, "initrd": initrd,
                                  "modules": modules}
     elif line.strip():
-        rung, name, kernel, timeout = line.split()
+        rung, name, kernel, timeout, cpus = line.split()
         tests.append({"name": rung + "/" + name, "kernel": kernel,
-                      "timeout": int(timeout)})
+                      "timeout": int(timeout), "cpus": int(cpus)})
 for n in range(int(repeat)):
     for test in tests:
         again = dict(test)

@@ -170,6 +170,8 @@ static const struct opt create_opts[] = {
 	{ "tsas", "TEXT", "none or tls1.3", "addr_tsas" },
 	{ "inline-data-size", "BYTES", "largest in-capsule data",
 	  "param_inline_data_size" },
+	{ "cpus", "LIST", "CPUs that may work for its hosts, such as 0-3,8",
+	  "param_cpus" },
 	{ "subsystem", "NQN", "link this subsystem; may be repeated", NULL },
 	{ 0 }
 };
