@@ -8,8 +8,13 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include "bdev.h"
+#include <linux/blk-mq.h>
 #include <linux/log2.h>
 #include <linux/math.h>
+
+static bool nvtgt_bdev_poll_queues = true;
+module_param_named(poll_queues, nvtgt_bdev_poll_queues, bool, 0644);
+MODULE_PARM_DESC(poll_queues, "use the poll queues of devices that have some (nvme.poll_queues and the like)");
 
 /* nvtgt_req.backend_flags: not all bios of a chain could be made */
 #define NVTGT_BDEV_FAILED	1
@@ -25,6 +30,15 @@ static void nvtgt_bdev_read_state(struct nvtgt_ns *ns)
 	WRITE_ONCE(ns->readonly,
 		   !(dev->file->f_mode & FMODE_WRITE) || bdev_read_only(dev->bdev));
 	ns->volatile_cache = bdev_write_cache(dev->bdev);
+}
+
+/* Has the device, or the disk it is a partition of, queues that have to be polled? */
+static bool nvtgt_bdev_has_poll_queues(struct block_device *bdev)
+{
+	struct request_queue *q = bdev_get_queue(bdev);
+
+	return queue_is_mq(q) && q->tag_set->nr_maps > HCTX_TYPE_POLL &&
+	       q->tag_set->map[HCTX_TYPE_POLL].nr_queues;
 }
 
 static void nvtgt_bdev_read_limits(struct nvtgt_ns *ns)
@@ -61,6 +75,7 @@ int nvtgt_bdev_open(struct nvtgt_ns *ns)
 		return -EINVAL;
 	}
 	ns->blksize_shift = ilog2(bdev_logical_block_size(dev->bdev));
+	dev->poll = nvtgt_bdev_has_poll_queues(dev->bdev);
 	nvtgt_bdev_read_state(ns);
 	nvtgt_bdev_read_limits(ns);
 	return 0;
@@ -90,10 +105,12 @@ static void nvtgt_bdev_rw_done(struct bio *bio)
 
 	bio_uninit(bio);
 	/* not supported: a table that does not know REQ_NOWAIT was loaded just now */
-	if (unlikely(nowait && (status == BLK_STS_AGAIN || status == BLK_STS_NOTSUPP)))
+	if (unlikely(nowait && (status == BLK_STS_AGAIN || status == BLK_STS_NOTSUPP))) {
+		nvtgt_req_poll_over(req);
 		nvtgt_bdev_defer(req, nvtgt_bdev_rw_work);
-	else
+	} else {
 		nvtgt_req_complete(req, nvtgt_blk_status(req, status));
+	}
 }
 
 static void nvtgt_bdev_submit_rw(struct nvtgt_req *req, blk_opf_t opf)
@@ -142,6 +159,35 @@ static bool nvtgt_bdev_may_nowait(struct block_device *bdev, const struct nvtgt_
 	return sector_div(sector, chunk) + nr <= chunk;
 }
 
+/*
+ * On a poll queue. Not merged: which of a request's bios tells the queue would depend
+ * on how they were merged.
+ */
+static void nvtgt_bdev_submit_polled(struct nvtgt_req *req)
+{
+	struct bio *bio = &nvtgt_bdev_room(req)->bio;
+
+	if (!nvtgt_req_poll(req)) {
+		nvtgt_bdev_submit_rw(req, REQ_NOWAIT);
+		return;
+	}
+	nvtgt_bdev_submit_rw(req, REQ_NOWAIT | REQ_POLLED | REQ_NOMERGE);
+	/* complete or not, the reactor has not seen it yet; no queue was there after all? */
+	if (unlikely(!(READ_ONCE(bio->bi_opf) & REQ_POLLED)))
+		nvtgt_req_poll_over(req);
+}
+
+/**
+ * nvtgt_bdev_poll - let a device's poll queue say what is done
+ * @req: submitted on it, perhaps complete
+ *
+ * Context: the reactor that submitted @req.
+ */
+void nvtgt_bdev_poll(struct nvtgt_req *req)
+{
+	bio_poll(&nvtgt_bdev_room(req)->bio, NULL, BLK_POLL_ONESHOT);
+}
+
 /**
  * nvtgt_bdev_rw - Read or Write
  * @req: the request, with its data's segments
@@ -150,10 +196,14 @@ static bool nvtgt_bdev_may_nowait(struct block_device *bdev, const struct nvtgt_
  */
 void nvtgt_bdev_rw(struct nvtgt_req *req)
 {
-	if (likely(nvtgt_bdev_may_nowait(nvtgt_req_bdev(req)->bdev, req)))
-		nvtgt_bdev_submit_rw(req, REQ_NOWAIT);
-	else
+	const struct nvtgt_bdev *dev = nvtgt_req_bdev(req);
+
+	if (unlikely(!nvtgt_bdev_may_nowait(dev->bdev, req)))
 		nvtgt_bdev_defer(req, nvtgt_bdev_rw_work);
+	else if (unlikely(dev->poll) && READ_ONCE(nvtgt_bdev_poll_queues))
+		nvtgt_bdev_submit_polled(req);
+	else
+		nvtgt_bdev_submit_rw(req, REQ_NOWAIT);
 }
 
 static void nvtgt_bdev_flush_done(struct bio *bio)

@@ -12,10 +12,12 @@
  * struct nvtgt_bdev - an open namespace
  * @file: the open device or file
  * @bdev: the device; NULL for a file
+ * @poll: it had poll queues when it was opened
  */
 struct nvtgt_bdev {
 	struct file *file;
 	struct block_device *bdev;
+	bool poll;
 };
 
 /**
@@ -66,6 +68,7 @@ static inline void nvtgt_bdev_defer(struct nvtgt_req *req, work_func_t fn)
 int nvtgt_bdev_open(struct nvtgt_ns *ns);
 void nvtgt_bdev_revalidate(struct nvtgt_ns *ns);
 void nvtgt_bdev_rw(struct nvtgt_req *req);
+void nvtgt_bdev_poll(struct nvtgt_req *req);
 void nvtgt_bdev_flush(struct nvtgt_req *req);
 void nvtgt_bdev_write_zeroes(struct nvtgt_req *req);
 void nvtgt_bdev_discard(struct nvtgt_req *req);

@@ -196,6 +196,7 @@ static const struct nvtgt_backend_ops nvtgt_bdev_ops = {
 	.flush		= nvtgt_flush,
 	.write_zeroes	= nvtgt_write_zeroes,
 	.discard	= nvtgt_discard,
+	.poll		= nvtgt_bdev_poll,
 };
 
 static int __init nvtgt_bdev_init(void)

@@ -29,6 +29,7 @@
  * release() waits until the thread has taken the list.
  */
 #include <linux/blkdev.h>
+#include <linux/hrtimer.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/moduleparam.h>
@@ -44,6 +45,10 @@ MODULE_PARM_DESC(spin_us, "longest time in us that an idle reactor spins before 
 
 /* A try to spin every so many sleeps, when the last tries found nothing. */
 #define NVTGT_SPIN_RETRY	64
+
+#define NVTGT_POLL_MOST		8		/* namespaces asked in a pass */
+#define NVTGT_POLL_NS		NSEC_PER_MSEC	/* polled without a pause at most */
+#define NVTGT_POLL_PAUSE_NS	(100 * NSEC_PER_USEC)
 
 /**
  * nvtgt_reactor_wake - somebody has added to one of the reactor's lists
@@ -286,6 +291,10 @@ static void nvtgt_reactor_respond(struct nvtgt_reactor *reactor, struct nvtgt_re
 {
 	struct nvtgt_reactor *owner = READ_ONCE(req->queue->reactor);
 
+	if (unlikely(req->polled)) {
+		list_del(&req->poll_entry);
+		req->polled = false;
+	}
 	/* the queue has moved while the command was in flight */
 	if (unlikely(owner != reactor)) {
 		if (llist_add(&req->done_node, &owner->done))
@@ -342,12 +351,60 @@ static void nvtgt_reactor_flush(struct nvtgt_reactor *reactor)
 	}
 }
 
+/**
+ * nvtgt_req_poll - a request's completion will not be announced: poll for it
+ * @req: executing, not yet given to the device
+ *
+ * From here on the reactor calls ops->poll() of the namespace's backend, for one
+ * request of each namespace, until the request is complete.
+ *
+ * Context: the reactor of the queue; not in a worker.
+ * Return: false when it cannot be polled for
+ */
+bool nvtgt_req_poll(struct nvtgt_req *req)
+{
+	struct nvtgt_reactor *reactor = req->queue->reactor;
+
+	/* the reactor needs the namespace until the result has been taken */
+	if (!req->ns_shared || !nvtgt_is_reactor(reactor))
+		return false;
+	req->polled = true;
+	req->poll_over = false;
+	req->poller = reactor;
+	list_add_tail(&req->poll_entry, &reactor->polled);
+	return true;
+}
+EXPORT_SYMBOL_GPL(nvtgt_req_poll);
+
+/* Asks each namespace that requests are out to; the oldest request speaks for all. */
+static void nvtgt_reactor_poll(struct nvtgt_reactor *reactor)
+{
+	struct nvtgt_ns *last = NULL;
+	struct nvtgt_req *req, *next;
+	unsigned int asked = 0;
+
+	list_for_each_entry_safe(req, next, &reactor->polled, poll_entry) {
+		if (unlikely(READ_ONCE(req->poll_over))) {
+			list_del_init(&req->poll_entry);
+			continue;
+		}
+		if (req->ns == last)
+			continue;
+		last = req->ns;
+		last->ops->poll(req);
+		if (++asked == NVTGT_POLL_MOST)
+			break;
+	}
+}
+
 /* One pass. */
 static void nvtgt_reactor_pass(struct nvtgt_reactor *reactor)
 {
 	nvtgt_reactor_run_calls(reactor);
 	nvtgt_reactor_take_kicks(reactor);
 	nvtgt_reactor_receive(reactor);
+	if (unlikely(!list_empty(&reactor->polled)))
+		nvtgt_reactor_poll(reactor);
 	nvtgt_reactor_take_done(reactor);
 	nvtgt_reactor_flush(reactor);
 	nvtgt_pool_service(reactor);
@@ -419,6 +476,36 @@ static void nvtgt_reactor_trim(struct nvtgt_reactor *reactor)
 		WRITE_ONCE(reactor->credit_back, true);
 }
 
+/*
+ * Nothing to do but to poll: at first without a pause, for that is what poll queues
+ * are for, then, a device may have stalled, between short sleeps.
+ */
+static void nvtgt_reactor_poll_wait(struct nvtgt_reactor *reactor)
+{
+	u64 begin = local_clock(), now = begin;
+	ktime_t pause = NVTGT_POLL_PAUSE_NS;
+
+	while (!list_empty(&reactor->polled) && now - begin < NVTGT_POLL_NS) {
+		nvtgt_reactor_poll(reactor);
+		if (nvtgt_reactor_has_work(reactor))
+			break;
+		cpu_relax();
+		cond_resched();
+		now = local_clock();
+	}
+	reactor->spun_ns += now - begin;
+	if (now - begin < NVTGT_POLL_NS)
+		return;
+
+	WRITE_ONCE(reactor->asleep, 1);
+	set_current_state(TASK_IDLE);	/* a full barrier: asleep before the look */
+	if (!nvtgt_reactor_has_work(reactor))
+		schedule_hrtimeout_range(&pause, pause / 2, HRTIMER_MODE_REL);
+	__set_current_state(TASK_RUNNING);
+	WRITE_ONCE(reactor->asleep, 0);
+	nvtgt_reactor_poll(reactor);
+}
+
 /* Returns whether the thread is to end. */
 static bool nvtgt_reactor_sleep(struct nvtgt_reactor *reactor)
 {
@@ -450,6 +537,8 @@ static int nvtgt_reactor_thread(void *data)
 			reactor->nr_busy++;
 			cond_resched();
 		}
+		while (unlikely(!nvtgt_reactor_has_work(reactor) && !list_empty(&reactor->polled)))
+			nvtgt_reactor_poll_wait(reactor);
 		if (unlikely(READ_ONCE(reactor->trim_due)))
 			nvtgt_reactor_trim(reactor);
 	} while (nvtgt_reactor_spin(reactor) || !nvtgt_reactor_sleep(reactor));
@@ -479,6 +568,7 @@ struct nvtgt_reactor *nvtgt_reactor_create(int cpu)
 	reactor->balance.fn = nvtgt_balance_call;
 	INIT_LIST_HEAD(&reactor->active);
 	INIT_LIST_HEAD(&reactor->sources);
+	INIT_LIST_HEAD(&reactor->polled);
 	INIT_LIST_HEAD(&reactor->local_done);
 	INIT_LIST_HEAD(&reactor->flush);
 	INIT_LIST_HEAD(&reactor->waiters);

@@ -37,6 +37,7 @@ void nvtgt_req_init(struct nvtgt_req *req, struct nvtgt_queue *queue,
 	req->backend_flags = 0;
 	req->parked = false;
 	req->ns_shared = false;
+	req->polled = false;
 	req->ns = NULL;
 	req->execute = NULL;
 	req->bvec = NULL;
@@ -181,8 +182,10 @@ EXPORT_SYMBOL_GPL(nvtgt_req_execute);
 /* The result is there: hand the request to the reactor. Any context. */
 static __always_inline void nvtgt_req_done(struct nvtgt_req *req, u16 status)
 {
-	struct nvtgt_reactor *reactor = READ_ONCE(req->queue->reactor);
+	struct nvtgt_reactor *reactor;
 
+	/* who polls for it takes it from his list first */
+	reactor = unlikely(req->polled) ? req->poller : READ_ONCE(req->queue->reactor);
 	req->status = status;
 	if (unlikely(status))
 		nvtgt_error_log(req);

@@ -13,7 +13,7 @@
 #include <nvtgt/types.h>
 
 /** NVTGT_BACKEND_VERSION - grows with each change of this contract */
-#define NVTGT_BACKEND_VERSION	1
+#define NVTGT_BACKEND_VERSION	2
 
 /**
  * struct nvtgt_backend_ops - what a backend provides
@@ -43,7 +43,12 @@
  *	belongs to the core and lives until the request is complete. Optional:
  *	ranges are accepted and nothing is done.
  *
- * These four run in the reactor (plug open) or in a worker, must not block for
+ * @poll: look whether @req's device has completed something, of this request or of
+ *	others of the namespace that nvtgt_req_poll() was called for. Runs in the
+ *	reactor that executed @req, must not sleep. @req may be complete already,
+ *	but has not been released. Required of who calls nvtgt_req_poll().
+ *
+ * The first four run in the reactor (plug open) or in a worker, must not block for
  * long in the reactor and must not touch the request after they have called
  * nvtgt_req_complete(), which they do exactly once, in any context.
  */
@@ -64,12 +69,25 @@ struct nvtgt_backend_ops {
 	void (*write_zeroes)(struct nvtgt_req *req);
 	void (*discard)(struct nvtgt_req *req, const struct nvme_dsm_range *ranges,
 			unsigned int nr_ranges);
+	void (*poll)(struct nvtgt_req *req);
 };
 
 int __must_check nvtgt_backend_register(const struct nvtgt_backend_ops *ops);
 void nvtgt_backend_unregister(const struct nvtgt_backend_ops *ops);
 
 void nvtgt_req_complete(struct nvtgt_req *req, u16 status);
+bool __must_check nvtgt_req_poll(struct nvtgt_req *req);
+
+/**
+ * nvtgt_req_poll_over - nobody needs to poll for a request any more
+ * @req: executing, after nvtgt_req_poll(): it will complete by itself
+ *
+ * Context: any.
+ */
+static inline void nvtgt_req_poll_over(struct nvtgt_req *req)
+{
+	WRITE_ONCE(req->poll_over, true);
+}
 
 /* A work queue for what would block in the reactor. */
 extern struct workqueue_struct *nvtgt_io_wq;

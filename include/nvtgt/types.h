@@ -203,6 +203,8 @@ struct nvtgt_queue {
  * @backend_flags: the backend's
  * @parked: the namespace was let go; it is looked up again for execution
  * @ns_shared: the reference on the namespace is the queue's
+ * @polled: stands in the list of @poller; the reactor only, before and after execution
+ * @poll_over: it is to be polled no more; set in any context
  * @ns: the namespace, with a reference until completion, or NULL
  * @execute: what nvtgt_req_execute() calls
  * @bvec: memory for @data_len bytes; given by the transport before execution
@@ -215,6 +217,8 @@ struct nvtgt_queue {
  * @error_slba: for the error log: first block in error
  * @done_node: in the reactor's list of results
  * @entry: the owner's: in lists of the core while it executes
+ * @poller: the reactor that polls for its completion
+ * @poll_entry: in the list of @poller
  * @scratch: the core's; freed with kfree() at release
  * @work: the executor's, for what may sleep
  * @room: the backend's, see nvtgt_req_room()
@@ -240,6 +244,7 @@ struct nvtgt_req {
 	u8 backend_flags;
 	bool parked : 1;
 	bool ns_shared : 1;
+	bool polled : 1;
 	u16 status;
 	u16 error_loc;
 
@@ -249,6 +254,9 @@ struct nvtgt_req {
 	struct list_head entry;
 	void *scratch;
 	u64 error_slba;
+	struct nvtgt_reactor *poller;
+	struct list_head poll_entry;
+	bool poll_over;
 	struct bio_vec inline_bvec[NVTGT_INLINE_BVECS];
 
 	struct work_struct work;

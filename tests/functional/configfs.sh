@@ -261,7 +261,7 @@ takes $p/param_pi_enable 0
 takes $p/param_cpus 1
 takes $p/param_cpus all
 takes $p/param_cpus 0
-for list in 5000 1-0 x 0,x -1 , 99; do
+for list in 5000 1-0 x 0,x -1 ',' 99; do
 	denies "Invalid argument" "param_cpus: must be a list" $p/param_cpus "$list"
 done
 denies "Invalid argument" "port 1: addr_trtype: must be" $p/addr_trtype udp
