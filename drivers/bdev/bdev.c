@@ -19,7 +19,7 @@ MODULE_PARM_DESC(poll_queues, "use the poll queues of devices that have some (nv
 /* nvtgt_req.backend_flags: not all bios of a chain could be made */
 #define NVTGT_BDEV_FAILED	1
 
-static void nvtgt_bdev_rw_work(struct work_struct *work);
+static void nvtgt_bdev_rw_work(struct nvtgt_req *req);
 
 /* What may change under an open device. */
 static void nvtgt_bdev_read_state(struct nvtgt_ns *ns)
@@ -107,7 +107,7 @@ static void nvtgt_bdev_rw_done(struct bio *bio)
 	/* not supported: a table that does not know REQ_NOWAIT was loaded just now */
 	if (unlikely(nowait && (status == BLK_STS_AGAIN || status == BLK_STS_NOTSUPP))) {
 		nvtgt_req_poll_over(req);
-		nvtgt_bdev_defer(req, nvtgt_bdev_rw_work);
+		nvtgt_req_defer(req, nvtgt_bdev_rw_work);
 	} else {
 		nvtgt_req_complete(req, nvtgt_blk_status(req, status));
 	}
@@ -134,9 +134,9 @@ static void nvtgt_bdev_submit_rw(struct nvtgt_req *req, blk_opf_t opf)
 	submit_bio(bio);
 }
 
-static void nvtgt_bdev_rw_work(struct work_struct *work)
+static void nvtgt_bdev_rw_work(struct nvtgt_req *req)
 {
-	nvtgt_bdev_submit_rw(nvtgt_req_from_work(work), 0);
+	nvtgt_bdev_submit_rw(req, 0);
 }
 
 /*
@@ -199,7 +199,7 @@ void nvtgt_bdev_rw(struct nvtgt_req *req)
 	const struct nvtgt_bdev *dev = nvtgt_req_bdev(req);
 
 	if (unlikely(!nvtgt_bdev_may_nowait(dev->bdev, req)))
-		nvtgt_bdev_defer(req, nvtgt_bdev_rw_work);
+		nvtgt_req_defer(req, nvtgt_bdev_rw_work);
 	else if (unlikely(dev->poll) && READ_ONCE(nvtgt_bdev_poll_queues))
 		nvtgt_bdev_submit_polled(req);
 	else
@@ -215,9 +215,8 @@ static void nvtgt_bdev_flush_done(struct bio *bio)
 	nvtgt_req_complete(req, nvtgt_blk_status(req, status));
 }
 
-static void nvtgt_bdev_flush_work(struct work_struct *work)
+static void nvtgt_bdev_flush_work(struct nvtgt_req *req)
 {
-	struct nvtgt_req *req = nvtgt_req_from_work(work);
 	struct bio *bio = &nvtgt_bdev_room(req)->bio;
 
 	bio_init(bio, nvtgt_req_bdev(req)->bdev, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH);
@@ -236,7 +235,7 @@ static void nvtgt_bdev_flush_work(struct work_struct *work)
 void nvtgt_bdev_flush(struct nvtgt_req *req)
 {
 	if (bdev_write_cache(nvtgt_req_bdev(req)->bdev))
-		nvtgt_bdev_defer(req, nvtgt_bdev_flush_work);
+		nvtgt_req_defer(req, nvtgt_bdev_flush_work);
 	else
 		nvtgt_req_complete(req, NVME_SC_SUCCESS);
 }
@@ -269,9 +268,8 @@ static bool nvtgt_bdev_zero_fua(const struct nvtgt_req *req)
 }
 
 /* The slow way, which ends in plain writes of zeroes where all else fails. */
-static void nvtgt_bdev_zero_sync_work(struct work_struct *work)
+static void nvtgt_bdev_zero_sync_work(struct nvtgt_req *req)
 {
-	struct nvtgt_req *req = nvtgt_req_from_work(work);
 	struct block_device *bdev = nvtgt_req_bdev(req)->bdev;
 	int ret;
 
@@ -293,16 +291,15 @@ static void nvtgt_bdev_write_zeroes_done(struct bio *bio)
 		status = BLK_STS_IOERR;
 	/* devices promise what they turn out not to have (loop on some file systems) */
 	if (status == BLK_STS_NOTSUPP || status == BLK_STS_TARGET || status == BLK_STS_INVAL)
-		nvtgt_bdev_defer(req, nvtgt_bdev_zero_sync_work);
+		nvtgt_req_defer(req, nvtgt_bdev_zero_sync_work);
 	else if (!status && nvtgt_bdev_zero_fua(req))
 		nvtgt_bdev_flush(req);
 	else
 		nvtgt_req_complete(req, nvtgt_blk_status(req, status));
 }
 
-static void nvtgt_bdev_write_zeroes_work(struct work_struct *work)
+static void nvtgt_bdev_write_zeroes_work(struct nvtgt_req *req)
 {
-	struct nvtgt_req *req = nvtgt_req_from_work(work);
 	struct bio *bio = NULL;
 	int ret;
 
@@ -328,7 +325,7 @@ static void nvtgt_bdev_write_zeroes_work(struct work_struct *work)
  */
 void nvtgt_bdev_write_zeroes(struct nvtgt_req *req)
 {
-	nvtgt_bdev_defer(req, nvtgt_bdev_write_zeroes_work);
+	nvtgt_req_defer(req, nvtgt_bdev_write_zeroes_work);
 }
 
 static void nvtgt_bdev_discard_done(struct bio *bio)
@@ -343,9 +340,8 @@ static void nvtgt_bdev_discard_done(struct bio *bio)
 	nvtgt_req_complete(req, nvtgt_blk_status(req, status));
 }
 
-static void nvtgt_bdev_discard_work(struct work_struct *work)
+static void nvtgt_bdev_discard_work(struct nvtgt_req *req)
 {
-	struct nvtgt_req *req = nvtgt_req_from_work(work);
 	const struct nvtgt_bdev_room *room = nvtgt_bdev_room(req);
 	unsigned int to_sectors = req->ns->blksize_shift - SECTOR_SHIFT;
 	struct bio *bio = NULL;
@@ -375,7 +371,7 @@ static void nvtgt_bdev_discard_work(struct work_struct *work)
 void nvtgt_bdev_discard(struct nvtgt_req *req)
 {
 	if (bdev_max_discard_sectors(nvtgt_req_bdev(req)->bdev))
-		nvtgt_bdev_defer(req, nvtgt_bdev_discard_work);
+		nvtgt_req_defer(req, nvtgt_bdev_discard_work);
 	else
 		nvtgt_req_complete(req, NVME_SC_SUCCESS);
 }

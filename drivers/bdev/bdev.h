@@ -52,18 +52,6 @@ static inline struct nvtgt_bdev_room *nvtgt_bdev_room(struct nvtgt_req *req)
 	return nvtgt_req_room(req);
 }
 
-static inline struct nvtgt_req *nvtgt_req_from_work(struct work_struct *work)
-{
-	return container_of(work, struct nvtgt_req, work);
-}
-
-/* Let @fn go on with the request in a worker, where it may block. */
-static inline void nvtgt_bdev_defer(struct nvtgt_req *req, work_func_t fn)
-{
-	INIT_WORK(&req->work, fn);
-	queue_work(nvtgt_io_wq, &req->work);
-}
-
 /* bdev.c */
 int nvtgt_bdev_open(struct nvtgt_ns *ns);
 void nvtgt_bdev_revalidate(struct nvtgt_ns *ns);

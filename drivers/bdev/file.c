@@ -72,9 +72,8 @@ static void nvtgt_file_rw_done(struct kiocb *iocb, long ret)
 	nvtgt_req_complete(req, nvtgt_errno_status(req, ret));
 }
 
-static void nvtgt_file_rw_work(struct work_struct *work)
+static void nvtgt_file_rw_work(struct nvtgt_req *req)
 {
-	struct nvtgt_req *req = nvtgt_req_from_work(work);
 	struct file *file = nvtgt_req_bdev(req)->file;
 	struct kiocb *iocb = &nvtgt_bdev_room(req)->iocb;
 	bool write = req->dir == DMA_TO_DEVICE;
@@ -107,12 +106,11 @@ static void nvtgt_file_rw_work(struct work_struct *work)
  */
 void nvtgt_file_rw(struct nvtgt_req *req)
 {
-	nvtgt_bdev_defer(req, nvtgt_file_rw_work);
+	nvtgt_req_defer(req, nvtgt_file_rw_work);
 }
 
-static void nvtgt_file_flush_work(struct work_struct *work)
+static void nvtgt_file_flush_work(struct nvtgt_req *req)
 {
-	struct nvtgt_req *req = nvtgt_req_from_work(work);
 	int ret = vfs_fsync(nvtgt_req_bdev(req)->file, 1);
 
 	nvtgt_req_complete(req, nvtgt_errno_status(req, ret));
@@ -126,7 +124,7 @@ static void nvtgt_file_flush_work(struct work_struct *work)
  */
 void nvtgt_file_flush(struct nvtgt_req *req)
 {
-	nvtgt_bdev_defer(req, nvtgt_file_flush_work);
+	nvtgt_req_defer(req, nvtgt_file_flush_work);
 }
 
 /* A synchronous write of zeroes, for file systems that know no other way. */
@@ -177,9 +175,8 @@ static int nvtgt_file_zero(struct file *file, bool deallocate, loff_t pos, loff_
 	return ret;
 }
 
-static void nvtgt_file_write_zeroes_work(struct work_struct *work)
+static void nvtgt_file_write_zeroes_work(struct nvtgt_req *req)
 {
-	struct nvtgt_req *req = nvtgt_req_from_work(work);
 	const struct nvme_write_zeroes_cmd *cmd = &req->cmd->write_zeroes;
 	struct file *file = nvtgt_req_bdev(req)->file;
 	loff_t len = ((loff_t)le16_to_cpu(cmd->length) + 1) << req->ns->blksize_shift;
@@ -200,12 +197,11 @@ static void nvtgt_file_write_zeroes_work(struct work_struct *work)
  */
 void nvtgt_file_write_zeroes(struct nvtgt_req *req)
 {
-	nvtgt_bdev_defer(req, nvtgt_file_write_zeroes_work);
+	nvtgt_req_defer(req, nvtgt_file_write_zeroes_work);
 }
 
-static void nvtgt_file_discard_work(struct work_struct *work)
+static void nvtgt_file_discard_work(struct nvtgt_req *req)
 {
-	struct nvtgt_req *req = nvtgt_req_from_work(work);
 	const struct nvtgt_bdev_room *room = nvtgt_bdev_room(req);
 	struct file *file = nvtgt_req_bdev(req)->file;
 	unsigned int i;
@@ -233,5 +229,5 @@ static void nvtgt_file_discard_work(struct work_struct *work)
  */
 void nvtgt_file_discard(struct nvtgt_req *req)
 {
-	nvtgt_bdev_defer(req, nvtgt_file_discard_work);
+	nvtgt_req_defer(req, nvtgt_file_discard_work);
 }

@@ -266,3 +266,56 @@ u16 nvtgt_errno_status(struct nvtgt_req *req, int err)
 	}
 }
 EXPORT_SYMBOL_GPL(nvtgt_errno_status);
+
+/* A worker of a namespace: the command that it was started for, and what waits. */
+static void nvtgt_deferred_work(struct work_struct *work)
+{
+	struct nvtgt_req *req = container_of(work, struct nvtgt_req, work);
+	struct nvtgt_cns *cns = to_nvtgt_cns(req->ns);
+	struct nvtgt_req *next;
+
+	/* the command's own reference may be gone when it returns */
+	percpu_ref_get(&cns->ns.ref);
+	req->execute(req);
+
+	spin_lock_irq(&cns->deferred_lock);
+	next = list_first_entry_or_null(&cns->deferred, struct nvtgt_req, entry);
+	if (next)
+		list_del_init(&next->entry);
+	else
+		cns->nr_workers--;
+	spin_unlock_irq(&cns->deferred_lock);
+	if (next)
+		queue_work(nvtgt_io_wq, &next->work);
+	nvtgt_ns_put(&cns->ns);
+}
+
+/**
+ * nvtgt_req_defer - let a command go on where it may block
+ * @req: executing
+ * @fn: goes on with it; ends with nvtgt_req_complete(), sooner or later
+ *
+ * No more than NVTGT_NS_WORKERS of a namespace's commands are in workers at a time;
+ * the others wait, so that a device that stalls holds up its own commands only.
+ *
+ * Context: any.
+ */
+void nvtgt_req_defer(struct nvtgt_req *req, void (*fn)(struct nvtgt_req *req))
+{
+	struct nvtgt_cns *cns = to_nvtgt_cns(req->ns);
+	unsigned long flags;
+	bool wait;
+
+	req->execute = fn;
+	INIT_WORK(&req->work, nvtgt_deferred_work);
+	spin_lock_irqsave(&cns->deferred_lock, flags);
+	wait = cns->nr_workers == NVTGT_NS_WORKERS;
+	if (wait)
+		list_add_tail(&req->entry, &cns->deferred);
+	else
+		cns->nr_workers++;
+	spin_unlock_irqrestore(&cns->deferred_lock, flags);
+	if (!wait)
+		queue_work(nvtgt_io_wq, &req->work);
+}
+EXPORT_SYMBOL_GPL(nvtgt_req_defer);

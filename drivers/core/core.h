@@ -21,6 +21,10 @@
 #define NVTGT_MAX_NSID		1024	/* MNAN, and the largest namespace id */
 #define NVTGT_MAX_QID		128	/* I/O queues of a controller */
 #define NVTGT_MAX_ANAGRPS	128
+/* Workers of backends, and of one namespace's: a device that stalls leaves some to others. */
+#define NVTGT_WORKERS		512
+#define NVTGT_NS_WORKERS	32
+
 #define NVTGT_DEFAULT_ANA_GRPID	1
 #define NVTGT_MAX_AERS		4
 #define NVTGT_MAX_PENDING_EVENTS 32	/* kept per controller while no AER is there */
@@ -138,6 +142,11 @@ struct nvtgt_cns {
 
 	struct completion gone;		/* ns.ref reached zero */
 	struct rcu_head rcu;
+
+	/* what its backend does in workers, see nvtgt_req_defer() */
+	spinlock_t deferred_lock;	/* irq; nothing is taken inside */
+	struct list_head deferred;	/* nvtgt_req.entry: no worker is free */
+	unsigned int nr_workers;
 
 	/* alloc_percpu() with the object; written by io.c, summed up by log.c */
 	struct nvtgt_ns_stats __percpu *stats;

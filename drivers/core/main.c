@@ -14,9 +14,7 @@ u64 nvtgt_genctr;
 
 struct workqueue_struct *nvtgt_wq;
 
-/*
- * nvtgt_io_wq - where a backend does what would block a reactor; unbound
- */
+/* nvtgt_io_wq - where a backend does what would block a reactor; unbound */
 struct workqueue_struct *nvtgt_io_wq;
 EXPORT_SYMBOL_GPL(nvtgt_io_wq);
 
@@ -31,7 +29,7 @@ static int __init nvtgt_init_workqueues(void)
 	nvtgt_wq = alloc_workqueue("nvtgt", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!nvtgt_wq)
 		return -ENOMEM;
-	nvtgt_io_wq = alloc_workqueue("nvtgt-io", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	nvtgt_io_wq = alloc_workqueue("nvtgt-io", WQ_UNBOUND | WQ_MEM_RECLAIM, NVTGT_WORKERS);
 	if (!nvtgt_io_wq) {
 		destroy_workqueue(nvtgt_wq);
 		return -ENOMEM;

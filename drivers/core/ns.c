@@ -70,6 +70,8 @@ struct nvtgt_cns *nvtgt_ns_create(struct nvtgt_subsys *subsys, u32 nsid)
 	cns->ns.nsid = nsid;
 	cns->anagrpid = NVTGT_DEFAULT_ANA_GRPID;
 	mutex_init(&cns->enable_lock);
+	spin_lock_init(&cns->deferred_lock);
+	INIT_LIST_HEAD(&cns->deferred);
 	init_completion(&cns->gone);
 	uuid_gen(&cns->uuid);
 	strscpy(cns->backend_name, "bdev", sizeof(cns->backend_name));

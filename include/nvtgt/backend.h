@@ -89,7 +89,9 @@ static inline void nvtgt_req_poll_over(struct nvtgt_req *req)
 	WRITE_ONCE(req->poll_over, true);
 }
 
-/* A work queue for what would block in the reactor. */
+void nvtgt_req_defer(struct nvtgt_req *req, void (*fn)(struct nvtgt_req *req));
+
+/* A work queue for what is no request's and would block in the reactor. */
 extern struct workqueue_struct *nvtgt_io_wq;
 
 /**

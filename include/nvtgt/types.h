@@ -206,7 +206,7 @@ struct nvtgt_queue {
  * @polled: stands in the list of @poller; the reactor only, before and after execution
  * @poll_over: it is to be polled no more; set in any context
  * @ns: the namespace, with a reference until completion, or NULL
- * @execute: what nvtgt_req_execute() calls
+ * @execute: what nvtgt_req_execute() calls; then what nvtgt_req_defer() was given
  * @bvec: memory for @data_len bytes; given by the transport before execution
  * @nr_bvec: segments in @bvec
  * @charged: bytes taken from the pool's credit

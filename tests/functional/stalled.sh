@@ -1,0 +1,91 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guards: a device that stalls holds up its own commands only, on the same queue, in the same
+# reactor, and where commands wait in workers
+# kernels: all
+# timeout: 360
+
+. "$TESTS/lib/guest.sh"
+. "$TESTS/lib/host.sh"
+target_is_nvtgt || skip "nvmet's workers run out"
+need_modules tcp bdev null
+make_networks
+make_subsystem testnqn
+make_port 1 "$TGT_IP"
+link_port 1 testnqn
+fast=$(null_blk_make size=64 cache_size=8)
+make_namespace testnqn 1 "$fast"
+
+# what the host has out to a disk
+outstanding() { awk '{ print $1 + $2 }' "/sys/block/${1##*/}/inflight"; }
+has_out() { [ "$(outstanding "$1")" -ge "$2" ]; }
+thaw() { fsfreeze -u "$WORK/fs" 2>/dev/null || true; }
+# works NAME: reads, writes and flushes of the fast namespace come back
+works() {
+	fio --name=fast --filename="$disk" --direct=1 --ioengine=libaio --rw=randrw --bs=4k --iodepth=8 \
+		--number_ios=400 --fsync=8 --minimal >"$WORK/fast.out" 2>&1 &
+	local pid=$!
+	ended() { ! kill -0 "$pid" 2>/dev/null; }
+	wait_for 60 ended || { kill "$pid"; fail "$1: the other namespace's commands do not come back"; }
+	wait "$pid" || { tail -n 5 "$WORK/fast.out"; fail "$1: the other namespace has errors"; }
+}
+# stall DISK DEPTH: load that stays out; sets FIO_PID
+stall() {
+	fio_background "$1" --rw=randwrite --iodepth="$2"
+	defer thaw			# or it could not be stopped
+	wait_for 60 has_out "$1" "$2" || fail "$(outstanding "$1") commands out to $1 and not $2"
+}
+
+# before what it stands on is taken away
+drop_namespace() { rmdir "$CONFIGFS/subsystems/testnqn/namespaces/$1"; }
+
+disk=$(host_connect testnqn --nr-io-queues=1 --queue-size=1024)
+ctrl=$(ctrl_of testnqn)
+
+note "the null backend's delay"
+delay=$((15 * PATIENCE))
+make_null_namespace testnqn 2 "size=64m,delay_us=${delay}000000"
+wait_for 20 has_disk "$ctrl" 2 || fail "no disk for namespace 2"
+slow=$(disk_of "$ctrl" 2)
+stall "$slow" 32
+works "32 commands wait in a null namespace"
+has_out "$slow" 1 || fail "the slow commands came back before the fast ones: this proves nothing"
+set_attr subsystems/testnqn/namespaces/2/backend_options "size=64m,delay_us=0"
+needs_progress "$slow" $((delay * 2))
+stop_and_check "$FIO_PID"
+
+note "a device mapper's delay"
+modprobe dm-delay
+blk=$(null_blk_make size=64)
+dm=$(dm_make slow "0 131072 delay $blk 0 0 $blk 0 ${delay}000")	# writes only: the host looks for partitions
+make_namespace testnqn 3 "$dm"
+defer drop_namespace 3
+wait_for 20 has_disk "$ctrl" 3 || fail "no disk for namespace 3"
+slow=$(disk_of "$ctrl" 3)
+stall "$slow" 32
+works "32 commands wait in dm-delay"
+has_out "$slow" 1 || fail "the slow commands came back before the fast ones: this proves nothing"
+stop_and_check "$FIO_PID"
+
+note "more writes to files than there are workers, and nothing moves in their file system"
+mount_new ext4 "$(null_blk_make size=64)" "$WORK/fs"
+for n in 4 5; do
+	truncate -s 16M "$WORK/fs/file$n"
+	make_namespace testnqn $n "$WORK/fs/file$n"
+	defer drop_namespace $n
+	wait_for 20 has_disk "$ctrl" $n || fail "no disk for namespace $n"
+done
+slow=$(disk_of "$ctrl" 4) slow2=$(disk_of "$ctrl" 5)
+fsfreeze -f "$WORK/fs"
+stall "$slow" 200
+load=$FIO_PID
+stall "$slow2" 200
+works "400 commands wait in a frozen file system"
+has_out "$slow" 200 || fail "the file system is not frozen: this proves nothing"
+thaw
+needs_progress "$slow"
+needs_progress "$slow2"
+stop_and_check "$load"
+stop_and_check "$FIO_PID"
+fio_verify "$slow" --size=2m || fail "the file after the stall"
+host_disconnect testnqn
