@@ -36,6 +36,8 @@ def rows(which):
             yield "conns-%d" % n, "op=read bytes=4096 qd=8 conns=%d" % n, 128000, None, ("nvmet", "nvtgt")
         for n in SPREAD:
             yield "namespaces-%d" % n, "op=read bytes=4096 qd=32 nqn=many spread=%d" % n, 128000, None, ("nvmet", "nvtgt")
+        for n in SPREAD:
+            yield "subsystems-%d" % n, "op=read bytes=4096 qd=32 subsystems=%d" % n, 128000, None, ("nvmet", "nvtgt")
         return
     for suffix, more, targets in VARIANTS:
         if suffix and which == "goals":
