@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guards: a controller that the host resets under load comes back, and no I/O is lost
+# variants: no-spin one-reactor
 # timeout: 150
 
 . "$TESTS/lib/guest.sh"

@@ -3,6 +3,7 @@
 # guards: what is written is read back: every size, depth and pattern, on 512-byte and 4 KiB
 # blocks, without digests and with both
 # kernels: all
+# variants: no-spin one-reactor
 # timeout: 300
 
 . "$TESTS/lib/guest.sh"

@@ -118,6 +118,9 @@ need_modules() {
 		esac
 	done
 	[ -d "$CONFIGFS" ] || fail "no $CONFIGFS after loading $TARGET_ROOT"
+	# the variant no-spin is one
+	! grep -q 'nvtgt\.spin_us=0' /proc/cmdline || ! target_is_nvtgt ||
+		[ "$(cat /sys/module/nvtgt/parameters/spin_us)" = 0 ] || fail "spin_us is not what it was to be"
 }
 
 target_is_nvtgt() { [ "$TARGET_ROOT" = nvtgt ]; }

@@ -28,6 +28,10 @@ INSTRUCTIONS = [
 # name, queues of the host, whether 1 MiB reads run beside
 LATENCY = [("alone", 1, False), ("other-queue", 2, True), ("same-queue", 1, True)]
 
+# name, whether a process wants the reactor's CPU for itself
+SPIN = [("spare", False), ("busy", True)]
+USES = {"instructions": INSTRUCTIONS, "latency": LATENCY, "spin": SPIN}
+
 TARGET = r"""
 set -e
 modprobe null_blk nr_devices=1 gb=1
@@ -93,11 +97,11 @@ class ShellGuest(Guest):
         self.sh(CONNECT % {"target": target, "address": ADDRESS, "port": TARGETS[target], "queues": queues})
 
 
-def guest(args, number, smp, qemu=()):
+def guest(args, number, smp, qemu=(), threads="single"):
     plan = {"results": args.work, "kernels": {args.kernel: {
                 "vmlinuz": args.vmlinuz, "initrd": args.initrd, "modules": args.modules}},
             "accel": "tcg", "target": "nvtgt", "memory": 1536, "tree": args.tree,
-            "image": args.image, "patience": 4, "qemu": list(qemu)}
+            "image": args.image, "patience": 4, "qemu": list(qemu), "threads": threads}
     return ShellGuest(plan, args.kernel, number, smp)
 
 
@@ -178,20 +182,52 @@ def latency(args, rows):
     return found
 
 
-def report(what, found):
-    print("%-20s %12s %12s   %s" % (what, "nvmet", "nvtgt", "nvtgt/nvmet"))
+def spin(args, rows):
+    """{row: {spin_us: [median of a 4k read, us]}}; what the hog got done goes into row + " hog"."""
+    one = guest(args, 0, 2, threads="multi")
+    found = {row[0] + what: {"off": [], "on": []} for row in rows for what in ((" us", " hog") if row[1] else (" us",))}
+    try:
+        boot(one)
+        one.sh("ip link add dummy0 type dummy && ip addr add %s/24 dev dummy0 && ip link set dummy0 up" % ADDRESS)
+        one.sh(TARGET)
+        # the reactor on a CPU of its own, or on the hog's
+        one.sh("cd /sys/kernel/config/nvtgt/ports/1; rm subsystems/*; echo 1 >param_cpus; "
+               "ln -s ../../../../nvtgt/subsystems/nvtgt-bench subsystems/")
+        one.connect("nvtgt", 1)
+        for rep in range(args.reps):
+            for name, hog in rows:
+                for state in ("off", "on") if rep & 1 else ("on", "off"):
+                    one.sh("echo %d >/sys/module/nvtgt/parameters/spin_us" % (20 if state == "on" else 0))
+                    fio = FIO % "nvtgt" + ("--output-format=json --time_based --runtime=6 "
+                                           "--name=small --rw=randread --bs=4k --iodepth=1 --cpus_allowed=0 ")
+                    if hog:
+                        fio += "--name=hog --ioengine=cpuio --cpuload=100 --cpumode=qsort --cpus_allowed=1"
+                    jobs = {job["jobname"]: job for job in json.loads(one.sh(fio))["jobs"]}
+                    found[name + " us"][state].append(
+                        jobs["small"]["read"]["clat_ns"]["percentile"]["50.000000"] / 1000)
+                    if hog:
+                        found[name + " hog"][state].append(jobs["hog"]["usr_cpu"] + jobs["hog"]["sys_cpu"])
+            print("  %d of %d" % (rep + 1, args.reps), file=sys.stderr, flush=True)
+    finally:
+        one.stop()
+    return found
+
+
+def report(what, found, columns=("nvmet", "nvtgt")):
+    base, new = columns
+    print("%-20s %12s %12s   %s" % (what, base, new, new + "/" + base))
     for name, values in found.items():
         middle = {t: statistics.median(v) for t, v in values.items()}
         spread = max((max(v) - min(v)) / statistics.median(v) for v in values.values())
         print("%-20s %12.0f %12.0f   %.3f   (widest spread %.1f %%)" % (
-            name, middle["nvmet"], middle["nvtgt"], middle["nvtgt"] / middle["nvmet"], spread * 100))
+            name, middle[base], middle[new], middle[new] / middle[base], spread * 100))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     sub = parser.add_subparsers(dest="use", required=True)
     sub.add_parser("list")
-    for use in ("instructions", "latency"):
+    for use in USES:
         p = sub.add_parser(use)
         for name in ("kernel", "vmlinuz", "initrd", "modules", "tree", "image", "work"):
             p.add_argument("--" + name, required=True)
@@ -200,18 +236,21 @@ def main():
         p.add_argument("rows", nargs="*")
     args = parser.parse_args()
     if args.use == "list":
-        print(" ".join(r[0] for r in INSTRUCTIONS), "and", " ".join(r[0] for r in LATENCY))
+        print("; ".join(use + ": " + " ".join(r[0] for r in rows) for use, rows in USES.items()))
         return
-    rows = [r for r in {"instructions": INSTRUCTIONS, "latency": LATENCY}[args.use]
+    rows = [r for r in USES[args.use]
             if not args.rows or any(fnmatch.fnmatch(r[0], p) for p in args.rows)]
     if not rows:
         sys.exit("error: no such row")
     if args.use == "instructions":
         found = instructions(args, rows)
         report("instructions/I/O", found)
-    else:
+    elif args.use == "latency":
         found = latency(args, rows)
         report("4k read, us", found)
+    else:
+        found = spin(args, rows)
+        report("spinning", found, ("off", "on"))
     if args.out:
         with open(args.out, "w", encoding="utf-8") as f:
             json.dump({"kernel": args.kernel, "rows": found}, f, indent=1)

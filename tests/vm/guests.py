@@ -6,7 +6,7 @@ Reads a plan (JSON) and prints one line per test as it ends:
     ok|fail|skip <TAB> name <TAB> seconds <TAB> reason
 
 Each of the plan's slots holds one guest at a time. A guest takes tests of
-its kernel, and its number of CPUs, one after another; when it dies, hangs or says that it is no good
+its kind (kernel, CPUs, words on the command line) one after another; when it dies, hangs or says that it is no good
 any more, the test it ran has its verdict and a new guest takes the rest.
 """
 
@@ -40,10 +40,12 @@ def say(text):
 class Guest:
     """One running QEMU and the line to the agent in it."""
 
-    def __init__(self, plan, kernel, number, cpus=2):
+    def __init__(self, plan, kernel, number, cpus=2, more=""):
         self.plan = plan
         self.kernel = plan["kernels"][kernel]
         self.cpus = cpus
+        self.more = more
+        self.kind = kernel, cpus, more
         self.name = kernel
         self.dir = os.path.join(plan["results"], f"{kernel}.guest{number}")
         os.makedirs(self.dir, exist_ok=True)
@@ -67,13 +69,13 @@ class Guest:
         append += "bench.shell=1 loglevel=5 " if shell else "quiet "
         if self.name.endswith("-debug"):
             append += "kasan_multi_shot "
-        append += plan.get("append", "")
+        append += " ".join((plan.get("append", ""), self.more))
         # the guest ends with us, even when we are killed
         command = ["setpriv", "--pdeathsig", "KILL",
                    "qemu-system-x86_64", "-machine", "q35", "-nodefaults",
                    "-no-reboot", "-display", "none",
                    "-cpu", "host" if kvm else "max",
-                   "-accel", "kvm" if kvm else "tcg,thread=single",
+                   "-accel", "kvm" if kvm else "tcg,thread=" + plan.get("threads", "single"),
                    *plan.get("qemu", []),
                    "-smp", str(self.cpus), "-m", str(plan["memory"]),
                    "-kernel", kernel["vmlinuz"], "-initrd", kernel["initrd"],
@@ -201,11 +203,15 @@ class Runner:
         self.plan = plan
         self.queues = {}
         for test in plan["tests"]:
-            self.queues.setdefault((test["kernel"], test["cpus"]), []).append(test)
+            self.queues.setdefault(self.kind(test), []).append(test)
         self.busy = {}
         self.booting = {}
         self.guests = []
         self.counter = 0
+
+    @staticmethod
+    def kind(test):
+        return test["kernel"], test["cpus"], test["append"]
 
     def report(self, verdict, test, seconds, reason=""):
         name = f"{test['name']}[{test['kernel']}]"
@@ -220,10 +226,10 @@ class Runner:
 
     def put_back(self, test):
         with lock:
-            self.queues[test["kernel"], test["cpus"]].insert(0, test)
+            self.queues[self.kind(test)].insert(0, test)
 
     def choose(self):
-        """The kernel and CPUs with the most left to do for each guest it has."""
+        """The kind with the most left to do for each guest it has."""
         with lock:
             left = [(sum(t["timeout"] for t in queue)
                      / (1 + self.busy.get(kind, 0)), kind)
@@ -244,8 +250,8 @@ class Runner:
             if not chosen:
                 return
             kind, number = chosen
-            kernel, cpus = kind
-            guest = Guest(self.plan, kernel, number, cpus)
+            kernel, cpus, more = kind
+            guest = Guest(self.plan, kernel, number, cpus, more)
             with lock:
                 self.guests.append(guest)
             try:
@@ -281,7 +287,7 @@ class Runner:
 
     def serve(self, guest):
         while True:
-            test = self.take((guest.name, guest.cpus))
+            test = self.take(guest.kind)
             if test is None:
                 guest.stop(gently=True)
                 return
@@ -294,7 +300,7 @@ class Runner:
         limit = int(test["timeout"] * factor)
         started = time.monotonic()
         guest.write(f"RUN {test['index']} {limit} {math.ceil(factor)} "
-                    f"{test['name']}")
+                    f"{test['name'].partition('+')[0]}")
         answer = guest.read(limit + 180 * factor)
         seconds = time.monotonic() - started
         word = answer.split(" ", 3) if answer else []

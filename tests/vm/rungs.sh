@@ -42,6 +42,9 @@ all_tests() {
 		case " $k " in *" 6.12 "*) k="6.12 ${k//6.12/}" ;; esac
 		# shellcheck disable=SC2086
 		printf "functional ${name%.sh} %s $(header_of "$f" timeout 120)\n" $k
+		for k in $(header_of "$f" variants ''); do
+			echo "functional ${name%.sh}+$k 6.12 $(header_of "$f" timeout 120)"
+		done
 	done < <(find "$BENCH_TESTS/functional" -name '*.sh' -perm -100 | sort)
 }
 
@@ -327,7 +330,7 @@ make_plan() {
 				"$INITRD/initrd" "${PLAN_MODULES:-$RUN_DIR}/modules-$k"
 		done
 		while read -r rung name k timeout; do
-			echo "$rung $name $k $timeout $(header_of "$BENCH_TESTS/$rung/$name.sh" cpus 2)"
+			echo "$rung $name $k $timeout $(header_of "$BENCH_TESTS/$rung/${name%+*}.sh" cpus 2)"
 		done
 	} | python3 -c '
 import json, sys
@@ -337,6 +340,8 @@ plan = {"results": results, "tree": tree, "image": image, "accel": accel,
         "memory": int(memory), "jobs": int(jobs), "target": target,
         "patience": float(patience), "append": append, "shell": shell,
         "kernels": {}, "tests": []}
+# what a variant changes: CPUs, words on the command line of the kernel
+variants = {"": (0, ""), "no-spin": (0, "nvtgt.spin_us=0"), "one-reactor": (1, "")}
 tests = []
 for line in sys.stdin:
     if line.startswith("kernel\t"):
@@ -345,8 +350,9 @@ for line in sys.stdin:
                                  "modules": modules}
     elif line.strip():
         rung, name, kernel, timeout, cpus = line.split()
-        tests.append({"name": rung + "/" + name, "kernel": kernel,
-                      "timeout": int(timeout), "cpus": int(cpus)})
+        smp, words = variants[name.partition("+")[2]]
+        tests.append({"name": rung + "/" + name, "kernel": kernel, "append": words,
+                      "timeout": int(timeout), "cpus": smp or int(cpus)})
 for n in range(int(repeat)):
     for test in tests:
         again = dict(test)
