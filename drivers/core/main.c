@@ -14,7 +14,9 @@ u64 nvtgt_genctr;
 
 struct workqueue_struct *nvtgt_wq;
 
-/* nvtgt_io_wq - where a backend does what would block a reactor; unbound */
+/*
+ * nvtgt_io_wq - where a backend does what would block a reactor; unbound
+ */
 struct workqueue_struct *nvtgt_io_wq;
 EXPORT_SYMBOL_GPL(nvtgt_io_wq);
 

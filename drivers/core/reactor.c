@@ -228,7 +228,8 @@ static bool nvtgt_source_pass_on(struct nvtgt_reactor *reactor, struct nvtgt_sou
 
 	if (to == reactor) {
 		source->to = NULL;
-		source->moved = jiffies;
+		reactor->nr_moved += source->moved != 0;	/* 0: its first one */
+		source->moved = jiffies | 1;
 		list_add_tail(&source->home, &reactor->sources);
 		if (source->arrive)
 			source->arrive(source);
@@ -240,7 +241,6 @@ static bool nvtgt_source_pass_on(struct nvtgt_reactor *reactor, struct nvtgt_sou
 	source->reactor = to;
 	atomic_dec(&reactor->users);
 	atomic_inc(&to->users);
-	to->nr_moved++;
 	__nvtgt_source_kick(source);
 	return true;
 }

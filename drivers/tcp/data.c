@@ -235,7 +235,6 @@ static bool nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q)
 bool nvtgt_tcp_mem_ready(struct nvtgt_buf_waiter *waiter)
 {
 	struct nvtgt_tcp_queue *q = container_of(waiter, struct nvtgt_tcp_queue, waiter);
-
 	bool served = nvtgt_tcp_mem_try(q);
 
 	if (served)

@@ -101,7 +101,7 @@ enum nvtgt_req_state {
  * @work: what it has made the reactor do, in no unit: the transport adds
  *	nvtgt_source_work() for each command; wraps.
  * @work_seen: @work when the loads were compared last.
- * @moved: jiffies when it came.
+ * @moved: jiffies when it came, never 0; 0: it has not come to its first reactor.
  * @net_cpu: the CPU where its input arrives, as far as its place took note.
  * @stray_cpu: another CPU where it has arrived lately.
  * @nr_stray: how many passes in a row.

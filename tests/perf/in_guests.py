@@ -19,11 +19,11 @@ ADDRESS = "192.0.2.1"
 
 # name, fio's words, I/Os
 INSTRUCTIONS = [
-    ("4k-read-qd1", "--rw=randread --bs=4k --iodepth=1", 400),
-    ("4k-read-qd32", "--rw=randread --bs=4k --iodepth=32", 3000),
-    ("4k-write-qd32", "--rw=randwrite --bs=4k --iodepth=32", 3000),
-    ("128k-read-qd4", "--rw=randread --bs=128k --iodepth=4", 120),
-    ("128k-write-qd4", "--rw=randwrite --bs=128k --iodepth=4", 120),
+    ("4k-read-qd1", "--rw=randread --bs=4k --iodepth=1", 6000),
+    ("4k-read-qd32", "--rw=randread --bs=4k --iodepth=32", 12000),
+    ("4k-write-qd32", "--rw=randwrite --bs=4k --iodepth=32", 12000),
+    ("128k-read-qd4", "--rw=randread --bs=128k --iodepth=4", 600),
+    ("128k-write-qd4", "--rw=randwrite --bs=128k --iodepth=4", 600),
 ]
 # name, queues of the host, whether 1 MiB reads run beside
 LATENCY = [("alone", 1, False), ("other-queue", 2, True), ("same-queue", 1, True)]
@@ -76,9 +76,12 @@ done
 [ -b "$disk" ]
 ln -sfn $disk /run/$root
 """
+# a target may answer while the host is still submitting: what counts is the whole time, not fio's clat
+LATENCIES = "--output-format=json --lat_percentiles=1 --time_based --runtime=6 --name=small --rw=randread --bs=4k --iodepth=1 "
 FIO = "fio --filename=/run/%s --direct=1 --ioengine=libaio --size=1g --randrepeat=1 --allrandrepeat=1 "
-# virtual time and idle time of the one CPU, ns
-MARK = "awk '/^now at/ { now = $3 } /idle_sleeptime/ { idle = $3 } END { print now, idle }' /proc/timer_list"
+# virtual time and idle time of the one CPU, ns; from 7.2 on idle time is there in units of 10 ms only
+MARK = ("awk '/^now at/ { now = $3 } /idle_sleeptime/ { idle = $3 } /^cpu0 / && !idle { idle = ($5 + $6) * 10000000 } "
+        "END { print now, idle }' /proc/timer_list /proc/stat")
 
 
 class ShellGuest(Guest):
@@ -145,7 +148,7 @@ def instructions(args, rows):
             host.connect(name, 1)
         for (row, words, ios), name in turns(args.reps, rows):
             fio = FIO % name + "--name=x --minimal --number_ios=%d " + words + " >/dev/null"
-            host.sh(fio % max(20, ios // 10))
+            host.sh(fio % (ios // 20))
             empty = -busy(target)
             empty += busy(target)
             before = busy(target)
@@ -167,13 +170,12 @@ def latency(args, rows):
         one.sh(TARGET)
         for (row, queues, beside), name in turns(args.reps, rows):
             one.connect(name, queues)
-            fio = FIO % name + ("--output-format=json --time_based --runtime=6 "
-                                "--name=small --rw=randread --bs=4k --iodepth=1 --cpus_allowed=0 ")
+            fio = FIO % name + LATENCIES + "--cpus_allowed=0 "
             if beside:
                 fio += "--name=large --rw=read --bs=1m --iodepth=4 --cpus_allowed=%d" % (queues - 1)
             out = json.loads(one.sh(fio))
             small = next(job for job in out["jobs"] if job["jobname"] == "small")
-            percentiles = small["read"]["clat_ns"]["percentile"]
+            percentiles = small["read"]["lat_ns"]["percentile"]
             found[row + " median"][name].append(percentiles["50.000000"] / 1000)
             found[row + " p99"][name].append(percentiles["99.000000"] / 1000)
             one.sh("nvme disconnect -n %s-bench >/dev/null; rm /run/%s" % (name, name))
@@ -198,13 +200,12 @@ def spin(args, rows):
             for name, hog in rows:
                 for state in ("off", "on") if rep & 1 else ("on", "off"):
                     one.sh("echo %d >/sys/module/nvtgt/parameters/spin_us" % (20 if state == "on" else 0))
-                    fio = FIO % "nvtgt" + ("--output-format=json --time_based --runtime=6 "
-                                           "--name=small --rw=randread --bs=4k --iodepth=1 --cpus_allowed=0 ")
+                    fio = FIO % "nvtgt" + LATENCIES + "--cpus_allowed=0 "
                     if hog:
                         fio += "--name=hog --ioengine=cpuio --cpuload=100 --cpumode=qsort --cpus_allowed=1"
                     jobs = {job["jobname"]: job for job in json.loads(one.sh(fio))["jobs"]}
                     found[name + " us"][state].append(
-                        jobs["small"]["read"]["clat_ns"]["percentile"]["50.000000"] / 1000)
+                        jobs["small"]["read"]["lat_ns"]["percentile"]["50.000000"] / 1000)
                     if hog:
                         found[name + " hog"][state].append(jobs["hog"]["usr_cpu"] + jobs["hog"]["sys_cpu"])
             print("  %d of %d" % (rep + 1, args.reps), file=sys.stderr, flush=True)

@@ -97,6 +97,8 @@ def a_trickle_ends(env):
                 except Closed:
                     break
                 need(time.monotonic() - start < 40 * timeout / 1000, "a trickle keeps a connection")
+            else:
+                need(False, "32 KiB in pieces of 4 bytes went by, and the connection stays")
     finally:
         write_attr(path, before.strip())
 
