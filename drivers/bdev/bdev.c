@@ -182,10 +182,16 @@ static void nvtgt_bdev_submit_polled(struct nvtgt_req *req)
  * @req: submitted on it, perhaps complete
  *
  * Context: the reactor that submitted @req.
+ * Return: false when it waits in the block layer and has no queue yet
  */
-void nvtgt_bdev_poll(struct nvtgt_req *req)
+bool nvtgt_bdev_poll(struct nvtgt_req *req)
 {
-	bio_poll(&nvtgt_bdev_room(req)->bio, NULL, BLK_POLL_ONESHOT);
+	struct bio *bio = &nvtgt_bdev_room(req)->bio;
+
+	if (READ_ONCE(bio->bi_cookie) == BLK_QC_T_NONE)
+		return false;
+	bio_poll(bio, NULL, BLK_POLL_ONESHOT);
+	return true;
 }
 
 /**

@@ -56,7 +56,7 @@ static inline struct nvtgt_bdev_room *nvtgt_bdev_room(struct nvtgt_req *req)
 int nvtgt_bdev_open(struct nvtgt_ns *ns);
 void nvtgt_bdev_revalidate(struct nvtgt_ns *ns);
 void nvtgt_bdev_rw(struct nvtgt_req *req);
-void nvtgt_bdev_poll(struct nvtgt_req *req);
+bool nvtgt_bdev_poll(struct nvtgt_req *req);
 void nvtgt_bdev_flush(struct nvtgt_req *req);
 void nvtgt_bdev_write_zeroes(struct nvtgt_req *req);
 void nvtgt_bdev_discard(struct nvtgt_req *req);

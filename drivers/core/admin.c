@@ -52,7 +52,7 @@ static void nvtgt_abort_call(struct nvtgt_call *call)
 
 	spin_lock_irq(&ctrl->lock);
 	queue = nvtgt_abort_queue(req);
-	reactor = queue ? READ_ONCE(queue->reactor) : NULL;
+	reactor = queue ? smp_load_acquire(&queue->reactor) : NULL;	/* nvtgt_queue_move() */
 	if (queue && !nvtgt_in_reactor(reactor)) {
 		nvtgt_reactor_call(reactor, call);	/* after it */
 		spin_unlock_irq(&ctrl->lock);

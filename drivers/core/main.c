@@ -78,6 +78,9 @@ static void __exit nvtgt_exit(void)
 	nvtgt_configfs_exit();
 	nvtgt_discovery_exit();
 	nvtgt_debugfs_exit();
+	/* whoever completed the last commands may still be about to wake their reactor */
+	flush_workqueue(nvtgt_io_wq);
+	flush_workqueue(nvtgt_wq);
 	nvtgt_reactors_exit();
 	destroy_workqueue(nvtgt_io_wq);
 	destroy_workqueue(nvtgt_wq);

@@ -40,6 +40,9 @@ static unsigned int balance_load = 80;
 module_param(balance_load, uint, 0644);
 MODULE_PARM_DESC(balance_load, "load in per cent of a CPU from which a reactor gives queues to others (1 to 100)");
 
+/* Loads are in thousandths of a per cent: one of a thousand sources counts as well. */
+#define NVTGT_LOAD_PERCENT	1000U
+
 #define NVTGT_STRAY_PASSES	64
 #define NVTGT_MOVE_PAUSE	(HZ / 20)
 #define NVTGT_BALANCE_MIN_MS	10U
@@ -56,10 +59,10 @@ static void nvtgt_start_work(struct work_struct *work);
 static DECLARE_DELAYED_WORK(nvtgt_balance, nvtgt_balance_work);
 static DECLARE_WORK(nvtgt_start, nvtgt_start_work);
 
-/* The load of a reactor that gives a part of it away, per cent. */
+/* The load of a reactor that gives a part of it away. */
 static unsigned int nvtgt_load_full(void)
 {
-	return clamp(READ_ONCE(balance_load), 1U, 100U);
+	return clamp(READ_ONCE(balance_load), 1U, 100U) * NVTGT_LOAD_PERCENT;
 }
 
 /* The reactor of a CPU if it has been started. Any context. */
@@ -232,7 +235,7 @@ static u32 nvtgt_source_share(const struct nvtgt_source *source)
 struct nvtgt_balance_place {
 	const struct cpumask *cpus;	/* what it was looked up for */
 	int cpu;			/* -1: none */
-	unsigned int load;		/* per cent */
+	unsigned int load;
 };
 
 /* The reactor with the least load, of those a source may go to. */
@@ -261,7 +264,7 @@ static bool nvtgt_balance_give_one(struct nvtgt_reactor *reactor, u64 total)
 {
 	struct nvtgt_source *source, *best = NULL;
 	struct nvtgt_balance_place place = {};
-	unsigned int load, best_load = 0;
+	unsigned int load, own = READ_ONCE(reactor->load), best_load = 0;
 	struct nvtgt_reactor *to;
 	int best_cpu = -1;
 
@@ -271,7 +274,7 @@ static bool nvtgt_balance_give_one(struct nvtgt_reactor *reactor, u64 total)
 			continue;
 		nvtgt_balance_find(&place, source->cpus);
 		/* not if the other were then the one that has more to do */
-		if (place.cpu < 0 || place.load + 2 * load > reactor->load)
+		if (place.cpu < 0 || place.load + 2 * load > own)
 			continue;
 		best = source;
 		best_load = load;
@@ -285,7 +288,7 @@ static bool nvtgt_balance_give_one(struct nvtgt_reactor *reactor, u64 total)
 		return false;
 	}
 	/* until they are measured again */
-	WRITE_ONCE(reactor->load, reactor->load - best_load);
+	WRITE_ONCE(reactor->load, own - best_load);
 	WRITE_ONCE(to->load, READ_ONCE(to->load) + best_load);
 	best->away = to->cpu != best->net_cpu;
 	nvtgt_source_move(best, to);
@@ -301,7 +304,7 @@ static void nvtgt_balance_go_home(struct nvtgt_reactor *reactor, u64 total)
 		struct nvtgt_reactor *home;
 		u64 load;
 
-		if (!source->away || source->to ||
+		if (!source->away || source->fixed || source->to ||
 		    !nvtgt_place_allows(source->cpus, source->net_cpu))
 			continue;
 		home = nvtgt_reactor_of(source->net_cpu);
@@ -368,17 +371,20 @@ static void nvtgt_balance_measure(u64 elapsed)
 		busy = nvtgt_reactor_busy(reactor) - reactor->busy_seen;
 		reactor->busy_seen += busy;
 		WRITE_ONCE(reactor->load, busy <= 0 ? 0 :
-			   min_t(u64, div64_u64(busy * 100, elapsed), 100));
+			   min_t(u64, div64_u64(busy * 100 * NVTGT_LOAD_PERCENT, elapsed),
+				 100 * NVTGT_LOAD_PERCENT));
 	}
 }
 
 static void nvtgt_balance_work(struct work_struct *work)
 {
 	unsigned int period = READ_ONCE(balance_ms);
-	u64 now = ktime_get_ns(), elapsed = now - nvtgt_balanced_at;
 	int cpu, users = 0;
+	u64 now, elapsed;
 
 	mutex_lock(&nvtgt_place_mutex);
+	now = ktime_get_ns();
+	elapsed = max(now - nvtgt_balanced_at, 1ULL);
 	nvtgt_balanced_at = now;
 	nvtgt_balance_measure(elapsed);
 	/* the first time after a pause it is measured only */
@@ -457,7 +463,7 @@ void nvtgt_reactors_show(struct seq_file *m)
 
 		if (reactor)
 			seq_printf(m, "%3d %6d %5u %8u %7llu\n", cpu, atomic_read(&reactor->users),
-				   reactor->load, READ_ONCE(reactor->nr_moved),
+				   READ_ONCE(reactor->load) / NVTGT_LOAD_PERCENT, READ_ONCE(reactor->nr_moved),
 				   div_u64(READ_ONCE(reactor->spun_ns), NSEC_PER_MSEC));
 	}
 	mutex_unlock(&nvtgt_place_mutex);

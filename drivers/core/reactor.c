@@ -46,8 +46,8 @@ MODULE_PARM_DESC(spin_us, "longest time in us that an idle reactor spins before 
 /* A try to spin every so many sleeps, when the last tries found nothing. */
 #define NVTGT_SPIN_RETRY	64
 
-#define NVTGT_POLL_MOST		8		/* namespaces asked in a pass */
-#define NVTGT_POLL_NS		NSEC_PER_MSEC	/* polled without a pause at most */
+#define NVTGT_POLL_LOOKS	8		/* requests looked at in a pass */
+#define NVTGT_POLL_NS		NSEC_PER_MSEC	/* polled without a pause and in vain at most */
 #define NVTGT_POLL_PAUSE_NS	(100 * NSEC_PER_USEC)
 
 /**
@@ -164,6 +164,7 @@ EXPORT_SYMBOL_GPL(nvtgt_source_del);
 void nvtgt_source_fix(struct nvtgt_source *source)
 {
 	source->fixed = true;
+	source->away = false;
 	source->to = NULL;
 }
 EXPORT_SYMBOL_GPL(nvtgt_source_fix);
@@ -197,7 +198,11 @@ void nvtgt_source_move(struct nvtgt_source *source, struct nvtgt_reactor *to)
 void nvtgt_queue_move(struct nvtgt_queue *queue, struct nvtgt_reactor *to)
 {
 	list_del_init(&queue->flush);
-	WRITE_ONCE(queue->reactor, to);
+	/*
+	 * From here on results and Aborts go to the new reactor, which may so have
+	 * the queue in its hands before it takes the kick: it pairs with this.
+	 */
+	smp_store_release(&queue->reactor, to);
 }
 EXPORT_SYMBOL_GPL(nvtgt_queue_move);
 
@@ -237,10 +242,11 @@ static bool nvtgt_source_pass_on(struct nvtgt_reactor *reactor, struct nvtgt_sou
 	}
 	list_del_init(&source->active);
 	list_del_init(&source->home);
-	source->move(source, to);
+	/* before its queues go: the new reactor may end them before the kick is there */
 	source->reactor = to;
 	atomic_dec(&reactor->users);
 	atomic_inc(&to->users);
+	source->move(source, to);
 	__nvtgt_source_kick(source);
 	return true;
 }
@@ -289,11 +295,13 @@ static void nvtgt_reactor_receive(struct nvtgt_reactor *reactor)
 
 static void nvtgt_reactor_respond(struct nvtgt_reactor *reactor, struct nvtgt_req *req)
 {
-	struct nvtgt_reactor *owner = READ_ONCE(req->queue->reactor);
+	/* pairs with nvtgt_queue_move() */
+	struct nvtgt_reactor *owner = smp_load_acquire(&req->queue->reactor);
 
 	if (unlikely(req->polled)) {
 		list_del(&req->poll_entry);
 		req->polled = false;
+		reactor->poll_since = 0;
 	}
 	/* the queue has moved while the command was in flight */
 	if (unlikely(owner != reactor)) {
@@ -376,24 +384,27 @@ bool nvtgt_req_poll(struct nvtgt_req *req)
 }
 EXPORT_SYMBOL_GPL(nvtgt_req_poll);
 
-/* Asks each namespace that requests are out to; the oldest request speaks for all. */
+/*
+ * Asks the devices that requests are out to. One request speaks for those of its
+ * namespace beside it, if it can; the next time others are looked at, so that no
+ * device waits behind one that has stalled.
+ */
 static void nvtgt_reactor_poll(struct nvtgt_reactor *reactor)
 {
-	struct nvtgt_ns *last = NULL;
+	struct nvtgt_ns *asked = NULL;
 	struct nvtgt_req *req, *next;
-	unsigned int asked = 0;
+	unsigned int looks = 0;
 
 	list_for_each_entry_safe(req, next, &reactor->polled, poll_entry) {
-		if (unlikely(READ_ONCE(req->poll_over))) {
-			list_del_init(&req->poll_entry);
-			continue;
-		}
-		if (req->ns == last)
-			continue;
-		last = req->ns;
-		last->ops->poll(req);
-		if (++asked == NVTGT_POLL_MOST)
+		if (looks++ == NVTGT_POLL_LOOKS) {
+			list_rotate_to_front(&req->poll_entry, &reactor->polled);
 			break;
+		}
+		if (unlikely(READ_ONCE(req->poll_over)))
+			list_del_init(&req->poll_entry);
+		else if (req->ns != asked && READ_ONCE(req->state) == NVTGT_REQ_EXECUTING &&
+			 req->ns->ops->poll(req))
+			asked = req->ns;
 	}
 }
 
@@ -476,30 +487,43 @@ static void nvtgt_reactor_trim(struct nvtgt_reactor *reactor)
 		WRITE_ONCE(reactor->credit_back, true);
 }
 
+/* One timer a second at most, not one per sleep. */
+static void nvtgt_reactor_set_trim(struct nvtgt_reactor *reactor)
+{
+	if (!timer_pending(&reactor->trim_timer) &&
+	    (nvtgt_pool_holds(reactor) || !list_empty(&reactor->waiters))) {
+		reactor->trim_busy = reactor->nr_busy;
+		mod_timer(&reactor->trim_timer, jiffies + HZ);
+	}
+}
+
 /*
  * Nothing to do but to poll: at first without a pause, for that is what poll queues
- * are for, then, a device may have stalled, between short sleeps.
+ * are for, then, a device may have stalled, between sleeps.
  */
 static void nvtgt_reactor_poll_wait(struct nvtgt_reactor *reactor)
 {
 	u64 begin = local_clock(), now = begin;
 	ktime_t pause = NVTGT_POLL_PAUSE_NS;
 
-	while (!list_empty(&reactor->polled) && now - begin < NVTGT_POLL_NS) {
+	if (!reactor->poll_since)
+		reactor->poll_since = begin;
+	while (now - reactor->poll_since < NVTGT_POLL_NS) {
 		nvtgt_reactor_poll(reactor);
-		if (nvtgt_reactor_has_work(reactor))
-			break;
+		now = local_clock();
+		if (nvtgt_reactor_has_work(reactor) || list_empty(&reactor->polled)) {
+			reactor->spun_ns += now - begin;
+			return;
+		}
 		cpu_relax();
 		cond_resched();
-		now = local_clock();
 	}
 	reactor->spun_ns += now - begin;
-	if (now - begin < NVTGT_POLL_NS)
-		return;
 
+	nvtgt_reactor_set_trim(reactor);
 	WRITE_ONCE(reactor->asleep, 1);
 	set_current_state(TASK_IDLE);	/* a full barrier: asleep before the look */
-	if (!nvtgt_reactor_has_work(reactor))
+	if (!nvtgt_reactor_has_work(reactor) && !READ_ONCE(reactor->trim_due))
 		schedule_hrtimeout_range(&pause, pause / 2, HRTIMER_MODE_REL);
 	__set_current_state(TASK_RUNNING);
 	WRITE_ONCE(reactor->asleep, 0);
@@ -511,12 +535,7 @@ static bool nvtgt_reactor_sleep(struct nvtgt_reactor *reactor)
 {
 	bool stop;
 
-	/* one timer a second at most, not one per sleep */
-	if (!timer_pending(&reactor->trim_timer) &&
-	    (nvtgt_pool_holds(reactor) || !list_empty(&reactor->waiters))) {
-		reactor->trim_busy = reactor->nr_busy;
-		mod_timer(&reactor->trim_timer, jiffies + HZ);
-	}
+	nvtgt_reactor_set_trim(reactor);
 	WRITE_ONCE(reactor->asleep, 1);
 	set_current_state(TASK_IDLE);	/* a full barrier: asleep before the look */
 	stop = kthread_should_stop();
@@ -531,18 +550,19 @@ static int nvtgt_reactor_thread(void *data)
 {
 	struct nvtgt_reactor *reactor = data;
 
-	do {
+	for (;;) {
 		while (nvtgt_reactor_has_work(reactor)) {
 			nvtgt_reactor_pass(reactor);
 			reactor->nr_busy++;
 			cond_resched();
 		}
-		while (unlikely(!nvtgt_reactor_has_work(reactor) && !list_empty(&reactor->polled)))
-			nvtgt_reactor_poll_wait(reactor);
 		if (unlikely(READ_ONCE(reactor->trim_due)))
 			nvtgt_reactor_trim(reactor);
-	} while (nvtgt_reactor_spin(reactor) || !nvtgt_reactor_sleep(reactor));
-	return 0;
+		if (unlikely(!list_empty(&reactor->polled)))
+			nvtgt_reactor_poll_wait(reactor);
+		else if (!nvtgt_reactor_spin(reactor) && nvtgt_reactor_sleep(reactor))
+			return 0;
+	}
 }
 
 /**

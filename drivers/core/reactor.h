@@ -35,7 +35,7 @@ struct nvtgt_reactor {
 	int cpu;
 	int node;
 	atomic_t users;			/* sources, or queues that share one */
-	unsigned int load;		/* per cent of the last period; place.c writes it */
+	unsigned int load;		/* of the last period, NVTGT_LOAD_PERCENT; place.c writes it */
 	u64 busy_seen;			/* ns; place.c */
 	struct nvtgt_call balance;
 	bool balancing;			/* the call has been made and has not run */
@@ -63,6 +63,7 @@ struct nvtgt_reactor {
 	struct blk_plug plug;		/* here, for a variable would be cleared at each pass */
 	long credit;			/* bytes taken from the global budget, free here */
 	u32 spin_ns;			/* learned; 0: sleep at once */
+	u64 poll_since;			/* local_clock(), since when polling has found nothing; 0 */
 	u32 spin_skip;			/* passes until the next try */
 	u64 spun_ns;			/* spent so, in all */
 	unsigned int measured;		/* load, before anything was given away */

@@ -46,7 +46,8 @@
  * @poll: look whether @req's device has completed something, of this request or of
  *	others of the namespace that nvtgt_req_poll() was called for. Runs in the
  *	reactor that executed @req, must not sleep. @req may be complete already,
- *	but has not been released. Required of who calls nvtgt_req_poll().
+ *	but has not been released. Returns false when @req cannot speak for others
+ *	(it has not reached the device yet). Required of who calls nvtgt_req_poll().
  *
  * The first four run in the reactor (plug open) or in a worker, must not block for
  * long in the reactor and must not touch the request after they have called
@@ -69,7 +70,7 @@ struct nvtgt_backend_ops {
 	void (*write_zeroes)(struct nvtgt_req *req);
 	void (*discard)(struct nvtgt_req *req, const struct nvme_dsm_range *ranges,
 			unsigned int nr_ranges);
-	void (*poll)(struct nvtgt_req *req);
+	bool (*poll)(struct nvtgt_req *req);
 };
 
 int __must_check nvtgt_backend_register(const struct nvtgt_backend_ops *ops);

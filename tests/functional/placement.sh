@@ -4,7 +4,7 @@
 # elsewhere when a reactor has too much to do
 # kernels: all
 # cpus: 4
-# timeout: 240
+# timeout: 360
 
 . "$TESTS/lib/guest.sh"
 . "$TESTS/lib/host.sh"
@@ -105,3 +105,20 @@ fio_background "$disk" --rw=randread --iodepth=1 --numjobs=4 --thinktime=20ms
 wait_for 90 works_on port1 0 || fail "the queues stay on $(cpus_of port1): $(cat "$DEBUGFS/reactors")"
 stop_and_check "$FIO_PID"
 host_disconnect port1
+
+note "also when each of its many queues has little to do"
+module_param nvtgt balance_ms 0
+host_multipath N		# a disk for each host
+disks=()
+for i in $(seq 30); do
+	id=00000000-0000-4000-8000-$(printf %012d "$i")
+	disks+=("$(host_connect port1 --hostnqn="nqn.2014-08.org.nvmexpress:uuid:$id" --hostid="$id" \
+		--nr-io-queues=4 --queue-size=16)") || fail "host $i does not get in"
+done
+works_on port1 0 || fail "input comes in on CPU 0, the queues are on $(cpus_of port1)"
+fio_background "$(IFS=:; echo "${disks[*]}")" --rw=randread --iodepth=60 --numjobs=4 --file_service_type=roundrobin \
+	--cpus_allowed=0-3 --cpus_allowed_policy=split
+module_param nvtgt balance_ms 200
+wait_for 90 shared || fail "all queues stay on $(cpus_of port1): $(cat "$DEBUGFS/reactors")"
+cat "$DEBUGFS/reactors"
+stop_and_check "$FIO_PID"

@@ -12,4 +12,10 @@ static inline bool bdev_rot(struct block_device *bdev)
 }
 #endif
 
+/* where polling may sleep between two looks one has to say that it must not */
+#ifdef BLK_POLL_NOSLEEP
+#undef BLK_POLL_ONESHOT
+#define BLK_POLL_ONESHOT	((1 << 0) | BLK_POLL_NOSLEEP)
+#endif
+
 #endif /* _NVTGT_COMPAT_LINUX_BLKDEV_H */
