@@ -463,7 +463,8 @@ void nvtgt_reactors_show(struct seq_file *m)
 
 		if (reactor)
 			seq_printf(m, "%3d %6d %5u %8u %7llu\n", cpu, atomic_read(&reactor->users),
-				   READ_ONCE(reactor->load) / NVTGT_LOAD_PERCENT, READ_ONCE(reactor->nr_moved),
+				   READ_ONCE(reactor->load) / NVTGT_LOAD_PERCENT,
+				   READ_ONCE(reactor->nr_moved),
 				   div_u64(READ_ONCE(reactor->spun_ns), NSEC_PER_MSEC));
 	}
 	mutex_unlock(&nvtgt_place_mutex);

@@ -44,9 +44,10 @@ ctrl=$(ctrl_of testnqn)
 
 note "the null backend's delay"
 delay=$((15 * PATIENCE))
-make_null_namespace testnqn 2 "size=64m,delay_us=${delay}000000"
+make_null_namespace testnqn 2 size=64m
 wait_for 20 has_disk "$ctrl" 2 || fail "no disk for namespace 2"
 slow=$(disk_of "$ctrl" 2)
+set_attr subsystems/testnqn/namespaces/2/backend_options "size=64m,delay_us=${delay}000000"
 stall "$slow" 32
 works "32 commands wait in a null namespace"
 has_out "$slow" 1 || fail "the slow commands came back before the fast ones: this proves nothing"
