@@ -34,6 +34,7 @@
 #include <linux/ktime.h>
 #include <linux/moduleparam.h>
 #include <linux/sched/clock.h>
+#include <linux/sched/stat.h>
 #include <linux/slab.h>
 #include <linux/topology.h>
 #include "core.h"
@@ -440,7 +441,8 @@ static bool nvtgt_reactor_spin(struct nvtgt_reactor *reactor)
 	u32 max_ns = min(READ_ONCE(spin_us), 1000U) * NSEC_PER_USEC;
 	u64 begin, now;
 
-	if (!max_ns || num_online_cpus() == 1)
+	/* need_resched() is not enough: it comes when another task has waited for its slice */
+	if (!max_ns || num_online_cpus() == 1 || !single_task_running())
 		return false;
 	if (!reactor->spin_ns) {
 		if (++reactor->spin_skip < NVTGT_SPIN_RETRY)
@@ -451,7 +453,7 @@ static bool nvtgt_reactor_spin(struct nvtgt_reactor *reactor)
 
 	begin = local_clock();
 	now = begin;
-	while (!need_resched() && now - begin < reactor->spin_ns) {
+	while (!need_resched() && single_task_running() && now - begin < reactor->spin_ns) {
 		if (nvtgt_reactor_has_work(reactor)) {
 			reactor->spin_ns = min(reactor->spin_ns * 2, max_ns);
 			reactor->spun_ns += now - begin;

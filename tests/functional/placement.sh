@@ -4,7 +4,7 @@
 # elsewhere when a reactor has too much to do
 # kernels: all
 # cpus: 4
-# timeout: 360
+# timeout: 400
 
 . "$TESTS/lib/guest.sh"
 . "$TESTS/lib/host.sh"
@@ -101,7 +101,8 @@ cat "$DEBUGFS/reactors"
 
 note "and takes them home when there is room again"
 stop_and_check "$FIO_PID"
-fio_background "$disk" --rw=randread --iodepth=1 --numjobs=4 --thinktime=20ms
+module_param nvtgt balance_load 80
+fio_background "$disk" --rw=randread --iodepth=1 --numjobs=4 --thinktime=50ms
 wait_for 90 works_on port1 0 || fail "the queues stay on $(cpus_of port1): $(cat "$DEBUGFS/reactors")"
 stop_and_check "$FIO_PID"
 host_disconnect port1
@@ -116,6 +117,7 @@ for i in $(seq 30); do
 		--nr-io-queues=4 --queue-size=16)") || fail "host $i does not get in"
 done
 works_on port1 0 || fail "input comes in on CPU 0, the queues are on $(cpus_of port1)"
+module_param nvtgt balance_load 30
 fio_background "$(IFS=:; echo "${disks[*]}")" --rw=randread --iodepth=60 --numjobs=4 --file_service_type=roundrobin \
 	--cpus_allowed=0-3 --cpus_allowed_policy=split
 module_param nvtgt balance_ms 200

@@ -79,9 +79,8 @@ ln -sfn $disk /run/$root
 # a target may answer while the host is still submitting: what counts is the whole time, not fio's clat
 LATENCIES = "--output-format=json --lat_percentiles=1 --time_based --runtime=6 --name=small --rw=randread --bs=4k --iodepth=1 "
 FIO = "fio --filename=/run/%s --direct=1 --ioengine=libaio --size=1g --randrepeat=1 --allrandrepeat=1 "
-# virtual time and idle time of the one CPU, ns; from 7.2 on idle time is there in units of 10 ms only
-MARK = ("awk '/^now at/ { now = $3 } /idle_sleeptime/ { idle = $3 } /^cpu0 / && !idle { idle = ($5 + $6) * 10000000 } "
-        "END { print now, idle }' /proc/timer_list /proc/stat")
+# virtual time and idle time of the one CPU, ns
+MARK = "awk '/^now at/ { now = $3 } /idle_sleeptime/ { idle = $3 } END { print now, idle }' /proc/timer_list"
 
 
 class ShellGuest(Guest):
@@ -126,8 +125,10 @@ def turns(reps, rows):
 
 def busy(target):
     """Instructions that the target's CPU has spent not idle."""
-    now, idle = (int(w) for w in target.sh(MARK).split())
-    return now - idle
+    words = target.sh(MARK).split()
+    if len(words) != 2:
+        sys.exit("error: this kernel does not say how long its CPU has been idle (6.1 and 6.12 do)")
+    return int(words[0]) - int(words[1])
 
 
 def instructions(args, rows):
@@ -173,8 +174,7 @@ def latency(args, rows):
             fio = FIO % name + LATENCIES + "--cpus_allowed=0 "
             if beside:
                 fio += "--name=large --rw=read --bs=1m --iodepth=4 --cpus_allowed=%d" % (queues - 1)
-            out = json.loads(one.sh(fio))
-            small = next(job for job in out["jobs"] if job["jobname"] == "small")
+            small = next(job for job in fio_jobs(one.sh(fio)) if job["jobname"] == "small")
             percentiles = small["read"]["lat_ns"]["percentile"]
             found[row + " median"][name].append(percentiles["50.000000"] / 1000)
             found[row + " p99"][name].append(percentiles["99.000000"] / 1000)
@@ -182,6 +182,13 @@ def latency(args, rows):
     finally:
         one.stop()
     return found
+
+
+def fio_jobs(text):
+    """What fio says of its jobs; it may have said something else before."""
+    if "{" not in text:
+        sys.exit("error: fio: " + text)
+    return json.loads(text[text.index("{"):])["jobs"]
 
 
 def spin(args, rows):
@@ -194,16 +201,16 @@ def spin(args, rows):
         one.sh(TARGET)
         # the reactor on a CPU of its own, or on the hog's
         one.sh("cd /sys/kernel/config/nvtgt/ports/1; rm subsystems/*; echo 1 >param_cpus; "
-               "ln -s ../../../../nvtgt/subsystems/nvtgt-bench subsystems/")
+               "ln -s /sys/kernel/config/nvtgt/subsystems/nvtgt-bench subsystems/")
         one.connect("nvtgt", 1)
         for rep in range(args.reps):
             for name, hog in rows:
                 for state in ("off", "on") if rep & 1 else ("on", "off"):
-                    one.sh("echo %d >/sys/module/nvtgt/parameters/spin_us" % (20 if state == "on" else 0))
+                    one.sh("echo %d >/sys/module/nvtgt/parameters/spin_us" % (1000 if state == "on" else 0))
                     fio = FIO % "nvtgt" + LATENCIES + "--cpus_allowed=0 "
                     if hog:
-                        fio += "--name=hog --ioengine=cpuio --cpuload=100 --cpumode=qsort --cpus_allowed=1"
-                    jobs = {job["jobname"]: job for job in json.loads(one.sh(fio))["jobs"]}
+                        fio += "--name=hog --ioengine=cpuio --cpuload=100 --cpus_allowed=1"
+                    jobs = {job["jobname"]: job for job in fio_jobs(one.sh(fio))}
                     found[name + " us"][state].append(
                         jobs["small"]["read"]["lat_ns"]["percentile"]["50.000000"] / 1000)
                     if hog:
