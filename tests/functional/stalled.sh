@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: a device that stalls holds up its own commands only, on the same queue, in the same
 # reactor, and where commands wait in workers
-# kernels: all
+# kernels: 6.12 7.2
 # timeout: 360
 
 . "$TESTS/lib/guest.sh"
