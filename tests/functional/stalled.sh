@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: a device that stalls holds up its own commands only, on the same queue, in the same
 # reactor, and where commands wait in workers
-# kernels: 6.12 7.2
+# kernels: all
 # timeout: 360
 
 . "$TESTS/lib/guest.sh"
@@ -16,9 +16,18 @@ link_port 1 testnqn
 fast=$(null_blk_make size=64 cache_size=8)
 make_namespace testnqn 1 "$fast"
 
-# what the host has out to a disk
-outstanding() { awk '{ print $1 + $2 }' "/sys/block/${1##*/}/inflight"; }
-has_out() { [ "$(outstanding "$1")" -ge "$2" ]; }
+# what the host has out to disks; a disk with several paths counts nothing itself before 6.4
+outstanding() {
+	local disk
+	for disk; do
+		disk=${disk##*/nvme}
+		cat "/sys/block/nvme${disk%n*}c"*"n${disk##*n}/inflight"
+	done | awk '{ sum += $1 + $2 } END { print sum }'
+}
+# has_out NUMBER DISK...
+has_out() { [ "$(outstanding "${@:2}")" -ge "$1" ]; }
+# await_out NUMBER DISK...
+await_out() { wait_for 60 has_out "$@" || fail "$(outstanding "${@:2}") commands out to ${*:2} and not $1"; }
 thaw() { fsfreeze -u "$WORK/fs" 2>/dev/null || true; }
 # works NAME: reads, writes and flushes of the fast namespace come back
 works() {
@@ -33,7 +42,6 @@ works() {
 stall() {
 	fio_background "$1" --rw=randwrite --iodepth="$2"
 	defer thaw			# or it could not be stopped
-	wait_for 60 has_out "$1" "$2" || fail "$(outstanding "$1") commands out to $1 and not $2"
 }
 
 # before what it stands on is taken away
@@ -49,8 +57,9 @@ wait_for 20 has_disk "$ctrl" 2 || fail "no disk for namespace 2"
 slow=$(disk_of "$ctrl" 2)
 set_attr subsystems/testnqn/namespaces/2/backend_options "size=64m,delay_us=${delay}000000"
 stall "$slow" 32
+await_out 32 "$slow"
 works "32 commands wait in a null namespace"
-has_out "$slow" 1 || fail "the slow commands came back before the fast ones: this proves nothing"
+has_out 1 "$slow" || fail "the slow commands came back before the fast ones: this proves nothing"
 set_attr subsystems/testnqn/namespaces/2/backend_options "size=64m,delay_us=0"
 needs_progress "$slow" $((delay * 2))
 stop_and_check "$FIO_PID"
@@ -64,30 +73,33 @@ defer drop_namespace 3
 wait_for 20 has_disk "$ctrl" 3 || fail "no disk for namespace 3"
 slow=$(disk_of "$ctrl" 3)
 stall "$slow" 32
+await_out 32 "$slow"
 works "32 commands wait in dm-delay"
-has_out "$slow" 1 || fail "the slow commands came back before the fast ones: this proves nothing"
+has_out 1 "$slow" || fail "the slow commands came back before the fast ones: this proves nothing"
 stop_and_check "$FIO_PID"
 
 note "more writes to files than there are workers, and nothing moves in their file system"
-mount_new ext4 "$(null_blk_make size=64)" "$WORK/fs"
-# three disks: the host gives each its share of the queue's tags only
-for n in 4 5 6; do
+mount_new ext4 "$(null_blk_make size=160)" "$WORK/fs"
+# six disks: the host gives each its share of the queue's tags only
+for n in {4..9}; do
 	truncate -s 16M "$WORK/fs/file$n"
-	make_namespace testnqn $n "$WORK/fs/file$n"
-	defer drop_namespace $n
-	wait_for 20 has_disk "$ctrl" $n || fail "no disk for namespace $n"
+	make_namespace testnqn "$n" "$WORK/fs/file$n"
+	defer drop_namespace "$n"
+	wait_for 20 has_disk "$ctrl" "$n" || fail "no disk for namespace $n"
 done
 fsfreeze -f "$WORK/fs"
 loads=()
-for n in 4 5 6; do
-	stall "$(disk_of "$ctrl" $n)" 120
+disks=()
+for n in {4..9}; do
+	disks+=("$(disk_of "$ctrl" "$n")")
+	stall "${disks[-1]}" 128
 	loads+=("$FIO_PID")
 done
-works "360 commands wait in a frozen file system"
-slow=$(disk_of "$ctrl" 4)
-has_out "$slow" 120 || fail "the file system is not frozen: this proves nothing"
+await_out 520 "${disks[@]}"		# of 512 workers
+works "520 commands wait in a frozen file system"
+has_out 520 "${disks[@]}" || fail "the file system is not frozen: this proves nothing"
 thaw
-for n in 4 5 6; do needs_progress "$(disk_of "$ctrl" $n)"; done
+for slow in "${disks[@]}"; do needs_progress "$slow"; done
 for load in "${loads[@]}"; do stop_and_check "$load"; done
 fio_verify "$slow" --size=2m || fail "the file after the stall"
 host_disconnect testnqn

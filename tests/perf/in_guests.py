@@ -79,8 +79,6 @@ ln -sfn $disk /run/$root
 # a target may answer while the host is still submitting: what counts is the whole time, not fio's clat
 LATENCIES = "--output-format=json --lat_percentiles=1 --time_based --runtime=6 --name=small --rw=randread --bs=4k --iodepth=1 "
 FIO = "fio --filename=/run/%s --direct=1 --ioengine=libaio --size=1g --randrepeat=1 --allrandrepeat=1 "
-# virtual time and idle time of the one CPU, ns
-MARK = "awk '/^now at/ { now = $3 } /idle_sleeptime/ { idle = $3 } END { print now, idle }' /proc/timer_list"
 
 
 class ShellGuest(Guest):
@@ -123,18 +121,25 @@ def turns(reps, rows):
         print("  %d of %d" % (rep + 1, reps), file=sys.stderr, flush=True)
 
 
-def busy(target):
-    """Instructions that the target's CPU has spent not idle."""
-    words = target.sh(MARK).split()
-    if len(words) != 2:
-        sys.exit("error: this kernel does not say how long its CPU has been idle (6.1 and 6.12 do)")
-    return int(words[0]) - int(words[1])
+class Counter:
+    """The instructions that a guest has executed, as QEMU's plugin counts them."""
+
+    def __init__(self, args):
+        self.path = os.path.join(args.work, "counter")
+        with open(self.path, "wb") as f:
+            f.write(bytes(8))
+        self.words = ["-plugin", "%s,counter=%s" % (args.plugin, self.path)]
+
+    def read(self):
+        with open(self.path, "rb") as f:
+            return int.from_bytes(f.read(8), sys.byteorder)
 
 
 def instructions(args, rows):
     """{row: {target: [instructions per I/O]}}"""
     guests = []
-    for number, (end, more) in enumerate((("on", ["-icount", "shift=0,sleep=on"]), ("off", []))):
+    counter = Counter(args)
+    for number, (end, more) in enumerate((("on", ["-icount", "shift=0,sleep=on"] + counter.words), ("off", []))):
         guests.append(guest(args, number, 1, [
             "-netdev", "stream,id=wire,server=%s,addr.type=unix,addr.path=%s/wire" % (end, args.work),
             "-device", "virtio-net-pci,netdev=wire,mac=52:54:00:12:34:%02x" % number] + more))
@@ -150,11 +155,9 @@ def instructions(args, rows):
         for (row, words, ios), name in turns(args.reps, rows):
             fio = FIO % name + "--name=x --minimal --number_ios=%d " + words + " >/dev/null"
             host.sh(fio % (ios // 20))
-            empty = -busy(target)
-            empty += busy(target)
-            before = busy(target)
+            before = counter.read()
             host.sh(fio % ios)
-            found[row][name].append((busy(target) - before - empty) / ios)
+            found[row][name].append((counter.read() - before) / ios)
     finally:
         for g in guests:
             g.stop()
@@ -240,6 +243,7 @@ def main():
         for name in ("kernel", "vmlinuz", "initrd", "modules", "tree", "image", "work"):
             p.add_argument("--" + name, required=True)
         p.add_argument("--reps", type=int, default=5)
+        p.add_argument("--plugin")
         p.add_argument("--out")
         p.add_argument("rows", nargs="*")
     args = parser.parse_args()

@@ -23,12 +23,8 @@ uml_kernel_fill() {
 	source_unpack 7.2 "$SOURCE_7_2" "$source" || return 1
 	source_build "$source" "$K_KDIR" defconfig "$BENCH_TESTS/perf/uml.config" \
 		ARCH=um linux modules || return 1
-	mkdir -p "$dir/modules/lib/modules"
-	in_build_root -b "$source:$K_KDIR" -b "$dir/modules:/stage" \
-		make -s -C "$K_KDIR" ARCH=um INSTALL_MOD_PATH=/stage DEPMOD=true modules_install || return 1
-	rm -f "$dir/modules/lib/modules/$K_RELEASE/build"
+	source_install_modules "$source" "$K_KDIR" "$dir/modules" ARCH=um || return 1
 	cp "$source/linux" "$dir/linux" || return 1
 	rm -f "$source/linux" "$source/vmlinux" "$source/vmlinux.o"
 	source_trim "$source"
-	depmod -b "$dir/modules" "$K_RELEASE"
 }

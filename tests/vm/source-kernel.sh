@@ -39,6 +39,17 @@ source_build() {
 	' sh "$inside" "$base" "$@"
 }
 
+# source_install_modules DIR INSIDE WHERE MAKE-WORD...: into WHERE/lib/modules
+source_install_modules() {
+	local dir=$1 inside=$2 where=$3
+	shift 3
+	mkdir -p "$where"
+	in_build_root -b "$dir:$inside" -b "$where:/stage" \
+		make -s -C "$inside" INSTALL_MOD_PATH=/stage DEPMOD=true "$@" modules_install || return 1
+	rm -f "$where"/lib/modules/*/build
+	depmod -b "$where" "$(ls "$where/lib/modules")"
+}
+
 # source_trim DIR: keep what building a module needs
 source_trim() {
 	find "$1" -name '*.o' -not -path "$1/scripts/*" -not -path "$1/tools/*" -delete
