@@ -19,7 +19,6 @@
 #include "params.h"
 
 #define NVTGT_MAX_NSID		1024	/* MNAN, and the largest namespace id */
-#define NVTGT_MAX_QID		128	/* I/O queues of a controller */
 #define NVTGT_MAX_ANAGRPS	128
 /* Workers of backends, and of one namespace's: a device that stalls leaves some to others. */
 #define NVTGT_WORKERS		512
@@ -267,6 +266,9 @@ static inline struct nvtgt_cport *to_nvtgt_cport(struct nvtgt_port *port)
 const struct nvtgt_transport_ops *nvtgt_transport_find(u8 trtype);	/* loads; module reference */
 const struct nvtgt_backend_ops *nvtgt_backend_find(const char *name);	/* loads; module reference */
 
+/* queue.c */
+u16 nvtgt_queue_max_size(const struct nvtgt_queue *queue);
+
 /* configfs.c */
 int nvtgt_configfs_init(void);
 void nvtgt_configfs_exit(void);
@@ -338,7 +340,7 @@ int nvtgt_port_enable(struct nvtgt_cport *cport);
 void nvtgt_port_disable(struct nvtgt_cport *cport);
 
 /* ctrl.c */
-struct nvtgt_ctrl *nvtgt_ctrl_create(struct nvtgt_subsys *subsys, struct nvtgt_port *port,
+struct nvtgt_ctrl *nvtgt_ctrl_create(struct nvtgt_subsys *subsys, struct nvtgt_queue *queue,
 				     const char *hostnqn, const uuid_t *hostid, u32 kato_ms,
 				     u16 *status);
 struct nvtgt_ctrl *nvtgt_ctrl_find_get(struct nvtgt_subsys *subsys, u16 cntlid);
@@ -351,7 +353,6 @@ void nvtgt_ctrl_fatal(struct nvtgt_ctrl *ctrl);
 void nvtgt_ctrl_set_cc(struct nvtgt_ctrl *ctrl, u32 cc);
 void nvtgt_ctrl_start_ka(struct nvtgt_ctrl *ctrl);
 void nvtgt_ctrl_stop_ka(struct nvtgt_ctrl *ctrl);
-u64 nvtgt_ctrl_cap(const struct nvtgt_port *port);
 
 /* event.c */
 u16 nvtgt_aer_parse(struct nvtgt_req *req);

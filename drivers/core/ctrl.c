@@ -22,15 +22,15 @@ static void nvtgt_ctrl_ka_work(struct work_struct *work);
 static void nvtgt_ctrl_fatal_work(struct work_struct *work);
 
 /**
- * nvtgt_ctrl_cap - the CAP property of controllers that are reached by a port
- * @port: the port
+ * nvtgt_ctrl_cap - the CAP property of a controller
+ * @queue: its admin queue
  *
- * Return: CAP (NVMe base 2.1, 3.1.4.1): MQES by the port, CQR, TO 15 s, NVM
- *	command set and I/O command set selection, CRMS with media
+ * Return: CAP (NVMe base 2.1, 3.1.4.1): MQES by port and transport, CQR, TO 15 s,
+ *	NVM command set and I/O command set selection, CRMS with media
  */
-u64 nvtgt_ctrl_cap(const struct nvtgt_port *port)
+static u64 nvtgt_ctrl_cap(const struct nvtgt_queue *queue)
 {
-	return (u64)(port->max_queue_size - 1) |
+	return (u64)(nvtgt_queue_max_size(queue) - 1) |
 	       1ULL << 16 |	/* CQR */
 	       30ULL << 24 |	/* TO, 500 ms */
 	       (u64)(NVME_CAP_CSS_NVM | NVME_CAP_CSS_CSI) << 37 |
@@ -93,7 +93,7 @@ static u16 nvtgt_ctrl_add(struct nvtgt_ctrl *ctrl, struct nvtgt_subsys *subsys)
 /**
  * nvtgt_ctrl_create - a new association
  * @subsys: the subsystem; a reference is taken
- * @port: the port; a reference is taken
+ * @queue: its admin queue; a reference on the port is taken
  * @hostnqn: the host's name, checked
  * @hostid: the host's identifier
  * @kato_ms: keep alive time-out, 0: none
@@ -102,10 +102,11 @@ static u16 nvtgt_ctrl_add(struct nvtgt_ctrl *ctrl, struct nvtgt_subsys *subsys)
  * Context: process, may sleep.
  * Return: a controller with one reference, or NULL
  */
-struct nvtgt_ctrl *nvtgt_ctrl_create(struct nvtgt_subsys *subsys, struct nvtgt_port *port,
+struct nvtgt_ctrl *nvtgt_ctrl_create(struct nvtgt_subsys *subsys, struct nvtgt_queue *queue,
 				     const char *hostnqn, const uuid_t *hostid, u32 kato_ms,
 				     u16 *status)
 {
+	struct nvtgt_port *port = queue->port;
 	struct nvtgt_ctrl *ctrl;
 
 	ctrl = kzalloc(sizeof(*ctrl), GFP_KERNEL);
@@ -122,7 +123,7 @@ struct nvtgt_ctrl *nvtgt_ctrl_create(struct nvtgt_subsys *subsys, struct nvtgt_p
 	ctrl->port = port;
 	strscpy(ctrl->hostnqn, hostnqn, sizeof(ctrl->hostnqn));
 	uuid_copy(&ctrl->hostid, hostid);
-	ctrl->cap = nvtgt_ctrl_cap(port);
+	ctrl->cap = nvtgt_ctrl_cap(queue);
 	ctrl->mdts = port->mdts;
 	/* a discovery controller that says nothing gets a default (NVMe-oF) */
 	if (subsys->discovery && !kato_ms)

@@ -44,13 +44,15 @@ static u16 nvtgt_connect_check_sqe(struct nvtgt_req *req)
 	struct nvmf_connect_command *c = &req->cmd->connect;
 	u16 qid = le16_to_cpu(c->qid);
 	u16 sqsize = le16_to_cpu(c->sqsize);
-	u16 max = qid ? req->queue->port->max_queue_size : NVTGT_ADMIN_QUEUE_SIZE;
+	u16 max = qid ? nvtgt_queue_max_size(req->queue) : NVTGT_ADMIN_QUEUE_SIZE;
 
 	if (c->recfmt) {
 		req->error_loc = offsetof(struct nvmf_connect_command, recfmt);
 		return NVME_SC_CONNECT_FORMAT | NVME_STATUS_DNR;
 	}
-	if (qid > NVTGT_MAX_QID)
+	if (req->queue->size_limit)
+		max = min(max, req->queue->size_limit);
+	if (qid > NVTGT_MAX_QID || (req->queue->want_qid >= 0 && req->queue->want_qid != qid))
 		return nvtgt_connect_bad_sqe(req, NVTGT_IPO_SQE(qid));
 	/* zero based, and a queue has two entries at least */
 	if (!sqsize || sqsize >= max) {
@@ -84,7 +86,7 @@ static u16 nvtgt_connect_admin(struct nvtgt_req *req, struct nvmf_connect_data *
 	if (le16_to_cpu(d->cntlid) != 0xffff)
 		return nvtgt_connect_bad_data(req, NVTGT_IPO_DATA(cntlid));
 
-	ctrl = nvtgt_ctrl_create(subsys, req->queue->port, d->hostnqn, &d->hostid,
+	ctrl = nvtgt_ctrl_create(subsys, req->queue, d->hostnqn, &d->hostid,
 				 le32_to_cpu(req->cmd->connect.kato), &status);
 	if (!ctrl)
 		return status;

@@ -148,7 +148,8 @@ static void nvtgt_identify_ctrl_common(struct nvtgt_ctrl *ctrl, struct nvme_id_c
 	id->acl = NVTGT_ACL;
 	id->elpe = NVTGT_ERROR_LOG_SLOTS - 1;
 	id->kas = cpu_to_le16(NVTGT_KAS);
-	id->maxcmd = cpu_to_le16(ctrl->port->max_queue_size);
+	/* MQES is zero based */
+	id->maxcmd = cpu_to_le16((ctrl->cap & 0xffff) + 1);
 
 	if (ctrl->port->addr.trtype == NVMF_TRTYPE_RDMA)
 		sgls |= NVME_CTRL_SGLS_KSDBDS;
@@ -181,7 +182,7 @@ static void nvtgt_identify_ctrl_io(struct nvtgt_ctrl *ctrl, struct nvme_id_ctrl 
 	id->ioccsz = cpu_to_le32((sizeof(struct nvme_command) +
 				  ctrl->port->inline_data_size) / 16);
 	id->iorcsz = cpu_to_le32(sizeof(struct nvme_completion) / 16);
-	id->msdbd = 1;
+	id->msdbd = ctrl->port->msdbd ?: 1;
 }
 
 static void nvtgt_identify_ctrl_disc(struct nvme_id_ctrl *id)

@@ -132,17 +132,31 @@ static bool nvtgt_place_allows(const struct cpumask *cpus, int cpu)
 	return cpu >= 0 && cpu < nr_cpu_ids && cpu_online(cpu) && cpumask_test_cpu(cpu, cpus);
 }
 
-/* The best CPU for input that arrives at @cpu. */
-static int nvtgt_place_choose(const struct cpumask *cpus, int cpu)
+/* The best CPU for input that arrives at @cpu, or, if that is -1, at @node. */
+static int nvtgt_place_choose(const struct cpumask *cpus, int cpu, int node)
 {
 	int best;
 
 	if (nvtgt_place_allows(cpus, cpu))
 		return cpu;
-	best = nvtgt_place_least(cpus, cpu >= 0 && cpu < nr_cpu_ids ?
-				 cpu_to_node(cpu) : NUMA_NO_NODE);
+	best = nvtgt_place_least(cpus, cpu >= 0 && cpu < nr_cpu_ids ? cpu_to_node(cpu) : node);
 	/* all of them have been taken offline since */
 	return best >= 0 ? best : nvtgt_place_least(cpu_online_mask, NUMA_NO_NODE);
+}
+
+static struct nvtgt_reactor *nvtgt_reactor_take(const struct cpumask *cpus, int cpu, int node)
+{
+	struct nvtgt_reactor *reactor;
+
+	mutex_lock(&nvtgt_place_mutex);
+	reactor = nvtgt_reactor_start(nvtgt_place_choose(cpus, cpu, node));
+	if (!IS_ERR(reactor)) {
+		atomic_inc(&reactor->users);
+		queue_delayed_work(nvtgt_wq, &nvtgt_balance,
+				   msecs_to_jiffies(NVTGT_BALANCE_MIN_MS));
+	}
+	mutex_unlock(&nvtgt_place_mutex);
+	return reactor;
 }
 
 /**
@@ -157,19 +171,26 @@ static int nvtgt_place_choose(const struct cpumask *cpus, int cpu)
  */
 struct nvtgt_reactor *nvtgt_reactor_get(const struct cpumask *cpus, int cpu)
 {
-	struct nvtgt_reactor *reactor;
-
-	mutex_lock(&nvtgt_place_mutex);
-	reactor = nvtgt_reactor_start(nvtgt_place_choose(cpus, cpu));
-	if (!IS_ERR(reactor)) {
-		atomic_inc(&reactor->users);
-		queue_delayed_work(nvtgt_wq, &nvtgt_balance,
-				   msecs_to_jiffies(NVTGT_BALANCE_MIN_MS));
-	}
-	mutex_unlock(&nvtgt_place_mutex);
-	return reactor;
+	return nvtgt_reactor_take(cpus, cpu, NUMA_NO_NODE);
 }
 EXPORT_SYMBOL_GPL(nvtgt_reactor_get);
+
+/**
+ * nvtgt_reactor_get_near - a reactor for a queue whose input arrives where we say
+ * @cpus: where it may run
+ * @node: NUMA node of the device, or NUMA_NO_NODE
+ *
+ * The one with the fewest users, of the node if it can. A thread is started when
+ * the first queue needs it.
+ *
+ * Context: process, may sleep.
+ * Return: the reactor, to be given back with nvtgt_reactor_put(), or an ERR_PTR
+ */
+struct nvtgt_reactor *nvtgt_reactor_get_near(const struct cpumask *cpus, int node)
+{
+	return nvtgt_reactor_take(cpus, -1, node);
+}
+EXPORT_SYMBOL_GPL(nvtgt_reactor_get_near);
 
 /**
  * nvtgt_reactor_put - a queue is no more
@@ -213,7 +234,7 @@ void __nvtgt_source_follow(struct nvtgt_source *source, int cpu)
 	source->nr_stray = 0;
 	best = source->reactor->cpu;
 	if (cpumask_test_cpu(cpu, source->cpus) || !nvtgt_place_allows(source->cpus, best))
-		best = nvtgt_place_choose(source->cpus, cpu);
+		best = nvtgt_place_choose(source->cpus, cpu, NUMA_NO_NODE);
 	to = nvtgt_reactor_of(best);
 	if (!to) {
 		nvtgt_want_reactor(best);
@@ -320,7 +341,7 @@ static void nvtgt_balance_go_home(struct nvtgt_reactor *reactor, u64 total)
 }
 
 /**
- * nvtgt_balance_call - the loads have been compared
+ * nvtgt_balance_call - the loads have been measured
  * @call: a reactor's
  *
  * Context: the reactor.

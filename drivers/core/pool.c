@@ -423,23 +423,37 @@ int nvtgt_buf_get(struct nvtgt_req *req)
 EXPORT_SYMBOL_GPL(nvtgt_buf_get);
 
 /**
+ * nvtgt_buf_reserve_over - credit for a request's data, though there may be none
+ * @req: parsed; data_len is what it needs
+ *
+ * For a request that others must not wait for, because it has what they need. The
+ * transport bounds how many of these there are.
+ *
+ * Context: the reactor of the request's queue; does not sleep.
+ */
+void nvtgt_buf_reserve_over(struct nvtgt_req *req)
+{
+	long bytes = round_up(req->data_len, PAGE_SIZE);
+
+	nvtgt_credit_overdraw(req->queue->reactor, bytes);
+	req->charged = bytes;
+}
+EXPORT_SYMBOL_GPL(nvtgt_buf_reserve_over);
+
+/**
  * nvtgt_buf_get_over - credit and pages, though there may be no credit
  * @req: parsed; data_len is what it needs
  *
- * For a request that others must not wait for, because they may be the ones who
- * have the memory. The transport bounds how many of these there are.
+ * See nvtgt_buf_reserve_over().
  *
  * Context: the reactor of the request's queue. May sleep for memory.
  * Return: 0; -ENOMEM: the machine is out of memory
  */
 int nvtgt_buf_get_over(struct nvtgt_req *req)
 {
-	struct nvtgt_reactor *reactor = req->queue->reactor;
-	long bytes = round_up(req->data_len, PAGE_SIZE);
 	int ret;
 
-	nvtgt_credit_overdraw(reactor, bytes);
-	req->charged = bytes;
+	nvtgt_buf_reserve_over(req);
 	ret = nvtgt_buf_fill(req);
 	if (unlikely(ret))
 		nvtgt_buf_put(req);

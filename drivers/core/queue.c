@@ -27,11 +27,25 @@ int nvtgt_queue_init(struct nvtgt_queue *queue, struct nvtgt_port *port,
 {
 	queue->ops = ops;
 	queue->port = port;
+	queue->want_qid = -1;
 	INIT_LIST_HEAD(&queue->flush);
 	nvtgt_port_get(port);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(nvtgt_queue_init);
+
+/**
+ * nvtgt_queue_max_size - most entries that the host's I/O queues may have
+ * @queue: one of its queues
+ *
+ * Return: what the port allows, or less if the transport has not as much room
+ */
+u16 nvtgt_queue_max_size(const struct nvtgt_queue *queue)
+{
+	u16 max = queue->port->max_queue_size;
+
+	return queue->max_size ? min(max, queue->max_size) : max;
+}
 
 /**
  * nvtgt_queue_stop - nothing more will be received

@@ -15,6 +15,10 @@
  * while a source is receiving (a cached or null device) are answered in the same
  * pass.
  *
+ * A source that can be told when to kick (a completion queue) is not armed while
+ * the thread runs: each pass, and the spinning, polls it. It is armed before the
+ * thread sleeps, or when other sources keep the thread busy and it brings nothing.
+ *
  * When a pass finds nothing the thread spins for a learned time if somebody
  * else's work does not wait for the CPU, then sleeps. The pool of data pages
  * (pool.c) belongs to the reactor as well; a reactor that has slept for a second
@@ -47,6 +51,8 @@ MODULE_PARM_DESC(spin_us, "longest time in us that an idle reactor spins before 
 /* A try to spin every so many sleeps, when the last tries found nothing. */
 #define NVTGT_SPIN_RETRY	64
 
+#define NVTGT_UNARMED_PASSES	8	/* busy passes that a source is polled in vain */
+
 #define NVTGT_POLL_LOOKS	8		/* requests looked at in a pass */
 #define NVTGT_POLL_NS		NSEC_PER_MSEC	/* polled without a pause and in vain at most */
 #define NVTGT_POLL_PAUSE_NS	(100 * NSEC_PER_USEC)
@@ -74,6 +80,18 @@ bool nvtgt_in_reactor(const struct nvtgt_reactor *reactor)
 	return nvtgt_is_reactor(reactor);
 }
 EXPORT_SYMBOL_GPL(nvtgt_in_reactor);
+
+/**
+ * nvtgt_reactor_cpu - the CPU of a reactor
+ * @reactor: the reactor
+ *
+ * Return: a CPU's number; no two reactors have the same
+ */
+int nvtgt_reactor_cpu(const struct nvtgt_reactor *reactor)
+{
+	return reactor->cpu;
+}
+EXPORT_SYMBOL_GPL(nvtgt_reactor_cpu);
 
 /**
  * nvtgt_reactor_node - the NUMA node of a reactor's CPU
@@ -169,6 +187,39 @@ void nvtgt_source_fix(struct nvtgt_source *source)
 	source->to = NULL;
 }
 EXPORT_SYMBOL_GPL(nvtgt_source_fix);
+
+/**
+ * nvtgt_source_poll - a source wants to be polled, not armed yet
+ * @source: with arm(); its receive() is about to return false
+ * @found: whether it has brought in anything
+ *
+ * Context: the reactor, in receive().
+ */
+void nvtgt_source_poll(struct nvtgt_source *source, bool found)
+{
+	struct nvtgt_reactor *reactor = source->reactor;
+
+	if (found)
+		source->polled_at = reactor->nr_busy;
+	if (reactor->nr_busy - source->polled_at <= NVTGT_UNARMED_PASSES)
+		list_move_tail(&source->active, &reactor->unarmed);
+	else if (source->arm(source))
+		list_move_tail(&source->active, &reactor->active);
+}
+EXPORT_SYMBOL_GPL(nvtgt_source_poll);
+
+/* Before the thread sleeps: all of them kick when something arrives. */
+static void nvtgt_reactor_arm(struct nvtgt_reactor *reactor)
+{
+	while (!list_empty(&reactor->unarmed)) {
+		struct nvtgt_source *source;
+
+		source = list_first_entry(&reactor->unarmed, struct nvtgt_source, active);
+		list_del_init(&source->active);
+		if (source->arm(source))
+			list_add_tail(&source->active, &reactor->active);
+	}
+}
 
 /**
  * nvtgt_source_move - send a source to another reactor
@@ -273,16 +324,17 @@ static void nvtgt_reactor_take_kicks(struct nvtgt_reactor *reactor)
 	}
 }
 
-/* Lets each active source receive once. */
+/* Lets each active source receive once, and each that is polled. */
 static void nvtgt_reactor_receive(struct nvtgt_reactor *reactor)
 {
 	struct nvtgt_source *source;
 	LIST_HEAD(turn);
 
-	if (list_empty(&reactor->active))
+	if (list_empty(&reactor->active) && list_empty(&reactor->unarmed))
 		return;
 
 	list_splice_init(&reactor->active, &turn);
+	list_splice_tail_init(&reactor->unarmed, &turn);
 	blk_start_plug(&reactor->plug);
 	while (!list_empty(&turn)) {
 		source = list_first_entry(&turn, struct nvtgt_source, active);
@@ -460,6 +512,8 @@ static bool nvtgt_reactor_spin(struct nvtgt_reactor *reactor)
 			return true;
 		}
 		cpu_relax();
+		if (!list_empty(&reactor->unarmed))
+			nvtgt_reactor_receive(reactor);
 		now = local_clock();
 	}
 	reactor->spun_ns += now - begin;
@@ -508,6 +562,7 @@ static void nvtgt_reactor_poll_wait(struct nvtgt_reactor *reactor)
 	u64 begin = local_clock(), now = begin;
 	ktime_t pause = NVTGT_POLL_PAUSE_NS;
 
+	nvtgt_reactor_arm(reactor);
 	if (!reactor->poll_since)
 		reactor->poll_since = begin;
 	while (now - reactor->poll_since < NVTGT_POLL_NS) {
@@ -537,6 +592,7 @@ static bool nvtgt_reactor_sleep(struct nvtgt_reactor *reactor)
 {
 	bool stop;
 
+	nvtgt_reactor_arm(reactor);
 	nvtgt_reactor_set_trim(reactor);
 	WRITE_ONCE(reactor->asleep, 1);
 	set_current_state(TASK_IDLE);	/* a full barrier: asleep before the look */
@@ -589,6 +645,7 @@ struct nvtgt_reactor *nvtgt_reactor_create(int cpu)
 	init_llist_head(&reactor->calls);
 	reactor->balance.fn = nvtgt_balance_call;
 	INIT_LIST_HEAD(&reactor->active);
+	INIT_LIST_HEAD(&reactor->unarmed);
 	INIT_LIST_HEAD(&reactor->sources);
 	INIT_LIST_HEAD(&reactor->polled);
 	INIT_LIST_HEAD(&reactor->local_done);

@@ -50,6 +50,7 @@ struct nvtgt_reactor {
 
 	/* the thread only */
 	struct list_head active ____cacheline_aligned_in_smp;	/* nvtgt_source */
+	struct list_head unarmed;	/* nvtgt_source.active: polled, they do not kick */
 	struct list_head sources;	/* nvtgt_source.home */
 	struct list_head polled;	/* nvtgt_req.poll_entry */
 	struct list_head local_done;	/* nvtgt_req.entry: completed in the thread itself */

@@ -13,8 +13,10 @@
 #define NVTGT_SOURCE_DEAD	1	/* nvtgt_source_del() was called */
 
 struct nvtgt_reactor *nvtgt_reactor_get(const struct cpumask *cpus, int cpu);
+struct nvtgt_reactor *nvtgt_reactor_get_near(const struct cpumask *cpus, int node);
 void nvtgt_reactor_put(struct nvtgt_reactor *reactor);
 bool nvtgt_in_reactor(const struct nvtgt_reactor *reactor);
+int nvtgt_reactor_cpu(const struct nvtgt_reactor *reactor);
 int nvtgt_reactor_node(const struct nvtgt_reactor *reactor);
 void nvtgt_reactor_call(struct nvtgt_reactor *reactor, struct nvtgt_call *call);
 void nvtgt_reactors_sync(void);
@@ -22,6 +24,7 @@ void nvtgt_reactors_sync(void);
 void nvtgt_source_add(struct nvtgt_source *source, struct nvtgt_reactor *reactor);
 void nvtgt_source_del(struct nvtgt_source *source);
 void nvtgt_source_fix(struct nvtgt_source *source);
+void nvtgt_source_poll(struct nvtgt_source *source, bool found);
 void __nvtgt_source_kick(struct nvtgt_source *source);
 void __nvtgt_source_follow(struct nvtgt_source *source, int cpu);
 
@@ -86,6 +89,7 @@ int __must_check nvtgt_buf_reserve(struct nvtgt_req *req);
 int __must_check nvtgt_buf_fill(struct nvtgt_req *req);
 int __must_check nvtgt_buf_get(struct nvtgt_req *req);
 int __must_check nvtgt_buf_get_over(struct nvtgt_req *req);
+void nvtgt_buf_reserve_over(struct nvtgt_req *req);
 void nvtgt_buf_put(struct nvtgt_req *req);
 void nvtgt_buf_wait(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *waiter);
 void nvtgt_buf_unwait(struct nvtgt_buf_waiter *waiter);

@@ -23,7 +23,7 @@
 #include <nvtgt/types.h>
 
 /** NVTGT_TRANSPORT_VERSION - grows with each change of this contract */
-#define NVTGT_TRANSPORT_VERSION	2
+#define NVTGT_TRANSPORT_VERSION	3
 
 /**
  * struct nvtgt_transport_ops - what a transport provides

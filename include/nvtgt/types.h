@@ -50,6 +50,9 @@ struct nvtgt_transport_ops;
 /** NVTGT_ADMIN_QUEUE_SIZE - most entries an admin queue may have */
 #define NVTGT_ADMIN_QUEUE_SIZE	128
 
+/** NVTGT_MAX_QID - I/O queues of a controller */
+#define NVTGT_MAX_QID		128
+
 /**
  * enum nvtgt_req_state - where a request is on its way, and whose it is
  *
@@ -88,6 +91,12 @@ enum nvtgt_req_state {
  *	the reactor's lists (nvtgt_queue_move(), nvtgt_buf_unwait()). Commands may
  *	be in flight; their results follow. Runs in the old reactor, must not
  *	sleep. Optional: a source without it stays where it is.
+ * @arm: from now on kick the source when something arrives. A source with this is
+ *	polled meanwhile: its receive() calls nvtgt_source_poll() when it returns
+ *	false, and is called in each pass, without a kick, until the reactor wants to
+ *	sleep or the source has brought nothing for a while. Returns true when
+ *	something has arrived already: it is received then. Runs in the reactor,
+ *	must not sleep. Optional: such a source kicks by itself, always.
  * @arrive: the source is in a reactor: the first one, or after @move. Ask for
  *	again what @move took back. receive() follows. Runs in the new reactor,
  *	must not sleep. Optional.
@@ -95,7 +104,9 @@ enum nvtgt_req_state {
  * @reactor: the reactor that owns the source; set by nvtgt_source_add().
  * @node: in the reactor's list of kicked sources (any context adds).
  * @flags: NVTGT_SOURCE_* bits (atomic).
- * @active: in the reactor's list of sources of this pass (the rest: reactor only).
+ * @active: in the reactor's list of sources of this pass, or of those that are
+ *	polled (the rest: reactor only).
+ * @polled_at: the reactor's busy pass in which it brought something last.
  * @home: in the reactor's list of its sources.
  * @to: the reactor that it is to go to, or has just come to, or NULL.
  * @work: what it has made the reactor do, in no unit: the transport adds
@@ -113,12 +124,14 @@ struct nvtgt_source {
 	void (*release)(struct nvtgt_source *source);
 	void (*move)(struct nvtgt_source *source, struct nvtgt_reactor *to);
 	void (*arrive)(struct nvtgt_source *source);
+	bool (*arm)(struct nvtgt_source *source);
 	const struct cpumask *cpus;
 	struct nvtgt_reactor *reactor;
 	struct llist_node node;
 	unsigned long flags;
 
 	struct list_head active;
+	unsigned int polled_at;
 	struct list_head home;
 	struct nvtgt_reactor *to;
 	u32 work;
@@ -149,6 +162,10 @@ struct nvtgt_call {
  * @reactor: the reactor that owns the queue; set by the transport, changed by
  *	nvtgt_queue_move() in that reactor; others read it with READ_ONCE()
  * @tls: the connection is encrypted
+ * @max_size: most entries that the transport has room for in any queue of this
+ *	host, or 0: as many as the port allows
+ * @size_limit: most entries in this queue, as agreed on by the transport, or 0
+ * @want_qid: the queue id that the host has told the transport, or -1
  * @ctrl: the controller; NULL before Connect succeeded
  * @qid: queue id, 0: admin queue
  * @size: entries: SQSIZE + 1
@@ -171,6 +188,9 @@ struct nvtgt_queue {
 	const struct nvtgt_transport_ops *ops;
 	struct nvtgt_port *port;
 	bool tls;
+	u16 max_size;
+	u16 size_limit;
+	int want_qid;
 
 	/* the owning reactor only */
 	struct nvtgt_reactor *reactor;
@@ -342,6 +362,7 @@ struct nvtgt_addr {
  * @inline_data_size: bytes; -1: the transport decides in add_port()
  * @max_queue_size: entries; -1 as above
  * @mdts: exponent, in pages of 4 KiB; -1 as above
+ * @msdbd: SGL descriptors that a capsule may have; set in add_port(), 0: 1
  * @cpus: where the reactors of its queues may run
  * @priv: the transport's
  *
@@ -356,6 +377,7 @@ struct nvtgt_port {
 	int inline_data_size;
 	int max_queue_size;
 	int mdts;
+	u8 msdbd;
 	cpumask_var_t cpus;
 	void *priv;
 };
