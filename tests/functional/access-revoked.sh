@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: a host whose right is taken away under I/O is cut off at once and for good, another one
 # goes on; with the right back it may come again
+# variants: rdma
 # timeout: 180
 
 . "$TESTS/lib/guest.sh"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guards: of two hosts the allowed one connects and discovers, the other one does neither
+# variants: rdma
 # timeout: 90
 
 . "$TESTS/lib/guest.sh"
@@ -23,9 +24,9 @@ as_friend=(--hostnqn "$friend" --hostid "$friend_id")
 as_stranger=(--hostnqn "$stranger" --hostid "$stranger_id")
 
 note "the log shows each host what it may see"
-log=$(nvme discover -t tcp -a "$TGT_IP" -s 4420 "${as_friend[@]}") || fail "discover"
+log=$(nvme discover -t "$TRANSPORT" -a "$TGT_IP" -s 4420 "${as_friend[@]}") || fail "discover"
 grep -q 'subnqn: *testnqn' <<<"$log" || fail "the friend does not see testnqn: $log"
-log=$(in_net second nvme discover -t tcp -a 10.77.1.2 -s 4420 "${as_stranger[@]}") || fail "discover"
+log=$(in_net second nvme discover -t "$TRANSPORT" -a 10.77.1.2 -s 4420 "${as_stranger[@]}") || fail "discover"
 ! grep -q 'subnqn: *testnqn' <<<"$log" || fail "the stranger sees testnqn"
 grep -q 'subnqn: *open' <<<"$log" || fail "the stranger does not see the open one: $log"
 

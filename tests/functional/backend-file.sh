@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guards: a plain file serves, with direct I/O and through the page cache
+# variants: rdma
 # timeout: 150
 
 . "$TESTS/lib/guest.sh"

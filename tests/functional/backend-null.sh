@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guards: the null backend's knobs: delay, errors, stall; one namespace's stall holds up nobody else
+# variants: rdma
 # timeout: 150
 
 . "$TESTS/lib/guest.sh"

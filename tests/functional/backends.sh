@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guards: every kind of block device serves: partition, LVM, md, loop, dm, brd, null_blk
+# variants: rdma
 # timeout: 300
 
 . "$TESTS/lib/guest.sh"

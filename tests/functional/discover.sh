@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: a stock host discovers, connects, lists and disconnects
 # kernels: all
+# variants: rdma rdma@6.1 rdma@7.2
 # timeout: 90
 
 . "$TESTS/lib/guest.sh"
@@ -13,7 +14,7 @@ make_namespace testnqn 1 "$dev"
 make_port 1 "$TGT_IP"
 link_port 1 testnqn
 
-log=$(nvme discover -t tcp -a "$TGT_IP" -s 4420) || fail "nvme discover"
+log=$(nvme discover -t "$TRANSPORT" -a "$TGT_IP" -s 4420) || fail "nvme discover"
 grep -q 'subnqn: *testnqn' <<<"$log" || fail "the discovery log does not show testnqn: $log"
 disk=$(host_connect testnqn) || fail "connect"
 [ -b "$disk" ] || fail "no block device: $disk"

@@ -12,17 +12,17 @@ make_subsystem second
 make_port 1 "$TGT_IP"
 link_port 1 first
 well_known=nqn.2014-08.org.nvmexpress.discovery
-shows() { nvme discover -t tcp -a "$TGT_IP" -s 4420 -o json | jq -e --arg n "$1" '.records[] | select(.subnqn == $n)' >/dev/null; }
+shows() { nvme discover -t "$TRANSPORT" -a "$TGT_IP" -s 4420 -o json | jq -e --arg n "$1" '.records[] | select(.subnqn == $n)' >/dev/null; }
 shows first || fail "first is not shown"
 expect_failure shows second
 shows $well_known || fail "the discovery subsystem does not show itself"
 
 note "the counter grows with each change"
-old=$(nvme discover -t tcp -a "$TGT_IP" -s 4420 -o json)
+old=$(nvme discover -t "$TRANSPORT" -a "$TGT_IP" -s 4420 -o json)
 old=$(jq '.genctr // empty' <<<"$old")
 grows() {
 	local new
-	new=$(nvme discover -t tcp -a "$TGT_IP" -s 4420 -o json | jq '.genctr // empty')
+	new=$(nvme discover -t "$TRANSPORT" -a "$TGT_IP" -s 4420 -o json | jq '.genctr // empty')
 	[ -z "$new" ] || [ "$new" -gt "$old" ] || fail "$1: the counter went from $old to $new"
 	old=$new
 }
@@ -46,13 +46,13 @@ for a in trtype=tcp adrfam=ipv4 traddr=192.0.2.77 trsvcid=8009; do
 	set_attr "$dir/addr_${a%%=*}" "${a#*=}"
 done
 set_attr $dir/enable 1
-nvme discover -t tcp -a "$TGT_IP" -s 4420 -o json |
+nvme discover -t "$TRANSPORT" -a "$TGT_IP" -s 4420 -o json |
 	jq -e '.records[] | select(.subtype | test("referral|discovery")) | select(.traddr == "192.0.2.77")' >/dev/null ||
-	fail "the referral is not shown: $(nvme discover -t tcp -a "$TGT_IP" -s 4420)"
+	fail "the referral is not shown: $(nvme discover -t "$TRANSPORT" -a "$TGT_IP" -s 4420)"
 rmdir "$CONFIGFS/$dir"
 
 note "a persistent controller hears of changes"
-nvme discover -t tcp -a "$TGT_IP" -s 4420 --persistent --keep-alive-tmo=5 >/dev/null || fail "discover --persistent"
+nvme discover -t "$TRANSPORT" -a "$TGT_IP" -s 4420 --persistent --keep-alive-tmo=5 >/dev/null || fail "discover --persistent"
 ctrl=$(ctrl_of $well_known)
 [ -n "$ctrl" ] || fail "no persistent controller"
 defer nvme disconnect -d "$ctrl"
@@ -83,7 +83,7 @@ nvme disconnect -d "$ctrl" >/dev/null
 
 note "a discovery subsystem of its own name"
 set_attr discovery_nqn nqn.2026-11.test:discovery
-nvme discover -t tcp -a "$TGT_IP" -s 4420 -n nqn.2026-11.test:discovery | grep -q 'subnqn: *first' ||
+nvme discover -t "$TRANSPORT" -a "$TGT_IP" -s 4420 -n nqn.2026-11.test:discovery | grep -q 'subnqn: *first' ||
 	fail "it does not answer to its own name"
 shows first || fail "it does not answer to the well-known name"
 set_attr discovery_nqn $well_known

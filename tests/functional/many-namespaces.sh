@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guards: a hundred namespaces on one device, found by a host, served to many queues at once
+# variants: rdma
 # timeout: 240
 
 . "$TESTS/lib/guest.sh"

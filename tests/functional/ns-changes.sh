@@ -3,6 +3,7 @@
 # guards: a connected host sees by itself that a namespace was enabled, disabled, added, resized
 # or removed
 # kernels: all
+# variants: rdma
 # timeout: 180
 
 . "$TESTS/lib/guest.sh"

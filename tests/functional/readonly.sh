@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guards: a read-only device serves reads and says that it is write protected
+# variants: rdma
 # timeout: 90
 
 . "$TESTS/lib/guest.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: a host whose port went away comes back by itself, with its data
 # kernels: all
+# variants: rdma
 # timeout: 120
 
 . "$TESTS/lib/guest.sh"

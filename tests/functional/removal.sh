@@ -3,7 +3,7 @@
 # guards: a namespace, a link, a subsystem and a port removed under load: nothing hangs, and the
 # host goes on when they are back
 # kernels: all
-# variants: no-spin one-reactor
+# variants: no-spin one-reactor rdma rdma@6.1 rdma@7.2
 # timeout: 240
 
 . "$TESTS/lib/guest.sh"

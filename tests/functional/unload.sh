@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: a thousand connects and disconnects leave nothing behind: memory, slabs, log, modules
 # kernels: all
+# variants: rdma
 # timeout: 600
 
 . "$TESTS/lib/guest.sh"
@@ -16,7 +17,7 @@ no_target_ctrls() { [ -z "$(target_ctrls)" ]; }
 stock=${STOCK:-40} raw=${RAW:-960}
 [ "$KERNEL" = 6.12 ] || { stock=10 raw=240; }
 for ((i = 0; i < stock; i++)); do
-	nvme connect -t tcp -a "$TGT_IP" -s 4420 -n testnqn --nr-io-queues=2 >/dev/null ||
+	nvme connect -t "$TRANSPORT" -a "$TGT_IP" -s 4420 -n testnqn --nr-io-queues=2 >/dev/null ||
 		fail "stock connect $i"
 	nvme disconnect -n testnqn >/dev/null || fail "stock disconnect $i"
 done

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guards: what is written is read back: every size, depth and pattern, on 512-byte and 4 KiB
-# blocks, without digests and with both
+# blocks, without digests and with both; over RDMA: on long queues and on short ones
 # kernels: all
-# variants: no-spin one-reactor
+# variants: no-spin one-reactor rdma rdma@6.1 rdma@7.2 rdma-no-srq
 # timeout: 300
 
 . "$TESTS/lib/guest.sh"
@@ -28,7 +28,9 @@ jobs_for() {	# DISK BLOCK
 	job many rw=randwrite bs=8k iodepth=8 size=512k numjobs=4 offset=24m offset_increment=1m
 }
 
-for options in "" "--hdr-digest --data-digest"; do
+second="--hdr-digest --data-digest"
+! over_rdma || second=--queue-size=16
+for options in "" "$second"; do
 	note "options '$options'"
 	# shellcheck disable=SC2086
 	host_connect testnqn $options >/dev/null || fail "connect $options"

@@ -10,12 +10,18 @@
 # The host (initiator) lives in the guest's first network namespace, since the
 # nvme-tcp driver reconnects from there. The target lives in the namespace
 # "tgt": a port belongs to the namespace of the process that made it.
+#
+# TRANSPORT is tcp, or rdma in the variant of that name: soft-RoCE, which does not
+# know of network namespaces before 7.x, so all of it lives in the first one, on
+# dummy devices.
 
 set -euo pipefail
 shopt -s nullglob
 
 : "${TARGET_ROOT:=nvtgt}" "${TESTS:=/bench/tests}" "${KERNEL:=unknown}"
 CONFIGFS=/sys/kernel/config/$TARGET_ROOT
+TRANSPORT=tcp
+! grep -q 'bench\.transport=rdma' /proc/cmdline || TRANSPORT=rdma
 # how much slower than an idle machine with a stock kernel everything is here
 : "${PATIENCE:=1}"
 
@@ -105,12 +111,16 @@ log_has() { log_since | grep -E -- "$1" >/dev/null; }
 
 # ---------------------------------------------------------------- modules
 
-# need_modules [tcp] [bdev] [null]: the target's core and these; the host's driver
+over_rdma() { [ "$TRANSPORT" = rdma ]; }
+
+# need_modules [tcp] [bdev] [null]: the target's core and these; the host's driver.
+# "tcp" is the transport that the test runs over.
 need_modules() {
 	local m
-	modprobe nvme-tcp
+	modprobe "nvme-$TRANSPORT"
 	modprobe "$TARGET_ROOT"
 	for m in "$@"; do
+		[ "$m" != tcp ] || m=$TRANSPORT
 		case $TARGET_ROOT:$m in
 		nvmet:bdev) ;;
 		nvmet:null) skip "nvmet has no null backend" ;;
@@ -137,13 +147,14 @@ restore_param() { [ ! -e "$1" ] || echo "$2" >"$1"; }
 
 # ---------------------------------------------------------------- networks
 
-in_tgt() { nsenter --net=/run/netns/tgt "$@"; }
+in_tgt() { in_net tgt "$@"; }
 
 # in_net NAME CMD...: in a network namespace; unlike `ip netns exec` this
 # leaves /sys, and with it configfs, where it is
 in_net() {
 	local net=$1
 	shift
+	! over_rdma || { "$@"; return; }
 	nsenter --net="/run/netns/$net" "$@"
 }
 
@@ -177,8 +188,32 @@ reaches() {
 	ping -c 1 -W 1 "$1" >/dev/null 2>&1
 }
 
+# rdma_device NAME NETDEV: an RDMA device on a network device, until the end
+rdma_device() {
+	modprobe rdma_rxe
+	rdma link add "$1" type rxe netdev "$2"
+	defer rdma_drop "$1"
+}
+
+rdma_drop() { ! rdma link show "$1/1" >/dev/null 2>&1 || rdma link delete "$1"; }
+
+# rdma_net N IP IP6: a network device with these addresses and RDMA on it
+rdma_net() {
+	ip link add "tgt$1" type dummy
+	defer delete_link "tgt$1"
+	ip addr add "$2/24" dev "tgt$1"
+	ip addr add "$3/64" dev "tgt$1" nodad
+	ip link set "tgt$1" up
+	rdma_device "rxe$1" "tgt$1"
+}
+
 # make_networks [PATHS]: the namespace tgt and one or two links to it
 make_networks() {
+	if over_rdma; then
+		rdma_net 0 "$TGT_IP" "$TGT_IP6"
+		[ "${1:-1}" -lt 2 ] || rdma_net 1 "$TGT_IP_2" "$TGT_IP6_2"
+		return
+	fi
 	add_netns tgt
 	link_nets - host0 tgt0 "$HOST_IP" "$HOST_IP6" "$TGT_IP" "$TGT_IP6"
 	wait_for 10 reaches "$TGT_IP" || fail "no way to $TGT_IP"
@@ -192,6 +227,10 @@ make_networks() {
 # at 203.0.113.2 (N=1 … 9: 10.77.N.2)
 add_host_net() {
 	local name=$1 n=$2
+	if over_rdma; then
+		ip addr add "10.77.$n.2/24" dev tgt0
+		return
+	fi
 	add_netns "$name"
 	link_nets "$name" "eth$n" "tgt-h$n" "10.77.$n.1" "2001:db8:77:$n::1" \
 		"10.77.$n.2" "2001:db8:77:$n::2"
@@ -320,7 +359,7 @@ make_port() {
 	case $address in *:*) family=ipv6 ;; esac
 	in_tgt mkdir "$CONFIGFS/ports/$id"
 	defer drop_port "$id"
-	set_attr "ports/$id/addr_trtype" tcp
+	set_attr "ports/$id/addr_trtype" "$TRANSPORT"
 	set_attr "ports/$id/addr_adrfam" "$family"
 	set_attr "ports/$id/addr_traddr" "$address"
 	set_attr "ports/$id/addr_trsvcid" 4420
@@ -425,8 +464,8 @@ has_disk() { disk_of "$@" >/dev/null; }
 host_connect_ctrl() {
 	local nqn=$1 ctrl run=() where=()
 	shift
-	[ -z "${HOST_NET-}" ] || run=(nsenter --net="/run/netns/$HOST_NET")
-	where=(-t tcp -a "${ADDRESS:-$TGT_IP}" -s "${PORT:-4420}")
+	[ -z "${HOST_NET-}" ] || run=(in_net "$HOST_NET")
+	where=(-t "$TRANSPORT" -a "${ADDRESS:-$TGT_IP}" -s "${PORT:-4420}")
 	ctrl=$("${run[@]}" nvme connect -o json "${where[@]}" -n "$nqn" "$@" |
 		jq -r '.device // empty') || return 1
 	[ -n "$ctrl" ] || return 1

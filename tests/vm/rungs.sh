@@ -42,8 +42,10 @@ all_tests() {
 		case " $k " in *" 6.12 "*) k="6.12 ${k//6.12/}" ;; esac
 		# shellcheck disable=SC2086
 		printf "functional ${name%.sh} %s $(header_of "$f" timeout 120)\n" $k
+		# NAME on 6.12, or NAME@KERNEL
 		for k in $(header_of "$f" variants ''); do
-			echo "functional ${name%.sh}+$k 6.12 $(header_of "$f" timeout 120)"
+			case $k in *@*) ;; *) k=$k@6.12 ;; esac
+			echo "functional ${name%.sh}+${k%@*} ${k#*@} $(header_of "$f" timeout 120)"
 		done
 	done < <(find "$BENCH_TESTS/functional" -name '*.sh' -perm -100 | sort)
 }
@@ -341,7 +343,8 @@ plan = {"results": results, "tree": tree, "image": image, "accel": accel,
         "patience": float(patience), "append": append, "shell": shell,
         "kernels": {}, "tests": []}
 # what a variant changes: CPUs, words on the command line of the kernel
-variants = {"": (0, ""), "no-spin": (0, "nvtgt.spin_us=0"), "one-reactor": (1, "")}
+variants = {"": (0, ""), "no-spin": (0, "nvtgt.spin_us=0"), "one-reactor": (1, ""),
+            "rdma": (0, "bench.transport=rdma"), "rdma-no-srq": (0, "bench.transport=rdma nvtgt_rdma.use_srq=0")}
 tests = []
 for line in sys.stdin:
     if line.startswith("kernel\t"):

@@ -1,0 +1,753 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Commands of a connection: slots, memory, the data that come with them.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/log2.h>
+#include <linux/slab.h>
+#include <linux/uio.h>
+#include "rdma.h"
+
+/* Memory that one connection's commands hold at most, unless it is one command. */
+#define NVTGT_RDMA_MAX_CHARGED	(16U << 20)
+
+const char *const nvtgt_rdma_cmd_state_names[NVTGT_RDMA_CMD_STATES] = {
+	[NVTGT_RDMA_FREE]	= "free",
+	[NVTGT_RDMA_RECEIVED]	= "received",
+	[NVTGT_RDMA_MEMORY]	= "memory",
+	[NVTGT_RDMA_READING]	= "reading",
+	[NVTGT_RDMA_EXECUTING]	= "executing",
+	[NVTGT_RDMA_WRITING]	= "writing",
+	[NVTGT_RDMA_RESPONDING]	= "responding",
+};
+
+/**
+ * nvtgt_rdma_set_state - a command goes on
+ * @q: the connection
+ * @cmd: the command
+ * @state: where to
+ *
+ * The only place that changes a command's state.
+ */
+void nvtgt_rdma_set_state(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd,
+			  enum nvtgt_rdma_cmd_state state)
+{
+	nvtgt_rdma_trace_state(q, cmd, state);
+	q->nr_state[cmd->state]--;
+	q->nr_state[state]++;
+	cmd->state = state;
+}
+
+/**
+ * nvtgt_rdma_alloc_cmds - room for a new connection's slots and completions
+ * @q: the connection
+ *
+ * Slots themselves are allocated when they are needed.
+ *
+ * Return: 0 or -ENOMEM
+ */
+int nvtgt_rdma_alloc_cmds(struct nvtgt_rdma_queue *q)
+{
+	struct ib_device *ib = q->dev->ib;
+
+	q->cmds = kcalloc(q->max_cmds, sizeof(*q->cmds), GFP_KERNEL);
+	q->cqes = kcalloc(q->max_cmds, sizeof(*q->cqes), GFP_KERNEL);
+	if (!q->cmds || !q->cqes)
+		goto free;
+	q->cqes_addr = ib_dma_map_single(ib, q->cqes, q->max_cmds * sizeof(*q->cqes),
+					 DMA_TO_DEVICE);
+	if (!ib_dma_mapping_error(ib, q->cqes_addr))
+		return 0;
+free:
+	kfree(q->cmds);
+	kfree(q->cqes);
+	q->cmds = NULL;
+	q->cqes = NULL;
+	return -ENOMEM;
+}
+
+/**
+ * nvtgt_rdma_free_cmds - free all slots
+ * @q: a connection that has left its reactor, or has never had one
+ */
+void nvtgt_rdma_free_cmds(struct nvtgt_rdma_queue *q)
+{
+	unsigned int i;
+
+	for (i = 0; i < q->nr_cmds; i++)
+		kmem_cache_free(nvtgt_rdma_cmd_cache, q->cmds[i]);
+	if (q->cqes)
+		ib_dma_unmap_single(q->dev->ib, q->cqes_addr, q->max_cmds * sizeof(*q->cqes),
+				    DMA_TO_DEVICE);
+	kfree(q->cmds);
+	kfree(q->cqes);
+}
+
+/* A slot, or NULL: they are all in use, until the device has done with a response. */
+static struct nvtgt_rdma_cmd *nvtgt_rdma_get_cmd(struct nvtgt_rdma_queue *q)
+{
+	struct nvtgt_rdma_cmd *cmd;
+
+	cmd = list_first_entry_or_null(&q->free, struct nvtgt_rdma_cmd, entry);
+	if (cmd) {
+		list_del_init(&cmd->entry);
+		return cmd;
+	}
+	if (q->nr_cmds == q->max_cmds)
+		return NULL;
+	cmd = kmem_cache_zalloc(nvtgt_rdma_cmd_cache, GFP_KERNEL);
+	if (!cmd)
+		return NULL;
+	INIT_LIST_HEAD(&cmd->entry);
+	cmd->slot = q->nr_cmds;
+	q->nr_state[NVTGT_RDMA_FREE]++;
+	q->cmds[q->nr_cmds++] = cmd;
+	return cmd;
+}
+
+static struct nvtgt_rdma_piece **nvtgt_rdma_pieces(struct nvtgt_rdma_cmd *cmd)
+{
+	return cmd->more && cmd->more->pieces ? cmd->more->pieces : cmd->piece;
+}
+
+/* Gives back the receive buffer that a command has kept. */
+static void nvtgt_rdma_let_recv(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+{
+	if (!cmd->recv)
+		return;
+	q->rx->nr_held--;
+	nvtgt_rdma_rx_again(q->rx, cmd->recv);
+	cmd->recv = NULL;
+}
+
+static void nvtgt_rdma_put_pieces(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+{
+	struct nvtgt_rdma_piece **pieces = nvtgt_rdma_pieces(cmd);
+
+	while (cmd->nr_pieces)
+		nvtgt_rdma_piece_put(q->dev, q->pool, pieces[--cmd->nr_pieces]);
+	cmd->req.bvec = NULL;
+	cmd->req.nr_bvec = 0;
+}
+
+static void nvtgt_rdma_free_more(struct nvtgt_rdma_cmd *cmd)
+{
+	struct nvtgt_rdma_more *more = cmd->more;
+
+	if (likely(!more))
+		return;
+	kfree(more->pieces);
+	kfree(more->bvec);
+	kfree(more->keys);
+	kfree(more->rw);
+	kfree(more->sge);
+	kfree(more);
+	cmd->more = NULL;
+}
+
+/**
+ * nvtgt_rdma_put_cmd - a command is over: free its memory and its slot
+ * @q: the connection
+ * @cmd: responding, in no list
+ *
+ * Context: the reactor.
+ */
+void nvtgt_rdma_put_cmd(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+{
+	q->charged -= cmd->req.charged;
+	nvtgt_rdma_put_pieces(q, cmd);
+	nvtgt_rdma_let_recv(q, cmd);
+	nvtgt_rdma_free_more(cmd);
+	nvtgt_buf_put(&cmd->req);
+	nvtgt_req_release(&cmd->req);
+	nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_FREE);
+	list_add(&cmd->entry, &q->free);	/* the warmest first */
+}
+
+/* Not executed; what has come so far is of no use. */
+static void nvtgt_rdma_fail(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd, u16 status)
+{
+	nvtgt_rdma_let_recv(q, cmd);
+	nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_EXECUTING);
+	nvtgt_req_fail(&cmd->req, status);
+}
+
+/**
+ * nvtgt_rdma_execute - hand a command to the core
+ * @q: the connection
+ * @cmd: has what it needs; in no list
+ *
+ * Context: the reactor.
+ */
+void nvtgt_rdma_execute(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+{
+	nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_EXECUTING);
+	nvtgt_req_execute(&cmd->req);
+}
+
+/* What a command needs beyond the usual, zeroed. */
+static struct nvtgt_rdma_more *nvtgt_rdma_need_more(struct nvtgt_rdma_cmd *cmd)
+{
+	if (!cmd->more)
+		cmd->more = kzalloc(sizeof(*cmd->more), GFP_KERNEL | __GFP_NOWARN);
+	return cmd->more;
+}
+
+/* Room for as many pieces. */
+static bool nvtgt_rdma_room(struct nvtgt_rdma_cmd *cmd, unsigned int nr)
+{
+	struct nvtgt_rdma_more *more;
+	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
+
+	BUILD_BUG_ON(NVTGT_RDMA_PIECES > NVTGT_INLINE_BVECS);
+	cmd->req.bvec = cmd->req.inline_bvec;
+	if (likely(nr <= NVTGT_RDMA_PIECES))
+		return true;
+	more = nvtgt_rdma_need_more(cmd);
+	if (!more)
+		return false;
+	kfree(more->pieces);
+	kfree(more->bvec);
+	more->pieces = kmalloc_array(nr, sizeof(*more->pieces), gfp);
+	more->bvec = kmalloc_array(nr, sizeof(*more->bvec), gfp);
+	cmd->req.bvec = more->bvec;
+	return more->pieces && more->bvec;
+}
+
+/* Pieces of no more than PAGE_SIZE << @max for a command's data. */
+static bool nvtgt_rdma_fill_by(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd, u8 max)
+{
+	struct nvtgt_req *req = &cmd->req;
+	unsigned int pages = DIV_ROUND_UP(req->data_len, PAGE_SIZE);
+	struct nvtgt_rdma_piece **pieces, *piece;
+	u32 len = req->data_len;
+
+	if (!nvtgt_rdma_room(cmd, (pages >> max) + max))
+		return false;
+	pieces = nvtgt_rdma_pieces(cmd);
+	while (len) {
+		u8 order = min_t(u8, max, ilog2(DIV_ROUND_UP(len, PAGE_SIZE)));
+		u32 part = min_t(u32, len, PAGE_SIZE << order);
+
+		piece = nvtgt_rdma_piece_get(q->dev, q->pool, order);
+		if (!piece)
+			return false;
+		req->bvec[cmd->nr_pieces] = (struct bio_vec) { .bv_page = piece->page,
+							       .bv_len = part };
+		pieces[cmd->nr_pieces++] = piece;
+		len -= part;
+	}
+	req->nr_bvec = cmd->nr_pieces;
+	return true;
+}
+
+/* Memory for a command that has its credit; smaller pieces if there are no large ones. */
+static int nvtgt_rdma_fill(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+{
+	static const u8 orders[] = { NVTGT_RDMA_ORDERS - 1, 2, 0 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(orders); i++) {
+		if (likely(nvtgt_rdma_fill_by(q, cmd, orders[i])))
+			return 0;
+		nvtgt_rdma_put_pieces(q, cmd);
+	}
+	return -ENOMEM;
+}
+
+/* Work requests and segments, where there are more than the usual. */
+static int nvtgt_rdma_room_rw(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+{
+	unsigned int nr = nvtgt_rdma_count_rw(q, cmd);
+	struct nvtgt_rdma_more *more;
+	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
+
+	if (likely(nr == 1))
+		return 0;
+	/* a response follows; the first of the queue always fits */
+	if (nr + 1 > q->sq_size - 1U)
+		return -E2BIG;
+	more = nvtgt_rdma_need_more(cmd);
+	if (!more)
+		return -ENOMEM;
+	more->rw = kmalloc_array(nr, sizeof(*more->rw), gfp);
+	more->sge = kmalloc_array(cmd->nr_pieces + cmd->nr_keys, sizeof(*more->sge), gfp);
+	return more->rw && more->sge ? 0 : -ENOMEM;
+}
+
+/* Data in the capsule that do not begin at its beginning: these are copied. */
+static int nvtgt_rdma_copy_in(struct nvtgt_rdma_cmd *cmd)
+{
+	u32 off = cmd->offset, len = cmd->req.data_len;
+	struct nvtgt_rdma_recv *recv = cmd->recv;
+	struct iov_iter iter;
+
+	iov_iter_bvec(&iter, ITER_DEST, cmd->req.bvec, cmd->req.nr_bvec, len);
+	while (len) {
+		u32 at = off % PAGE_SIZE, part = min_t(u32, len, PAGE_SIZE - at);
+
+		/* the sum of both has been held against what came */
+		if (copy_to_iter(page_address(recv->piece[off / PAGE_SIZE]->page) + at, part,
+				 &iter) != part)
+			return -EFAULT;
+		off += part;
+		len -= part;
+	}
+	return 0;
+}
+
+/* The pages that data came in are the command's now; the buffer gets others. */
+static bool nvtgt_rdma_exchange(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+{
+	unsigned int i, nr = DIV_ROUND_UP(cmd->req.data_len, PAGE_SIZE);
+	struct nvtgt_rdma_recv *recv = cmd->recv;
+	u32 len = cmd->req.data_len;
+
+	cmd->req.bvec = cmd->req.inline_bvec;
+	for (i = 0; i < nr; i++) {
+		struct nvtgt_rdma_piece *fresh = nvtgt_rdma_piece_get(q->dev, q->pool, 0);
+		u32 part = min_t(u32, len, PAGE_SIZE);
+
+		if (!fresh)
+			return false;
+		ib_dma_sync_single_for_cpu(q->dev->ib, recv->piece[i]->addr, part,
+					   DMA_BIDIRECTIONAL);
+		cmd->req.bvec[i] = (struct bio_vec) { .bv_page = recv->piece[i]->page,
+						      .bv_len = part };
+		cmd->piece[i] = recv->piece[i];
+		recv->piece[i] = fresh;
+		recv->sge[1 + i].addr = fresh->addr;
+		len -= part;
+		cmd->nr_pieces++;
+	}
+	cmd->req.nr_bvec = nr;
+	return true;
+}
+
+/* Half of an exchange is put right. */
+static void nvtgt_rdma_exchange_back(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+{
+	struct nvtgt_rdma_recv *recv = cmd->recv;
+
+	while (cmd->nr_pieces) {
+		unsigned int i = --cmd->nr_pieces;
+
+		nvtgt_rdma_piece_put(q->dev, q->pool, recv->piece[i]);
+		recv->piece[i] = cmd->piece[i];
+		recv->sge[1 + i].addr = recv->piece[i]->addr;
+	}
+	cmd->req.bvec = NULL;
+}
+
+/* Data that came with the command, into memory of its own. */
+static int nvtgt_rdma_take_inline(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+{
+	u8 i;
+
+	if (likely(!cmd->offset)) {
+		if (nvtgt_rdma_exchange(q, cmd))
+			return 0;
+		nvtgt_rdma_exchange_back(q, cmd);
+		return -ENOMEM;
+	}
+	if (nvtgt_rdma_fill(q, cmd))
+		return -ENOMEM;
+	for (i = 0; i < q->rx->nr_pages; i++)
+		ib_dma_sync_single_for_cpu(q->dev->ib, cmd->recv->piece[i]->addr, PAGE_SIZE,
+					   DMA_BIDIRECTIONAL);
+	return nvtgt_rdma_copy_in(cmd);
+}
+
+/*
+ * Returns 0, -EBUSY: what this connection gives back lets it try again, -EAGAIN:
+ * there is no credit, -ENOMEM, or -E2BIG: it needs more than the send queue has.
+ */
+static int nvtgt_rdma_mem_get(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+{
+	struct nvtgt_req *req = &cmd->req;
+	int ret = -EBUSY;
+
+	if (!q->charged || q->charged + req->data_len <= NVTGT_RDMA_MAX_CHARGED)
+		ret = nvtgt_buf_reserve(req);
+	/* others need the buffer that it would keep */
+	if (unlikely(ret) && cmd->recv && q->rx->nr_held > READ_ONCE(q->rx->nr_recvs) / 2) {
+		nvtgt_buf_reserve_over(req);
+		ret = 0;
+	}
+	if (ret)
+		return ret;
+	if (cmd->recv)
+		ret = nvtgt_rdma_take_inline(q, cmd);
+	else
+		ret = nvtgt_rdma_fill(q, cmd);
+	if (!ret && cmd->nr_keys)
+		ret = nvtgt_rdma_room_rw(q, cmd);
+	if (unlikely(ret)) {
+		nvtgt_rdma_put_pieces(q, cmd);
+		nvtgt_buf_put(req);
+		return ret;
+	}
+	q->charged += req->charged;
+	nvtgt_rdma_let_recv(q, cmd);
+	return 0;
+}
+
+/* It has its memory: fetch the host's data, or let it be executed. */
+static void nvtgt_rdma_got_mem(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+{
+	if (cmd->req.dir == DMA_TO_DEVICE && cmd->nr_keys) {
+		/* the host may be slow, or gone: nobody waits for the namespace meanwhile */
+		nvtgt_req_park(&cmd->req);
+		nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_READING);
+		nvtgt_rdma_want_send(q, cmd);
+	} else {
+		nvtgt_rdma_execute(q, cmd);
+	}
+}
+
+/* Looks whether commands that wait can have their memory. False: no credit. */
+static bool nvtgt_rdma_mem_try(struct nvtgt_rdma_queue *q)
+{
+	while (!list_empty(&q->mem_wait)) {
+		struct nvtgt_rdma_cmd *cmd;
+		int ret;
+
+		cmd = list_first_entry(&q->mem_wait, struct nvtgt_rdma_cmd, entry);
+		ret = nvtgt_rdma_mem_get(q, cmd);
+		if (ret == -EBUSY)
+			return true;
+		if (ret == -EAGAIN)
+			return false;
+		list_del_init(&cmd->entry);
+		if (!ret)
+			nvtgt_rdma_got_mem(q, cmd);
+		else
+			nvtgt_rdma_fail(q, cmd, ret == -E2BIG ?
+					NVME_SC_SGL_INVALID_COUNT | NVME_STATUS_DNR :
+					NVME_SC_INTERNAL);
+	}
+	return true;
+}
+
+/**
+ * nvtgt_rdma_mem_kick - let commands that wait for memory try
+ * @q: the connection
+ *
+ * Context: the reactor.
+ */
+void nvtgt_rdma_mem_kick(struct nvtgt_rdma_queue *q)
+{
+	if (q->in_line || list_empty(&q->mem_wait) || nvtgt_rdma_mem_try(q))
+		return;
+	q->in_line = true;
+	nvtgt_buf_wait(q->queue.reactor, &q->waiter);
+}
+
+/**
+ * nvtgt_rdma_mem_ready - there may be memory for the connection's commands
+ * @waiter: the connection's, out of the line
+ *
+ * Return: false when there was not enough
+ */
+bool nvtgt_rdma_mem_ready(struct nvtgt_buf_waiter *waiter)
+{
+	struct nvtgt_rdma_queue *q = container_of(waiter, struct nvtgt_rdma_queue, waiter);
+	bool served = nvtgt_rdma_mem_try(q);
+
+	if (served)
+		q->in_line = false;
+	nvtgt_rdma_rx_post(q->rx);
+	return served;
+}
+
+static void nvtgt_rdma_want_mem(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+{
+	int ret = -EBUSY;
+
+	nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_MEMORY);
+	if (likely(list_empty(&q->mem_wait)))
+		ret = nvtgt_rdma_mem_get(q, cmd);
+	if (likely(!ret)) {
+		nvtgt_rdma_got_mem(q, cmd);
+		return;
+	}
+	list_add_tail(&cmd->entry, &q->mem_wait);
+	nvtgt_req_park(&cmd->req);
+	nvtgt_rdma_mem_kick(q);
+}
+
+/* Which of the two has found what is wrong with a command. */
+static u16 nvtgt_rdma_judge(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd,
+			    const struct nvtgt_rdma_sgl *sgl, u16 sgl_status)
+{
+	struct nvtgt_req *req = &cmd->req;
+	bool ok;
+
+	nvtgt_req_init(req, &q->queue, &cmd->sqe, sgl->len);
+	ok = nvtgt_req_parse(req);
+	if (unlikely(sgl_status)) {
+		/* without data the descriptor is reserved; else its length was not to be had */
+		if (ok && !req->data_len)
+			return 0;
+		if (ok || req->status == (NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR))
+			return sgl_status;
+	}
+	if (unlikely(!ok))
+		return req->status;
+	if (sgl->in_capsule && unlikely(req->dir != DMA_TO_DEVICE))
+		return NVME_SC_SGL_INVALID_TYPE | NVME_STATUS_DNR;
+	if (sgl->in_capsule && unlikely((u64)sgl->offset + sgl->len > cmd->recv->data_len))
+		return NVME_SC_SGL_INVALID_OFFSET | NVME_STATUS_DNR;
+	return 0;
+}
+
+/* Takes the host's keys down: the capsule's memory is used again. */
+static int nvtgt_rdma_set_keys(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd,
+			       const struct nvtgt_rdma_sgl *sgl)
+{
+	struct nvtgt_rdma_more *more;
+
+	cmd->nr_keys = sgl->nr_keys;
+	cmd->invalidate = sgl->invalidate;
+	cmd->invalidate_rkey = sgl->invalidate_rkey;
+	cmd->key = q->rx->keys[0];
+	if (likely(sgl->nr_keys <= 1))
+		return 0;
+	more = nvtgt_rdma_need_more(cmd);
+	if (more)
+		more->keys = kmemdup(q->rx->keys, sgl->nr_keys * sizeof(*more->keys),
+				     GFP_KERNEL | __GFP_NOWARN);
+	return more && more->keys ? 0 : -ENOMEM;
+}
+
+/* A capsule has a slot. */
+static void nvtgt_rdma_new_cmd(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd,
+			       struct nvtgt_rdma_recv *recv)
+{
+	const void *data = q->rx->nr_pages ? page_address(recv->piece[0]->page) : NULL;
+	struct ib_device *ib = q->dev->ib;
+	struct nvtgt_rdma_sgl sgl;
+	u16 status;
+
+	q->nr_open++;
+	nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_RECEIVED);
+	memcpy(&cmd->sqe, recv->capsule, sizeof(cmd->sqe));
+	if (unlikely(recv->data_len))
+		ib_dma_sync_single_for_cpu(ib, recv->sge[1].addr, PAGE_SIZE, DMA_BIDIRECTIONAL);
+	status = nvtgt_rdma_decode_sgl(&cmd->sqe, data, min_t(u32, recv->data_len, PAGE_SIZE),
+				       &sgl, q->rx->keys);
+	cmd->recv = recv;
+	q->rx->nr_held++;
+	cmd->offset = sgl.offset;
+	status = nvtgt_rdma_judge(q, cmd, &sgl, status);
+	if (likely(!status) && nvtgt_rdma_set_keys(q, cmd, &sgl))
+		status = NVME_SC_INTERNAL;
+	if (unlikely(status)) {
+		cmd->req.data_len = 0;
+		nvtgt_rdma_fail(q, cmd, status);
+		return;
+	}
+	if (!sgl.in_capsule || !cmd->req.data_len)
+		nvtgt_rdma_let_recv(q, cmd);
+	if (cmd->req.data_len)
+		nvtgt_rdma_want_mem(q, cmd);
+	else
+		nvtgt_rdma_execute(q, cmd);
+}
+
+static void nvtgt_rdma_fatal(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_recv *recv,
+			     const char *what, u32 number)
+{
+	nvtgt_rdma_warn(q, "protocol error, closed: %s (%u)\n", what, number);
+	nvtgt_rdma_rx_again(q->rx, recv);
+	nvtgt_rdma_close(q);
+}
+
+/**
+ * nvtgt_rdma_capsule - a capsule has arrived
+ * @q: the connection
+ * @recv: the buffer that it is in
+ * @bytes: its length
+ *
+ * Context: the reactor. nvtgt_rdma_rx_post() follows.
+ */
+void nvtgt_rdma_capsule(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_recv *recv, u32 bytes)
+{
+	struct nvtgt_rdma_cmd *cmd;
+
+	if (unlikely(q->state >= NVTGT_RDMA_CLOSING)) {
+		nvtgt_rdma_rx_again(q->rx, recv);
+		return;
+	}
+	if (unlikely(bytes < sizeof(struct nvme_command))) {
+		nvtgt_rdma_fatal(q, recv, "a capsule shorter than a command", bytes);
+		return;
+	}
+	ib_dma_sync_single_for_cpu(q->dev->ib, recv->sge[0].addr, sizeof(*recv->capsule),
+				   DMA_FROM_DEVICE);
+	recv->data_len = bytes - sizeof(struct nvme_command);
+	if (unlikely(q->state != NVTGT_RDMA_LIVE || !list_empty(&q->rx_wait)))
+		goto wait;
+	/* what is in rx_wait has not been counted; there it is at most as many */
+	if (unlikely(q->nr_open >= q->max_open)) {
+		nvtgt_rdma_fatal(q, recv, "more commands than the queue has entries", q->max_open);
+		return;
+	}
+	cmd = nvtgt_rdma_get_cmd(q);
+	if (unlikely(!cmd))
+		goto wait;
+	nvtgt_rdma_new_cmd(q, cmd, recv);
+	return;
+
+wait:
+	if (q->nr_open + q->nr_wait >= q->max_open) {
+		nvtgt_rdma_fatal(q, recv, "more commands than the queue has entries", q->max_open);
+		return;
+	}
+	q->nr_wait++;
+	list_add_tail(&recv->entry, &q->rx_wait);
+	nvtgt_source_kick(&q->source);	/* whose sends are waited for now */
+}
+
+/**
+ * nvtgt_rdma_run_wait - there may be slots for capsules that wait
+ * @q: the connection, live
+ *
+ * Context: the reactor. nvtgt_rdma_rx_post() follows.
+ */
+void nvtgt_rdma_run_wait(struct nvtgt_rdma_queue *q)
+{
+	while (!list_empty(&q->rx_wait) && q->state == NVTGT_RDMA_LIVE) {
+		struct nvtgt_rdma_cmd *cmd = nvtgt_rdma_get_cmd(q);
+		struct nvtgt_rdma_recv *recv;
+
+		if (!cmd)
+			return;
+		recv = list_first_entry(&q->rx_wait, struct nvtgt_rdma_recv, entry);
+		list_del_init(&recv->entry);
+		q->nr_wait--;
+		nvtgt_rdma_new_cmd(q, cmd, recv);
+	}
+}
+
+/* A Connect has succeeded. */
+static void nvtgt_rdma_connected(struct nvtgt_rdma_queue *q)
+{
+	nvtgt_rdma_set_half_open(q, false);
+	q->max_open = min(q->max_open, q->queue.size);
+}
+
+/**
+ * nvtgt_rdma_respond - a command has its result
+ * @req: responding
+ *
+ * Context: the reactor.
+ */
+void nvtgt_rdma_respond(struct nvtgt_req *req)
+{
+	struct nvtgt_rdma_queue *q = to_nvtgt_rdma_queue(req->queue);
+	struct nvtgt_rdma_cmd *cmd = to_nvtgt_rdma_cmd(req);
+
+	if (unlikely(q->half_open && nvtgt_queue_connected(&q->queue)))
+		nvtgt_rdma_connected(q);
+	if (unlikely(q->state != NVTGT_RDMA_LIVE)) {
+		nvtgt_rdma_put_cmd(q, cmd);
+		nvtgt_rdma_rx_post(q->rx);
+		nvtgt_rdma_try_leave(q);
+		return;
+	}
+	nvtgt_source_work(&q->source, req->data_len);
+	if (req->dir == DMA_FROM_DEVICE && req->data_len && !req->status)
+		nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_WRITING);
+	else
+		nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_RESPONDING);
+	nvtgt_rdma_want_send(q, cmd);
+}
+
+/**
+ * nvtgt_rdma_abort - fail a command that still waits for memory or for its turn
+ * @queue: the connection
+ * @cid: the command's identifier
+ *
+ * Return: whether there was one
+ */
+bool nvtgt_rdma_abort(struct nvtgt_queue *queue, u16 cid)
+{
+	struct nvtgt_rdma_queue *q = to_nvtgt_rdma_queue(queue);
+	unsigned int i;
+
+	for (i = 0; i < q->nr_cmds; i++) {
+		struct nvtgt_rdma_cmd *cmd = q->cmds[i];
+
+		if (le16_to_cpu((__force __le16)cmd->sqe.common.command_id) != cid)
+			continue;
+		if (cmd->state != NVTGT_RDMA_MEMORY &&
+		    (cmd->state != NVTGT_RDMA_READING || cmd->posted))
+			continue;
+		list_del_init(&cmd->entry);
+		nvtgt_rdma_fail(q, cmd, NVME_SC_ABORT_REQ);
+		nvtgt_rdma_rx_post(q->rx);
+		return true;
+	}
+	return false;
+}
+
+/**
+ * nvtgt_rdma_drop_cmds - forget all commands that are not the core's or the device's
+ * @q: a connection that has stopped receiving; its state says so
+ */
+void nvtgt_rdma_drop_cmds(struct nvtgt_rdma_queue *q)
+{
+	unsigned int i;
+
+	if (q->in_line)
+		nvtgt_buf_unwait(&q->waiter);
+	q->in_line = false;
+	while (!list_empty(&q->rx_wait)) {
+		struct nvtgt_rdma_recv *recv;
+
+		recv = list_first_entry(&q->rx_wait, struct nvtgt_rdma_recv, entry);
+		list_del_init(&recv->entry);
+		nvtgt_rdma_rx_again(q->rx, recv);
+	}
+	q->nr_wait = 0;
+	for (i = 0; i < q->nr_cmds; i++) {
+		struct nvtgt_rdma_cmd *cmd = q->cmds[i];
+
+		if (cmd->posted)
+			continue;
+		switch (cmd->state) {
+		case NVTGT_RDMA_MEMORY:
+		case NVTGT_RDMA_READING:
+			list_del_init(&cmd->entry);
+			nvtgt_rdma_fail(q, cmd, NVME_SC_ABORT_QUEUE);
+			break;
+		case NVTGT_RDMA_WRITING:
+		case NVTGT_RDMA_RESPONDING:
+			list_del_init(&cmd->entry);
+			nvtgt_rdma_put_cmd(q, cmd);
+			break;
+		}
+	}
+	nvtgt_rdma_rx_post(q->rx);
+}
+
+/**
+ * nvtgt_rdma_drop_posted - the device has done with all that was posted
+ * @q: a connection on its way out
+ */
+void nvtgt_rdma_drop_posted(struct nvtgt_rdma_queue *q)
+{
+	while (!list_empty(&q->posted)) {
+		struct nvtgt_rdma_cmd *cmd;
+
+		cmd = list_first_entry(&q->posted, struct nvtgt_rdma_cmd, entry);
+		list_del_init(&cmd->entry);
+		cmd->posted = false;
+		if (cmd->state == NVTGT_RDMA_READING)
+			nvtgt_rdma_fail(q, cmd, NVME_SC_ABORT_QUEUE);
+		else
+			nvtgt_rdma_put_cmd(q, cmd);
+	}
+}

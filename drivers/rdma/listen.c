@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Ports: listeners and what comes in through them.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/inet.h>
+#include <linux/slab.h>
+#include <linux/in6.h>
+#include <net/ipv6.h>
+#include <rdma/ib_cm.h>
+#include "rdma.h"
+
+#define NVTGT_RDMA_BACKLOG	1024
+#define NVTGT_RDMA_REPAIR	HZ	/* between two tries to listen again */
+
+/**
+ * nvtgt_rdma_reject - refuse a connection and tell why
+ * @cm_id: the connection; stays the caller's
+ * @status: why
+ */
+void nvtgt_rdma_reject(struct rdma_cm_id *cm_id, enum nvme_rdma_cm_status status)
+{
+	struct nvme_rdma_cm_rej rej = {
+		.recfmt = cpu_to_le16(NVME_RDMA_CM_FMT_1_0),
+		.sts = cpu_to_le16(status),
+	};
+
+	rdma_reject(cm_id, &rej, sizeof(rej), IB_CM_REJ_CONSUMER_DEFINED);
+}
+
+/* The CM's thread: judge the request, leave the work to a work item. */
+static int nvtgt_rdma_connect_request(struct nvtgt_rdma_port *rport, struct rdma_cm_id *cm_id,
+				      const struct rdma_conn_param *conn)
+{
+	int status = nvtgt_rdma_queue_create(rport->port, cm_id, conn);
+
+	if (!status)
+		return 0;
+	pr_warn_ratelimited("port %u: connection from %pISpc refused: %s\n", rport->port->id,
+			    &cm_id->route.addr.dst_addr, nvme_rdma_cm_msg(status));
+	nvtgt_rdma_reject(cm_id, status);
+	return -ECONNREFUSED;		/* the CM destroys the id */
+}
+
+/* Events of a listener. */
+static int nvtgt_rdma_listen_event(struct rdma_cm_id *cm_id, struct rdma_cm_event *event)
+{
+	struct nvtgt_rdma_port *rport = cm_id->context;
+
+	switch (event->event) {
+	case RDMA_CM_EVENT_CONNECT_REQUEST:
+		return nvtgt_rdma_connect_request(rport, cm_id, &event->param.conn);
+	case RDMA_CM_EVENT_ADDR_CHANGE:
+	case RDMA_CM_EVENT_DEVICE_REMOVAL:
+		/* the CM may be waiting for us to destroy the id */
+		mod_delayed_work(nvtgt_rdma_wq, &rport->repair_work, 0);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* Defaults for what was not set, and bounds for what was. */
+static void nvtgt_rdma_set_params(struct nvtgt_port *port)
+{
+	if (port->inline_data_size < 0)
+		port->inline_data_size = NVTGT_RDMA_INLINE_SIZE;
+	port->inline_data_size = min_t(int, port->inline_data_size,
+				       NVTGT_RDMA_INLINE_PAGES * PAGE_SIZE);
+	if (port->max_queue_size < 0)
+		port->max_queue_size = NVTGT_RDMA_QUEUE_SIZE;
+	if (port->mdts <= 0)
+		port->mdts = NVTGT_DEFAULT_MDTS;
+	nvtgt_rdma_limit_port(port);
+	/* IOCCSZ counts units of 16 bytes */
+	port->inline_data_size = round_down(port->inline_data_size, 16);
+	/* several descriptors stand where data would */
+	port->msdbd = clamp_t(u32, port->inline_data_size / sizeof(struct nvme_keyed_sgl_desc),
+			      1, NVTGT_RDMA_MAX_KEYS);
+}
+
+static int nvtgt_rdma_parse_addr(struct nvtgt_port *port, struct sockaddr_storage *ss)
+{
+	__kernel_sa_family_t family;
+	int ret;
+
+	switch (port->addr.adrfam) {
+	case NVMF_ADDR_FAMILY_IP4:
+		family = AF_INET;
+		break;
+	case NVMF_ADDR_FAMILY_IP6:
+		family = AF_INET6;
+		break;
+	default:
+		pr_err("port %u: addr_adrfam must be ipv4 or ipv6 for rdma\n", port->id);
+		return -EINVAL;
+	}
+	ret = inet_pton_with_scope(port->net, family, port->addr.traddr, port->addr.trsvcid, ss);
+	if (ret)
+		pr_err("port %u: addr_traddr \"%s\" addr_trsvcid \"%s\" is not an address of this family\n",
+		       port->id, port->addr.traddr, port->addr.trsvcid);
+	return ret;
+}
+
+/* Opens the listener. */
+static int nvtgt_rdma_listen(struct nvtgt_rdma_port *rport)
+{
+	struct rdma_cm_id *cm_id;
+	int ret;
+
+	cm_id = rdma_create_id(rport->port->net, nvtgt_rdma_listen_event, rport, RDMA_PS_TCP,
+			       IB_QPT_RC);
+	if (IS_ERR(cm_id))
+		return PTR_ERR(cm_id);
+	/* a port for IPv6 leaves IPv4 to another one */
+	ret = rdma_set_afonly(cm_id, 1);
+	if (!ret)
+		ret = rdma_bind_addr(cm_id, (struct sockaddr *)&rport->addr);
+	if (!ret)
+		ret = rdma_listen(cm_id, NVTGT_RDMA_BACKLOG);
+	if (ret) {
+		rdma_destroy_id(cm_id);
+		return ret;
+	}
+	rport->cm_id = cm_id;
+	return 0;
+}
+
+/* The address has moved, or its device has gone: listen anew, as often as it takes. */
+static void nvtgt_rdma_repair_work(struct work_struct *work)
+{
+	struct nvtgt_rdma_port *rport = container_of(to_delayed_work(work),
+						     struct nvtgt_rdma_port, repair_work);
+	int ret = 0;
+
+	mutex_lock(&rport->lock);
+	if (rport->closing)
+		goto out;
+	if (rport->cm_id)
+		rdma_destroy_id(rport->cm_id);
+	rport->cm_id = NULL;
+	ret = nvtgt_rdma_listen(rport);
+	if (!ret)
+		pr_info("port %u: listening on %pISpc again\n", rport->port->id, &rport->addr);
+	else if (!rport->lost)
+		pr_warn("port %u: no RDMA device has %pISpc any more: waiting for one\n",
+			rport->port->id, &rport->addr);
+	rport->lost = ret;
+	if (ret)
+		queue_delayed_work(nvtgt_rdma_wq, &rport->repair_work, NVTGT_RDMA_REPAIR);
+out:
+	mutex_unlock(&rport->lock);
+}
+
+static bool nvtgt_rdma_addr_is_any(const struct sockaddr_storage *ss)
+{
+	if (ss->ss_family == AF_INET)
+		return ((const struct sockaddr_in *)ss)->sin_addr.s_addr == htonl(INADDR_ANY);
+	return ipv6_addr_any(&((const struct sockaddr_in6 *)ss)->sin6_addr);
+}
+
+/**
+ * nvtgt_rdma_add_port - open a listener
+ * @port: the port; its parameters get the defaults where they are -1
+ *
+ * Context: process, may sleep.
+ * Return: 0 or a negative errno, logged
+ */
+int nvtgt_rdma_add_port(struct nvtgt_port *port)
+{
+	struct nvtgt_rdma_port *rport;
+	int ret;
+
+	rport = kzalloc(sizeof(*rport), GFP_KERNEL);
+	if (!rport)
+		return -ENOMEM;
+	rport->port = port;
+	mutex_init(&rport->lock);
+	INIT_DELAYED_WORK(&rport->repair_work, nvtgt_rdma_repair_work);
+	ret = nvtgt_rdma_parse_addr(port, &rport->addr);
+	if (ret)
+		goto free;
+	port->priv = rport;
+	/* a request may come in at once: it finds at least what any device has room for */
+	nvtgt_rdma_set_params(port);
+	ret = nvtgt_rdma_listen(rport);
+	if (ret) {
+		pr_err("port %u: cannot listen on %pISpc: error %d%s\n", port->id, &rport->addr,
+		       ret, ret == -ENODEV ? " (no RDMA device has this address)" : "");
+		port->priv = NULL;
+		goto free;
+	}
+	pr_info("port %u: listening on %pISpc\n", port->id, &rport->addr);
+	return 0;
+
+free:
+	kfree(rport);
+	return ret;
+}
+
+/**
+ * nvtgt_rdma_remove_port - close a listener and its connections
+ * @port: what nvtgt_rdma_add_port() opened
+ *
+ * Context: process, may sleep.
+ */
+void nvtgt_rdma_remove_port(struct nvtgt_port *port)
+{
+	struct nvtgt_rdma_port *rport = port->priv;
+
+	mutex_lock(&rport->lock);
+	rport->closing = true;
+	mutex_unlock(&rport->lock);
+	if (rport->cm_id)
+		rdma_destroy_id(rport->cm_id);	/* no request, and no event, from now on */
+	cancel_delayed_work_sync(&rport->repair_work);
+	nvtgt_rdma_disconnect_all(port, NULL);
+	port->priv = NULL;
+	kfree(rport);
+	pr_info("port %u: closed\n", port->id);
+}
+
+/**
+ * nvtgt_rdma_disc_traddr - which address should the host be told for a port?
+ * @queue: the host's connection to a discovery controller
+ * @port: the port
+ * @buf: where to
+ * @len: room in @buf
+ *
+ * Return: true when @port listens on any address: the one that the host used
+ */
+bool nvtgt_rdma_disc_traddr(struct nvtgt_queue *queue, const struct nvtgt_port *port,
+			    char *buf, size_t len)
+{
+	struct nvtgt_rdma_queue *q = to_nvtgt_rdma_queue(queue);
+	struct nvtgt_rdma_port *rport = port->priv;
+
+	if (!rport || !nvtgt_rdma_addr_is_any(&rport->addr))
+		return false;
+	snprintf(buf, len, "%pISc", &q->cm_id->route.addr.src_addr);
+	return true;
+}
