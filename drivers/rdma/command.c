@@ -509,8 +509,6 @@ static int nvtgt_rdma_set_keys(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd
 	struct nvtgt_rdma_more *more;
 
 	cmd->nr_keys = sgl->nr_keys;
-	cmd->invalidate = sgl->invalidate;
-	cmd->invalidate_rkey = sgl->invalidate_rkey;
 	cmd->key = q->rx->keys[0];
 	if (likely(sgl->nr_keys <= 1))
 		return 0;
@@ -540,6 +538,10 @@ static void nvtgt_rdma_new_cmd(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd
 	cmd->recv = recv;
 	q->rx->nr_held++;
 	cmd->offset = sgl.offset;
+	cmd->nr_keys = 0;
+	/* asked for, whatever becomes of the command */
+	cmd->invalidate = sgl.invalidate;
+	cmd->invalidate_rkey = sgl.invalidate_rkey;
 	status = nvtgt_rdma_judge(q, cmd, &sgl, status);
 	if (likely(!status) && nvtgt_rdma_set_keys(q, cmd, &sgl))
 		status = NVME_SC_INTERNAL;

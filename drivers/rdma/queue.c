@@ -558,6 +558,9 @@ int nvtgt_rdma_queue_create(struct nvtgt_port *port, struct rdma_cm_id *cm_id,
 		return NVME_RDMA_CM_NO_RSC;
 	status = nvtgt_rdma_check_request(conn->private_data, conn->private_data_len, &limits,
 					  &q->request);
+	/* without them nothing can be written but what comes in capsules */
+	if (!status && !conn->initiator_depth)
+		status = NVME_RDMA_CM_INVALID_IRD;
 	if (status)
 		goto free;
 	nvtgt_rdma_queue_init(q, cm_id, conn);

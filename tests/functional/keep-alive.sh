@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guards: a host that falls silent loses its controller at the target; when it is back it connects anew
-# variants: rdma
 # timeout: 150
 
 . "$TESTS/lib/guest.sh"

@@ -3,7 +3,6 @@
 # guards: a device that stalls holds up its own commands only, on the same queue, in the same
 # reactor, and where commands wait in workers
 # kernels: all
-# variants: rdma
 # timeout: 360
 
 . "$TESTS/lib/guest.sh"

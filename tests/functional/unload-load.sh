@@ -31,7 +31,7 @@ for round in 1 2 3; do
 	needs_progress "$two" || fail "no I/O"
 	drop_port 1
 	drop_subsystem testnqn
-	for m in nvtgt_tcp nvtgt_bdev nvtgt_null nvtgt; do
+	for m in "nvtgt_$TRANSPORT" nvtgt_bdev nvtgt_null nvtgt; do
 		rmmod $m || fail "round $round: $m does not unload, $(grep "^nvtgt" /proc/modules)"
 	done
 	stop_load "$one_pid"
@@ -41,18 +41,18 @@ for round in 1 2 3; do
 done
 
 note "modules take what they need, and no more"
-modprobe nvtgt-tcp
-[ -d /sys/module/nvtgt ] || fail "nvtgt-tcp without nvtgt"
+modprobe "nvtgt-$TRANSPORT"
+[ -d /sys/module/nvtgt ] || fail "nvtgt-$TRANSPORT without nvtgt"
 [ ! -d /sys/module/nvtgt_bdev ] || fail "nvtgt-bdev was not asked for"
-modprobe -r nvtgt-tcp
+modprobe -r "nvtgt-$TRANSPORT"
 [ ! -d /sys/module/nvtgt ] || fail "nvtgt stays"
 modprobe nvtgt
 make_subsystem again
 make_port 2 "$TGT_IP"
-[ ! -d /sys/module/nvtgt_tcp ] || fail "nvtgt-tcp is there before it is needed"
+[ ! -d /sys/module/nvtgt_$TRANSPORT ] || fail "nvtgt-$TRANSPORT is there before it is needed"
 link_port 2 again
-[ -d /sys/module/nvtgt_tcp ] || fail "a link does not load nvtgt-tcp"
-expect_failure rmmod nvtgt_tcp 2>/dev/null
+[ -d /sys/module/nvtgt_$TRANSPORT ] || fail "a link does not load nvtgt-tcp"
+expect_failure rmmod "nvtgt_$TRANSPORT" 2>/dev/null
 make_namespace again 1 "$dev"
 [ -d /sys/module/nvtgt_bdev ] || fail "enabling does not load nvtgt-bdev"
 expect_failure rmmod nvtgt_bdev 2>/dev/null

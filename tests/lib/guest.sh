@@ -20,7 +20,7 @@ shopt -s nullglob
 
 : "${TARGET_ROOT:=nvtgt}" "${TESTS:=/bench/tests}" "${KERNEL:=unknown}"
 CONFIGFS=/sys/kernel/config/$TARGET_ROOT
-TRANSPORT=tcp
+: "${TRANSPORT:=tcp}"
 ! grep -q 'bench\.transport=rdma' /proc/cmdline || TRANSPORT=rdma
 # how much slower than an idle machine with a stock kernel everything is here
 : "${PATIENCE:=1}"

@@ -18,12 +18,12 @@ reload_host() {
 	local m
 	# one by one: modprobe stops at a module that the kernel does not have, such as the debug
 	# kernel's nvme
-	for m in nvme-tcp nvme-fabrics nvme nvme-core; do
+	for m in nvme-tcp nvme-rdma nvme-fabrics nvme nvme-core; do
 		modprobe -r "$m" 2>/dev/null || true
 	done
 	wait_for 10 unloaded nvme_core || fail "nvme-core does not unload"
 	modprobe nvme-core "$@"
-	modprobe nvme-tcp
+	modprobe "nvme-$TRANSPORT"
 }
 
 unloaded() { [ ! -d "/sys/module/$1" ]; }

@@ -105,7 +105,7 @@ stage_modules() {
 	depmod -b "$dir/stage" "$K_RELEASE"
 }
 
-# build_tools: tools/ of the tree, in a copy kept for it.
+# build_tools: tools/ of the tree, in a copy kept for it, and programs of the tests.
 build_tools() {
 	local dir rc
 	dir=$(build_dir tools)
@@ -119,7 +119,8 @@ build_tools() {
 	rm -rf "$dir/stage"
 	mkdir -p "$dir/stage"
 	in_build_root -b "$dir/tree:/src" -b "$dir/stage:/stage" \
-		sh -c 'make -C /src/tools -j2 && make -C /src/tools install DESTDIR=/stage PREFIX=/usr' \
+		sh -c 'make -C /src/tools -j2 && make -C /src/tools install DESTDIR=/stage PREFIX=/usr &&
+			make -C /src/tests/lib/rdmapeer OUT=/stage/usr/lib/nvtgt-tests' \
 		>"$dir/log" 2>&1 </dev/null
 	rc=$?
 	if grep -E 'warning:' "$dir/log" >&2; then

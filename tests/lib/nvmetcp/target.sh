@@ -51,7 +51,7 @@ hostile_target() {
 	export NVTGT_NULL_OPTIONS=$CONFIGFS/subsystems/$HOSTILE/namespaces/2/backend_options
 	export NVTGT_NS3=$CONFIGFS/subsystems/$HOSTILE/namespaces/3
 	export NVTGT_PORT_DIR=$CONFIGFS/ports/1
-	export NVTGT_PARAMETERS=/sys/module/nvtgt_tcp/parameters
+	export NVTGT_PARAMETERS=/sys/module/nvtgt_$TRANSPORT/parameters
 	export NVTGT_SETUP_TIMEOUT=$NVTGT_PARAMETERS/setup_timeout_ms
 	export NVTGT_DATA_TIMEOUT=$NVTGT_PARAMETERS/data_timeout_ms
 	export NVTGT_TIMEOUT=$((30 * PATIENCE)) PYTHONDONTWRITEBYTECODE=1

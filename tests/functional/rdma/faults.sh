@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guards: an RDMA device that goes away under load: connections end, the port waits for the device and
+# listens again when it is back; shared receive queues grow under load
+# kernels: all
+# timeout: 300
+
+TRANSPORT=rdma
+. "$TESTS/lib/guest.sh"
+. "$TESTS/lib/host.sh"
+simple_target testnqn "$(null_blk_make size=64)"
+make_null_namespace testnqn 2 size=1g,delay_us=2000
+queues=/sys/kernel/debug/nvtgt-rdma/queues
+no_queues() { [ ! -s "$queues" ]; }
+# both ends are on one device: the host's side goes with it
+connect() {
+	disk=$(host_connect testnqn --reconnect-delay=1 --nr-io-queues=2) || fail "connect"
+	ctrl=$(ctrl_of testnqn)
+	wait_for 20 has_disk "$ctrl" 2 || fail "no second disk"
+}
+log_mark
+connect
+grep -q 'qid 1 live' $queues || fail "debugfs does not show the queue: $(cat $queues)"
+
+note "more commands than the shared receive queues begin with"
+fio_verify "$disk" --iodepth=128 --numjobs=4 --offset_increment=8m || fail "many commands at once"
+
+for round in 1 2 3; do
+	note "the device goes, round $round"
+	fio_background "$disk" --iodepth=32 --bsrange=4k-256k
+	fio_background "$(disk_of "$ctrl" 2)" --iodepth=32
+	needs_progress "$disk" || fail "no I/O"
+	rdma link delete rxe0
+	wait_for 30 no_queues || fail "connections are left: $(cat $queues)"
+	wait_for 30 log_has 'port 1: no RDMA device has 192.0.2.2:4420 any more' ||
+		fail "the log does not say that the port waits"
+	wait_for 60 no_controllers || fail "the host's controller stays"
+	rdma link add rxe0 type rxe netdev tgt0
+	wait_for 60 log_has 'port 1: listening on 192.0.2.2:4420 again' || fail "the port does not listen again"
+	log_mark
+	connect
+	fio_verify "$disk" || fail "the disk after the fault"
+done
+host_disconnect testnqn
+
+note "the port goes while there is no device"
+rdma link delete rxe0
+wait_for 30 log_has 'port 1: no RDMA device' || fail "the log does not say that the port waits"
+unlink_port 1 testnqn
+rdma link add rxe0 type rxe netdev tgt0
+link_port 1 testnqn
+connect
+fio_verify "$disk" || fail "the disk in the end"
+host_disconnect testnqn
+
+note "an address that no RDMA device has"
+set_attr_fails() { ! in_tgt ln -s "$CONFIGFS/subsystems/testnqn" "$CONFIGFS/ports/2/subsystems/testnqn" 2>/dev/null; }
+make_port 2 203.0.113.77
+set_attr_fails || fail "a port listens where no device is"
+log_has 'cannot listen on 203.0.113.77:4420' || fail "the log does not say why"

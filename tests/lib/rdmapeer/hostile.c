@@ -1,0 +1,590 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A hostile host over verbs, case by case: wrong private data, capsules and
+ * descriptors that lie, more commands than fit, sudden ends.
+ *
+ * usage: rdmapeer [CASE]...          all cases without one
+ *        rdmapeer connects NUMBER    so many connections, each third one without a farewell
+ *        rdmapeer sudden NUMBER      one sudden end, of the kind NUMBER % 3
+ *
+ * Environment: NVTGT_ADDR, NVTGT_PORT, NVTGT_NQN (namespace 1 stores, 512-byte
+ * blocks), NVTGT_TIMEOUT (s), NVTGT_SETUP_TIMEOUT, a file with ms.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "peer.h"
+
+#define INLINE	4096
+#define BLOCK	512
+
+static int failures, rows;
+static const char *row = "";
+
+#define need(what, ...) do {						\
+	if (!(what)) {							\
+		printf("    %s: ", row);				\
+		printf(__VA_ARGS__);					\
+		printf(" (%s)\n", peer_error);				\
+		failures++;						\
+	}								\
+} while (0)
+
+#define ROW(name) (row = (name), rows++)
+
+/* Still served: a new host writes and reads back. */
+static void alive(void)
+{
+	struct peer *a = peer_admin(peer_nqn, 0), *q = NULL;
+	unsigned char c[64 + BLOCK];
+	struct response rsp;
+
+	need(a, "no controller any more");
+	if (a)
+		q = peer_io(a, peer_nqn, 1, 32);
+	need(q, "no I/O queue any more");
+	if (q) {
+		cmd_rw(c, OPC_WRITE, 1, 7, 1);
+		sgl_set(c + 24, SGL_INLINE, 0, BLOCK, 0);
+		memset(c + 64, 0xa7, BLOCK);
+		need(peer_run(q, c, sizeof(c), &rsp) && !rsp.status, "a write fails");
+		cmd_rw(c, OPC_READ, 1, 7, 1);
+		cmd_keyed(q, c, 0, BLOCK);
+		need(peer_run(q, c, 64, &rsp) && !rsp.status && q->data[BLOCK - 1] == 0xa7,
+		     "a read fails");
+	}
+	peer_close(q, true);
+	peer_close(a, true);
+}
+
+static void refused(const char *name, struct request req, int status)
+{
+	struct peer *p;
+
+	ROW(name);
+	p = peer_open(&req);
+	need(p, "no refusal");
+	need(!p || p->rejected == status, "status %d, not %d", p ? p->rejected : 0, status);
+	peer_close(p, false);
+}
+
+static void private_data(void)
+{
+	struct request req = request(0, 32);
+
+	req.len = 0;
+	refused("no private data", req, REJ_HSQSIZE);	/* the CM fills it with zeroes */
+	req = request(0, 32);
+	req.recfmt = 1;
+	refused("record format 1", req, REJ_RECFMT);
+	req.recfmt = 0xffff;
+	refused("record format ffffh", req, REJ_RECFMT);
+	refused("queue 129", request(129, 32), REJ_QID);
+	refused("queue ffffh", request(0xffff, 32), REJ_QID);
+	refused("one entry", request(1, 1), REJ_HSQSIZE);
+	refused("129 entries", request(1, 129), REJ_HSQSIZE);
+	refused("an admin queue of 129", request(0, 129), REJ_HSQSIZE);
+	req = request(1, 32);
+	req.hsqsize = 0xffff;
+	refused("10000h entries", req, REJ_HSQSIZE);
+	req = request(1, 32);
+	req.hrqsize = 0;
+	refused("no room for responses", req, REJ_HRQSIZE);
+	req.hrqsize = 30;
+	refused("room for too few responses", req, REJ_HRQSIZE);
+	req = request(1, 32);
+	req.reads = 0;
+	refused("no RDMA READs", req, REJ_IRD);
+}
+
+/* Connect against what the connection request said. */
+static void connect_one(const char *name, uint16_t qid, uint16_t entries, uint16_t said_qid,
+			uint16_t said, int status)
+{
+	struct request req = request(qid, entries);
+	struct response rsp = { 0 };
+	struct peer *p;
+
+	ROW(name);
+	p = peer_open(&req);
+	need(p && !p->rejected, "no connection");
+	if (p && !p->rejected) {
+		need(peer_connect(p, peer_nqn, said_qid, said, 0xffff, 0, &rsp), "no response");
+		need(rsp.status == status, "status %#x, not %#x", rsp.status, status);
+	}
+	peer_close(p, true);
+}
+
+static void connects_that_differ(void)
+{
+	connect_one("as it said", 0, 32, 0, 32, SC_SUCCESS);
+	connect_one("fewer entries than it said", 0, 32, 0, 16, SC_SUCCESS);
+	connect_one("more entries than it said", 0, 32, 0, 33, SC_CONNECT_INVALID_PARAM);
+	connect_one("as many as a field holds", 0, 32, 0, 0, SC_CONNECT_INVALID_PARAM);
+	connect_one("an admin queue, after all", 1, 32, 0, 32, SC_CONNECT_INVALID_PARAM);
+	connect_one("no admin queue, after all", 0, 32, 1, 32, SC_CONNECT_INVALID_PARAM);
+}
+
+struct pair {
+	struct peer *admin, *io;
+};
+
+static struct pair make_pair(uint16_t entries)
+{
+	struct pair pair = { .admin = peer_admin(peer_nqn, 0) };
+
+	need(pair.admin, "no controller");
+	if (pair.admin)
+		pair.io = peer_io(pair.admin, peer_nqn, 1, entries);
+	need(!pair.admin || pair.io, "no I/O queue");
+	return pair;
+}
+
+static void drop_pair(struct pair pair)
+{
+	peer_close(pair.io, true);
+	peer_close(pair.admin, true);
+}
+
+/* The connection ends by it, and nobody else's does. */
+static void fatal(const char *name, const void *capsule, uint32_t len)
+{
+	struct pair pair;
+
+	ROW(name);
+	pair = make_pair(32);
+	if (pair.io) {
+		need(peer_send(pair.io, capsule, len), "not sent");
+		need(peer_ends(pair.io), "goes on");
+	}
+	drop_pair(pair);
+}
+
+static void lengths(void)
+{
+	static unsigned char c[CAPSULE_ROOM];
+
+	cmd_rw(c, OPC_READ, 1, 0, 1);
+	fatal("no byte", c, 0);
+	fatal("10 bytes", c, 10);
+	fatal("63 bytes", c, 63);
+	fatal("one more than a buffer holds", c, 64 + INLINE + 1);
+	fatal("16 KiB", c, 64 + 16384);
+	alive();
+}
+
+/* One command on a good queue; status -1: the connection ends. */
+static void one(struct peer *q, const char *name, unsigned char *c, uint32_t len, int status)
+{
+	struct response rsp = { 0 };
+
+	ROW(name);
+	if (!q)
+		return;
+	need(peer_run(q, c, len, &rsp), "no response");
+	need(rsp.status == status, "status %#x, not %#x", rsp.status, status);
+}
+
+static void inline_data(void)
+{
+	static unsigned char c[64 + INLINE];
+	struct pair pair = make_pair(32);
+	struct peer *q = pair.io;
+	unsigned int i;
+
+	static const struct {
+		const char *name;
+		uint64_t off;
+		uint32_t len;
+		int status;
+	} table[] = {
+		{ "at 2^64 - 1", ~0ULL, BLOCK, SC_SGL_INVALID_OFFSET },
+		{ "at 2^64 - 512", -512ULL, BLOCK, SC_SGL_INVALID_OFFSET },
+		{ "at 2^64 - 64", -64ULL, BLOCK, SC_SGL_INVALID_OFFSET },
+		{ "at 2^63", 1ULL << 63, BLOCK, SC_SGL_INVALID_OFFSET },
+		{ "at 2^32 - 1", 0xffffffff, BLOCK, SC_SGL_INVALID_OFFSET },
+		{ "at 2^32 - 512", 0xfffffe00, BLOCK, SC_SGL_INVALID_OFFSET },
+		{ "at the end", INLINE, BLOCK, SC_SGL_INVALID_OFFSET },
+		{ "a byte over the end", INLINE - BLOCK + 1, BLOCK, SC_SGL_INVALID_OFFSET },
+		{ "longer than the command", 0, BLOCK + 1, SC_SGL_INVALID_DATA },
+		{ "shorter than the command", 0, BLOCK - 1, SC_SGL_INVALID_DATA },
+		{ "without length", 0, 0, SC_SGL_INVALID_DATA },
+		{ "4 GiB", 0, 0xffffffff, SC_SGL_INVALID_DATA },
+	};
+
+	for (i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		cmd_rw(c, OPC_WRITE, 1, 0, 1);
+		sgl_set(c + 24, SGL_INLINE, table[i].off, table[i].len, 0);
+		one(q, table[i].name, c, sizeof(c), table[i].status);
+	}
+	cmd_rw(c, OPC_WRITE, 1, 0, 8);
+	sgl_set(c + 24, SGL_INLINE, 0, 8 * BLOCK, 0);
+	one(q, "more than the capsule has", c, 64 + 8 * BLOCK - 1, SC_SGL_INVALID_OFFSET);
+	cmd_rw(c, OPC_READ, 1, 0, 1);
+	sgl_set(c + 24, SGL_INLINE, 0, BLOCK, 0);
+	one(q, "a read into the capsule", c, sizeof(c), SC_SGL_INVALID_TYPE);
+
+	/* an offset that is right */
+	for (i = 0; i < 3; i++) {
+		static const uint32_t offs[] = { 512, 100, INLINE - BLOCK };
+
+		cmd_rw(c, OPC_WRITE, 1, 20 + i, 1);
+		memset(c + 64, 0, INLINE);
+		memset(c + 64 + offs[i], 0x11 * (i + 1), BLOCK);
+		sgl_set(c + 24, SGL_INLINE, offs[i], BLOCK, 0);
+		one(q, "an offset within the capsule", c, sizeof(c), SC_SUCCESS);
+		cmd_rw(c, OPC_READ, 1, 20 + i, 1);
+		if (!q)
+			break;
+		cmd_keyed(q, c, 0, BLOCK);
+		one(q, "and what was written so", c, 64, SC_SUCCESS);
+		need(q->data[0] == 0x11 * (i + 1) && q->data[BLOCK - 1] == 0x11 * (i + 1),
+		     "reads %#x, %#x", q->data[0], q->data[BLOCK - 1]);
+	}
+	drop_pair(pair);
+	alive();
+}
+
+static void descriptors(void)
+{
+	static unsigned char c[64 + INLINE];
+	static const uint8_t types[] = { 0x00, 0x02, 0x0a, 0x10, 0x20, 0x21, 0x30, 0x3f, 0x41, 0x42,
+					 0x4e, 0x50, 0x5a, 0x60, 0xf0, 0xff };
+	struct pair pair = make_pair(32);
+	struct peer *q = pair.io;
+	struct response rsp;
+	unsigned int i;
+
+	for (i = 0; q && i < sizeof(types); i++) {
+		cmd_rw(c, OPC_READ, 1, 0, 1);
+		cmd_keyed(q, c, 0, BLOCK);
+		c[39] = types[i];
+		one(q, "a type that is none", c, 64, SC_SGL_INVALID_TYPE);
+	}
+	if (q) {
+		cmd_rw(c, OPC_READ, 1, 0, 2);
+		cmd_keyed(q, c, 0, BLOCK);
+		one(q, "shorter than the command", c, 64, SC_SGL_INVALID_DATA);
+		cmd_keyed(q, c, 0, 3 * BLOCK);
+		one(q, "longer than the command", c, 64, SC_SGL_INVALID_DATA);
+		cmd_keyed(q, c, 0, 0xffffff);
+		one(q, "16 MiB", c, 64, SC_SGL_INVALID_DATA);
+		cmd_keyed(q, c, 0, 0);
+		one(q, "nothing", c, 64, SC_SGL_INVALID_DATA);
+		cmd_init(c, OPC_FLUSH, 1);
+		c[39] = 0xff;
+		one(q, "of a command without data", c, 64, SC_SUCCESS);
+	}
+
+	/* several of them */
+	for (i = 1; q && i <= 17; i++) {
+		unsigned int n, want = i > 16 ? SC_SGL_INVALID_COUNT : SC_SUCCESS;
+
+		cmd_rw(c, OPC_WRITE, 1, 100, i);
+		for (n = 0; n < i; n++) {
+			memset(q->data + n * 8192, n + 1, BLOCK);
+			sgl_set(c + 64 + n * 16, SGL_KEYED, (uintptr_t)q->data + n * 8192, BLOCK,
+				q->mr->rkey);
+		}
+		sgl_set(c + 24, SGL_LAST_SEG, 0, i * 16, 0);
+		one(q, "several, for a write", c, 64 + i * 16, want);
+		cmd_rw(c, OPC_READ, 1, 100, i);
+		memset(q->data, 0, 17 * 8192);
+		sgl_set(c + 24, SGL_LAST_SEG, 0, i * 16, 0);
+		one(q, "several, for a read", c, 64 + i * 16, want);
+		for (n = 0; n < i && i <= 16; n++)
+			need(q->data[n * 8192] == n + 1 && q->data[n * 8192 + BLOCK - 1] == n + 1 &&
+			     !q->data[n * 8192 + BLOCK], "piece %u of %u is wrong", n, i);
+	}
+	for (i = 0; q && i < 6; i++) {
+		static const struct { uint64_t off; uint32_t len; int status; } lists[] = {
+			{ 0, 0, SC_SGL_INVALID_DATA }, { 0, 17, SC_SGL_INVALID_DATA },
+			{ -16ULL, 16, SC_SGL_INVALID_OFFSET }, { INLINE, 16, SC_SGL_INVALID_OFFSET },
+			{ INLINE - 8, 16, SC_SGL_INVALID_OFFSET }, { 0, 0xfffffff0, SC_SGL_INVALID_COUNT },
+		};
+
+		cmd_rw(c, OPC_READ, 1, 0, 1);
+		sgl_set(c + 24, SGL_LAST_SEG, lists[i].off, lists[i].len, 0);
+		one(q, "a list that is none", c, sizeof(c), lists[i].status);
+	}
+	if (q) {
+		cmd_rw(c, OPC_READ, 1, 0, 1);
+		sgl_set(c + 24, SGL_LAST_SEG, 0, 16, 0);
+		sgl_set(c + 64, SGL_INLINE, 0, BLOCK, 0);
+		one(q, "a list with something else in it", c, 80, SC_SGL_INVALID_TYPE);
+		sgl_set(c + 64, SGL_LAST_SEG, 0, 16, 0);
+		one(q, "a list of itself", c, 80, SC_SGL_INVALID_TYPE);
+	}
+
+	/* an end that is as it should be after all of this */
+	if (q) {
+		cmd_rw(c, OPC_READ, 1, 100, 16);
+		cmd_keyed(q, c, 0, 16 * BLOCK);
+		ROW("a good read");
+		need(peer_run(q, c, 64, &rsp) && !rsp.status && !rsp.invalidated, "fails");
+	}
+	drop_pair(pair);
+	alive();
+}
+
+/* A key that is not what it says: the device notices, and the connection ends. */
+static void keys(void)
+{
+	static const struct { const char *name; uint8_t opcode; bool key; uint32_t off; } table[] = {
+		{ "a read with a wrong key", OPC_READ, true, 0 },
+		{ "a write with a wrong key", OPC_WRITE, true, 0 },
+		{ "a read beyond the key's memory", OPC_READ, false, DATA_ROOM - BLOCK },
+		{ "a write beyond the key's memory", OPC_WRITE, false, DATA_ROOM - BLOCK },
+	};
+	unsigned char c[64];
+	unsigned int i;
+
+	for (i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct pair pair;
+
+		ROW(table[i].name);
+		pair = make_pair(32);
+		if (pair.io) {
+			cmd_rw(c, table[i].opcode, 1, 0, 16);
+			sgl_set(c + 24, SGL_KEYED, (uintptr_t)pair.io->data + table[i].off, 16 * BLOCK,
+				pair.io->mr->rkey ^ (table[i].key ? 0x5a5a5a : 0));
+			need(peer_send(pair.io, c, 64), "not sent");
+			need(peer_ends(pair.io), "goes on");
+		}
+		drop_pair(pair);
+	}
+	alive();
+}
+
+/* More commands than the queue has entries, at once. */
+static void too_many(void)
+{
+	unsigned char c[64];
+	struct pair pair;
+	unsigned int i;
+
+	ROW("ten times as many as fit");
+	pair = make_pair(32);
+	if (pair.io) {
+		for (i = 0; i < 320; i++) {
+			cmd_rw(c, OPC_READ, 1, 0, 256);
+			put16(c + 2, i);
+			cmd_keyed(pair.io, c, 0, 256 * BLOCK);
+			if (!peer_send(pair.io, c, 64))
+				break;
+		}
+		need(peer_ends(pair.io), "goes on");
+	}
+	drop_pair(pair);
+
+	ROW("before the connection has a controller");
+	{
+		struct request req = request(1, 32);
+		struct peer *p = peer_open(&req);
+
+		need(p && !p->rejected, "no connection");
+		for (i = 0; p && i < 320; i++) {
+			cmd_rw(c, OPC_READ, 1, 0, 1);
+			cmd_keyed(p, c, 0, BLOCK);
+			if (!peer_send(p, c, 64))
+				break;
+		}
+		need(!p || peer_ends(p), "goes on");
+		peer_close(p, true);
+	}
+	alive();
+}
+
+/* Commands before Connect, and Connect twice. */
+static void order(void)
+{
+	static unsigned char c[64 + 1024];
+	struct request req = request(0, 32);
+	struct peer *p = peer_open(&req);
+	uint32_t len;
+
+	need(p && !p->rejected, "no connection");
+	if (p && !p->rejected) {
+		cmd_init(c, OPC_IDENTIFY, 0);
+		put32(c + 40, 1);
+		cmd_keyed(p, c, 0, 4096);
+		one(p, "Identify before Connect", c, 64, SC_CMD_SEQ_ERROR);
+		len = cmd_connect(c, peer_nqn, 0, 31, 0xffff, 0);
+		one(p, "Connect", c, len, SC_SUCCESS);
+		len = cmd_connect(c, peer_nqn, 0, 31, 0xffff, 0);
+		one(p, "Connect again", c, len, SC_CMD_SEQ_ERROR);
+	}
+	peer_close(p, true);
+	alive();
+}
+
+/* Gone in the middle of everything: does not return. */
+static void sudden(int number)
+{
+	static unsigned char c[64 + INLINE];
+	struct pair pair;
+	int i;
+
+	ROW("commands of all kinds, and gone");
+	pair = make_pair(64);
+	for (i = 0; pair.io && i < 60; i++) {
+		if (i % 3 == 2) {
+			cmd_rw(c, OPC_WRITE, 1, i * 8, 8);
+			sgl_set(c + 24, SGL_INLINE, 0, 8 * BLOCK, 0);
+		} else {
+			cmd_rw(c, i % 3 ? OPC_WRITE : OPC_READ, 1, i * 256, 2048);
+			cmd_keyed(pair.io, c, 0, 2048 * BLOCK);
+		}
+		put16(c + 2, i);
+		need(peer_send(pair.io, c, i % 3 == 2 ? 64 + 8 * BLOCK : 64), "not sent");
+	}
+	fflush(stdout);
+	usleep(number * 300);
+	if (number % 3 == 1 && pair.io) {	/* its memory first */
+		ibv_dereg_mr(pair.io->mr);
+		usleep(1000);
+	}
+	if (number % 3 == 2) {			/* one thing after the other */
+		peer_close(pair.io, true);
+		peer_close(pair.admin, true);
+	}
+	_exit(!!failures);
+}
+
+/* A process for each: nothing is left of it. */
+static void sudden_ends(void)
+{
+	int number, status;
+
+	for (number = 0; number < 24; number++) {
+		char text[12];
+		pid_t pid;
+
+		ROW("a process of its own");
+		snprintf(text, sizeof(text), "%d", number);
+		fflush(stdout);
+		pid = fork();
+		if (!pid) {
+			execl("/proc/self/exe", "rdmapeer", "sudden", text, NULL);
+			_exit(127);
+		}
+		need(waitpid(pid, &status, 0) == pid && !status, "end %d has not come so far", number);
+	}
+	alive();
+}
+
+static unsigned int setup_timeout_ms(void)
+{
+	const char *name = getenv("NVTGT_SETUP_TIMEOUT");
+	FILE *f = name ? fopen(name, "r") : NULL;
+	unsigned int ms = 10000;
+
+	if (f) {
+		if (fscanf(f, "%u", &ms) != 1)
+			ms = 10000;
+		fclose(f);
+	}
+	return ms;
+}
+
+/* Half-made connections do not stay. The shell sets a short time-out. */
+static void half_made(void)
+{
+	struct request req = request(0, 32);
+	struct peer *p;
+
+	need(setup_timeout_ms() <= 5000, "the shell has set no time-out");
+	ROW("never confirmed");
+	req.no_qp = true;
+	p = peer_open(&req);
+	need(p && !p->rejected, "not accepted");
+	need(!p || peer_ends(p), "is kept");
+	peer_close(p, false);
+	ROW("no Connect");
+	req.no_qp = false;
+	p = peer_open(&req);
+	need(p && !p->rejected, "no connection");
+	need(!p || peer_ends(p), "is kept");
+	peer_close(p, false);
+	alive();
+}
+
+/* A host that falls silent loses its controller. */
+static void silence(void)
+{
+	struct peer *p;
+
+	ROW("keep alive of a second");
+	p = peer_admin(peer_nqn, 1000);
+	need(p, "no controller");
+	need(!p || peer_ends(p), "is kept");
+	peer_close(p, false);
+}
+
+static void connects(int number)
+{
+	int i;
+
+	ROW("connects");
+	for (i = 0; i < number && !failures; i++) {
+		struct peer *p = peer_admin(peer_nqn, 0);
+
+		need(p, "number %d", i);
+		peer_close(p, i % 3 != 1);
+	}
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(void);
+} cases[] = {
+	{ "private-data", private_data },
+	{ "connects-that-differ", connects_that_differ },
+	{ "order", order },
+	{ "lengths", lengths },
+	{ "inline-data", inline_data },
+	{ "descriptors", descriptors },
+	{ "keys", keys },
+	{ "too-many", too_many },
+	{ "sudden-ends", sudden_ends },
+	{ "half-made", half_made },
+	{ "silence", silence },
+};
+
+int main(int argc, char **argv)
+{
+	int bad = 0, ran = 0;
+	unsigned int i;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	peer_nqn = getenv("NVTGT_NQN");
+	if (!peer_nqn || !getenv("NVTGT_ADDR")) {
+		fprintf(stderr, "rdmapeer: NVTGT_ADDR and NVTGT_NQN say where the target is\n");
+		return 2;
+	}
+	if (argc == 3 && !strcmp(argv[1], "connects")) {
+		connects(atoi(argv[2]));
+		return !!failures;
+	}
+	if (argc == 3 && !strcmp(argv[1], "sudden"))
+		sudden(atoi(argv[2]));
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		int a, before = failures, first = rows;
+		bool wanted = argc == 1;
+
+		for (a = 1; a < argc; a++)
+			wanted |= !strcmp(argv[a], cases[i].name);
+		if (!wanted)
+			continue;
+		ran++;
+		ROW("");
+		cases[i].fn();
+		bad += failures != before;
+		printf("%sok %s (%d rows)\n", failures != before ? "not " : "", cases[i].name,
+		       rows - first - 1);
+	}
+	printf("%d cases, %d failed\n", ran, bad);
+	return bad || !ran;
+}
