@@ -1,18 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Serve one device over NVMe/TCP with nothing but configfs.
+# Serve one device over NVMe/TCP with nothing but configfs; as export-rdma.sh,
+# which is the same file, over NVMe/RDMA.
 set -eu
+
+trtype=tcp
+case ${0##*/} in *rdma*) trtype=rdma ;; esac
 
 usage() {
 	cat <<-END
 	usage: ${0##*/} DEVICE NQN ADDRESS [PORT] [HOSTNQN...]
 
-	Serves DEVICE as namespace 1 of the subsystem NQN at ADDRESS and the TCP
-	port PORT (4420). Only the hosts that are named may connect; without any,
+	Serves DEVICE as namespace 1 of the subsystem NQN at ADDRESS and the
+	service PORT (4420) over $trtype. Only the hosts that are named may connect; without any,
 	every host may. A host connects with:
 
-	  nvme connect -t tcp -a ADDRESS -s PORT -n NQN
+	  nvme connect -t $trtype -a ADDRESS -s PORT -n NQN
 
 	The tree is \$NVTGT_ROOT, or /sys/kernel/config/nvtgt.
 	END
@@ -57,7 +61,7 @@ device=$1 nqn=$2 address=$3
 shift 3
 service=4420
 case ${1-} in [0-9]*) service=$1; shift ;; esac
-[ -d "$root" ] || modprobe nvtgt-tcp || true
+[ -d "$root" ] || modprobe "nvtgt-$trtype" || true
 [ -d "$root" ] || die "no $root: is the module loaded and configfs mounted?"
 [ -e "$device" ] || die "there is no $device"
 [ ! -d "$root/subsystems/$nqn" ] || die "subsystem $nqn exists already"
@@ -81,7 +85,7 @@ put "$subsystem/namespaces/1/enable" 1
 port=
 for p in "$root"/ports/*; do
 	[ -d "$p" ] || continue
-	if [ "$(cat "$p/addr_traddr")" = "$address" ] &&
+	if [ "$(cat "$p/addr_trtype")" = "$trtype" ] && [ "$(cat "$p/addr_traddr")" = "$address" ] &&
 	   [ "$(cat "$p/addr_trsvcid")" = "$service" ]; then
 		port=$p
 	fi
@@ -91,7 +95,7 @@ if [ -z "$port" ]; then
 	while [ -d "$root/ports/$id" ]; do id=$((id + 1)); done
 	port=$root/ports/$id
 	make "$port"
-	put "$port/addr_trtype" tcp
+	put "$port/addr_trtype" "$trtype"
 	case $address in
 	*:*) put "$port/addr_adrfam" ipv6 ;;
 	*) put "$port/addr_adrfam" ipv4 ;;
@@ -100,4 +104,4 @@ if [ -z "$port" ]; then
 	put "$port/addr_trsvcid" "$service"
 fi
 connect "$subsystem" "$port/subsystems"
-echo "nvme connect -t tcp -a $address -s $service -n $nqn"
+echo "nvme connect -t $trtype -a $address -s $service -n $nqn"

@@ -25,7 +25,15 @@ defer nvme disconnect -n testnqn
 
 # … and a small one connects the admin queue, enables the controller and goes, each third one
 # without a word of farewell.
-PYTHONDONTWRITEBYTECODE=1 python3 - "$TESTS/lib" "$TGT_IP" "$raw" <<'PY' || fail "raw connects"
+raw_connects() {
+	if over_rdma; then
+		modprobe rdma_ucm
+		modprobe ib_uverbs
+		NVTGT_ADDR=$TGT_IP NVTGT_NQN=testnqn NVTGT_TIMEOUT=$((30 * PATIENCE)) \
+			"$TESTS/../.tools/usr/lib/nvtgt-tests/rdmapeer" connects "$raw"
+		return
+	fi
+	PYTHONDONTWRITEBYTECODE=1 python3 - "$TESTS/lib" "$TGT_IP" "$raw" <<'PY'
 import sys
 sys.path.insert(0, sys.argv[1])
 from nvmetcp.ctrl import Controller
@@ -35,6 +43,8 @@ for i in range(int(sys.argv[3])):
         ctrl.admin.reset()
     ctrl.close()
 PY
+}
+raw_connects || fail "raw connects"
 
 wait_for 30 no_target_ctrls || fail "controllers are left at the target: $(target_ctrls)"
 fio_verify "$(host_connect testnqn)" --size=1m || fail "the target does not serve any more"

@@ -25,18 +25,27 @@ INSTRUCTIONS = [
     ("128k-read-qd4", "--rw=randread --bs=128k --iodepth=4", 600),
     ("128k-write-qd4", "--rw=randwrite --bs=128k --iodepth=4", 600),
 ]
+# over RDMA a host has 128 entries, and no TCP that would make batches
+RDMA = [
+    ("4k-read-qd1", "--rw=randread --bs=4k --iodepth=1", 4000),
+    ("4k-write-qd1", "--rw=randwrite --bs=4k --iodepth=1", 4000),
+    ("4k-read-qd32", "--rw=randread --bs=4k --iodepth=32", 8000),
+    ("4k-write-qd32", "--rw=randwrite --bs=4k --iodepth=32", 8000),
+    ("128k-read-qd16", "--rw=randread --bs=128k --iodepth=16", 400),
+    ("128k-write-qd16", "--rw=randwrite --bs=128k --iodepth=16", 400),
+]
 # name, queues of the host, whether 1 MiB reads run beside
 LATENCY = [("alone", 1, False), ("other-queue", 2, True), ("same-queue", 1, True)]
 
 # name, whether a process wants the reactor's CPU for itself
 SPIN = [("spare", False), ("busy", True)]
-USES = {"instructions": INSTRUCTIONS, "latency": LATENCY, "spin": SPIN}
+USES = {"instructions": INSTRUCTIONS, "rdma": RDMA, "latency": LATENCY, "spin": SPIN}
 
 TARGET = r"""
 set -e
 modprobe null_blk nr_devices=1 gb=1
-modprobe nvmet-tcp
-modprobe nvtgt-tcp
+modprobe nvmet-TRANSPORT
+modprobe nvtgt-TRANSPORT
 modprobe nvtgt-bdev
 for root in nvmet nvtgt; do
 	cd /sys/kernel/config/$root
@@ -44,7 +53,7 @@ for root in nvmet nvtgt; do
 	echo 1 >subsystems/$root-bench/attr_allow_any_host
 	echo /dev/nullb0 >subsystems/$root-bench/namespaces/1/device_path
 	echo 1 >subsystems/$root-bench/namespaces/1/enable
-	echo tcp >ports/1/addr_trtype
+	echo TRANSPORT >ports/1/addr_trtype
 	echo ipv4 >ports/1/addr_adrfam
 	echo ADDRESS >ports/1/addr_traddr
 	[ $root = nvmet ] && echo 4420 >ports/1/addr_trsvcid || echo 4421 >ports/1/addr_trsvcid
@@ -57,13 +66,14 @@ modprobe virtio_net
 until [ -e /sys/class/net/eth0 ]; do sleep 0.1; done
 ip addr add %s/24 dev eth0
 ip link set eth0 up
+[ %s != rdma ] || { modprobe rdma_rxe; rdma link add rxe0 type rxe netdev eth0; }
 """
 # the host's disk of a target becomes /run/TARGET
 CONNECT = r"""
 set -e
-modprobe nvme-tcp
+modprobe nvme-%(transport)s
 root=%(target)s
-nvme connect -t tcp -a %(address)s -s %(port)d -n $root-bench --nr-io-queues=%(queues)d --keep-alive-tmo=600 >/dev/null
+nvme connect -t %(transport)s -a %(address)s -s %(port)d -n $root-bench --nr-io-queues=%(queues)d --keep-alive-tmo=600 >/dev/null
 disk=
 for i in $(seq 300); do
 	for c in /sys/class/nvme-subsystem/*; do
@@ -93,8 +103,9 @@ class ShellGuest(Guest):
             sys.exit("error: %s: %s" % (self.dir, answer))
         return words[2] if len(words) > 2 else ""
 
-    def connect(self, target, queues):
-        self.sh(CONNECT % {"target": target, "address": ADDRESS, "port": TARGETS[target], "queues": queues})
+    def connect(self, target, queues, transport="tcp"):
+        self.sh(CONNECT % {"target": target, "address": ADDRESS, "port": TARGETS[target], "queues": queues,
+                           "transport": transport})
 
 
 def guest(args, number, smp, qemu=(), threads="single"):
@@ -135,7 +146,7 @@ class Counter:
             return int.from_bytes(f.read(8), sys.byteorder)
 
 
-def instructions(args, rows):
+def instructions(args, rows, transport="tcp"):
     """{row: {target: [instructions per I/O]}}"""
     guests = []
     counter = Counter(args)
@@ -147,11 +158,11 @@ def instructions(args, rows):
     found = {row[0]: {t: [] for t in TARGETS} for row in rows}
     try:
         boot(target, host)
-        target.sh(WIRE % ADDRESS)
-        target.sh(TARGET)
-        host.sh(WIRE % "192.0.2.2")
+        target.sh(WIRE % (ADDRESS, transport))
+        target.sh(TARGET.replace("TRANSPORT", transport))
+        host.sh(WIRE % ("192.0.2.2", transport))
         for name in TARGETS:
-            host.connect(name, 1)
+            host.connect(name, 1, transport)
         for (row, words, ios), name in turns(args.reps, rows):
             fio = FIO % name + "--name=x --minimal --number_ios=%d " + words + " >/dev/null"
             host.sh(fio % (ios // 20))
@@ -171,7 +182,7 @@ def latency(args, rows):
     try:
         boot(one)
         one.sh("ip link add dummy0 type dummy && ip addr add %s/24 dev dummy0 && ip link set dummy0 up" % ADDRESS)
-        one.sh(TARGET)
+        one.sh(TARGET.replace("TRANSPORT", "tcp"))
         for (row, queues, beside), name in turns(args.reps, rows):
             one.connect(name, queues)
             fio = FIO % name + LATENCIES + "--cpus_allowed=0 "
@@ -201,7 +212,7 @@ def spin(args, rows):
     try:
         boot(one)
         one.sh("ip link add dummy0 type dummy && ip addr add %s/24 dev dummy0 && ip link set dummy0 up" % ADDRESS)
-        one.sh(TARGET)
+        one.sh(TARGET.replace("TRANSPORT", "tcp"))
         # the reactor on a CPU of its own, or on the hog's
         one.sh("cd /sys/kernel/config/nvtgt/ports/1; rm subsystems/*; echo 1 >param_cpus; "
                "ln -s /sys/kernel/config/nvtgt/subsystems/nvtgt-bench subsystems/")
@@ -254,8 +265,8 @@ def main():
             if not args.rows or any(fnmatch.fnmatch(r[0], p) for p in args.rows)]
     if not rows:
         sys.exit("error: no such row")
-    if args.use == "instructions":
-        found = instructions(args, rows)
+    if args.use in ("instructions", "rdma"):
+        found = instructions(args, rows, "rdma" if args.use == "rdma" else "tcp")
         report("instructions/I/O", found)
     elif args.use == "latency":
         found = latency(args, rows)

@@ -325,7 +325,7 @@ static const struct {
 	{ "addr_traddr", "an address of this machine in the port's network namespace; 0.0.0.0 or :: for all" },
 	{ "addr_treq", "\"not specified\", \"required\" or \"not required\"" },
 	{ "addr_trsvcid", "a TCP port number from 1 to 65535; 4420 is usual" },
-	{ "addr_trtype", "a transport that the target has: tcp" },
+	{ "addr_trtype", "a transport that the target has: tcp, rdma" },
 	{ "addr_tsas", "\"none\" or \"tls1.3\", which the kernel must support; set addr_trtype first" },
 	{ "ana_grpid", "an ANA group from 1 to 128" },
 	{ "ana_state", "optimized, non-optimized, inaccessible, persistent-loss or change" },

@@ -58,7 +58,7 @@ static const char *advice(const char *path, const char *attr, int err)
 		return "is the port's address complete? see \"nvtgtctl port show\"";
 	if (link && (err == ENOENT || err == EPROTONOSUPPORT ||
 		     err == EAFNOSUPPORT))
-		return "is the transport's module there? try modprobe nvtgt-tcp";
+		return "is the transport's module there? try modprobe nvtgt-tcp, or nvtgt-rdma";
 	if (attr && !strcmp(attr, "enable") &&
 	    (err == ENOENT || err == ENXIO || err == ENODEV))
 		return "device_path must name a device that exists: see lsblk";

@@ -6,6 +6,8 @@
  * usage: rdmapeer [CASE]...          all cases without one
  *        rdmapeer connects NUMBER    so many connections, each third one without a farewell
  *        rdmapeer sudden NUMBER      one sudden end, of the kind NUMBER % 3
+ *        rdmapeer batches            a good host: for each line "read|write BLOCKS NUMBER" on
+ *                                    stdin so many batches of 32, all of one sent at once; then "ok"
  *
  * Environment: NVTGT_ADDR, NVTGT_PORT, NVTGT_NQN (namespace 1 stores, 512-byte
  * blocks), NVTGT_TIMEOUT (s), NVTGT_SETUP_TIMEOUT, a file with ms.
@@ -536,6 +538,56 @@ static void connects(int number)
 	}
 }
 
+#define BATCH	32
+
+static bool batch(struct peer *q, bool write, unsigned int blocks)
+{
+	static unsigned char c[BATCH][64 + INLINE];
+	uint32_t len = write ? 64 + blocks * BLOCK : 64;
+	struct response rsp;
+	unsigned int i;
+
+	for (i = 0; i < BATCH; i++) {
+		unsigned char *at = (unsigned char *)c + i * len;
+
+		cmd_rw(at, write ? OPC_WRITE : OPC_READ, 1, i * blocks, blocks);
+		put16(at + 2, i);
+		if (write)
+			sgl_set(at + 24, SGL_INLINE, 0, blocks * BLOCK, 0);
+		else
+			cmd_keyed(q, at, i * blocks * BLOCK, blocks * BLOCK);
+	}
+	if (!peer_send_all(q, c, len, BATCH))
+		return false;
+	for (i = 0; i < BATCH; i++)
+		if (!peer_wait(q, &rsp) || rsp.status)
+			return false;
+	return true;
+}
+
+static int batches(void)
+{
+	struct pair pair = make_pair(64);
+	unsigned int blocks, number;
+	char line[80], what[8];
+
+	if (!pair.io)
+		return 1;
+	printf("ready\n");
+	while (fgets(line, sizeof(line), stdin)) {
+		if (sscanf(line, "%7s %u %u", what, &blocks, &number) != 3 || blocks > INLINE / BLOCK)
+			return 2;
+		while (number--)
+			if (!batch(pair.io, !strcmp(what, "write"), blocks)) {
+				printf("failed: %s\n", peer_error);
+				return 1;
+			}
+		printf("ok\n");
+	}
+	drop_pair(pair);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(void);
@@ -568,6 +620,8 @@ int main(int argc, char **argv)
 		connects(atoi(argv[2]));
 		return !!failures;
 	}
+	if (argc == 2 && !strcmp(argv[1], "batches"))
+		return batches();
 	if (argc == 3 && !strcmp(argv[1], "sudden"))
 		sudden(atoi(argv[2]));
 	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {

@@ -232,6 +232,23 @@ bool peer_send(struct peer *p, const void *capsule, uint32_t len)
 	return !ibv_post_send(p->id->qp, &wr, &bad);
 }
 
+bool peer_send_all(struct peer *p, void *capsules, uint32_t len, unsigned int nr)
+{
+	struct ibv_send_wr wr[nr], *bad;
+	struct ibv_sge sge[nr];
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		unsigned char *at = p->mem + p->sent++ % CAPSULES * CAPSULE_ROOM;
+
+		memcpy(at, (unsigned char *)capsules + i * len, len);
+		sge[i] = (struct ibv_sge) { .addr = (uintptr_t)at, .length = len, .lkey = p->mr->lkey };
+		wr[i] = (struct ibv_send_wr) { .sg_list = &sge[i], .num_sge = 1, .opcode = IBV_WR_SEND,
+					       .next = i + 1 < nr ? &wr[i + 1] : NULL };
+	}
+	return reap(p) && !ibv_post_send(p->id->qp, wr, &bad);
+}
+
 static bool gone(struct peer *p)
 {
 	int event = cm_event(p, 0);

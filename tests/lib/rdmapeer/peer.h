@@ -60,6 +60,7 @@ struct request request(uint16_t qid, uint16_t entries);
 struct peer *peer_open(const struct request *req);	/* NULL: no connection, and no refusal */
 void peer_close(struct peer *p, bool farewell);
 bool peer_send(struct peer *p, const void *capsule, uint32_t len);
+bool peer_send_all(struct peer *p, void *capsules, uint32_t len, unsigned int nr);	/* in one call */
 bool peer_wait(struct peer *p, struct response *rsp);	/* false: the connection has ended */
 bool peer_ends(struct peer *p);				/* it ends in time */
 bool peer_run(struct peer *p, void *capsule, uint32_t len, struct response *rsp);
