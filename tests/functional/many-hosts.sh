@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: a hundred hosts with sixteen I/O queues each connect, run and leave
 # cpus: 8
+# variants: rdma
 # timeout: 900
 
 . "$TESTS/lib/guest.sh"
 . "$TESTS/lib/host.sh"
-HOSTS=${HOSTS:-100}
+: "${HOSTS:=100}"
 host_multipath N		# a disk for each host
 dev=$(null_blk_make size=256)
 simple_target testnqn "$dev"

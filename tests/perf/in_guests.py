@@ -34,12 +34,22 @@ RDMA = [
     ("128k-read-qd16", "--rw=randread --bs=128k --iodepth=16", 400),
     ("128k-write-qd16", "--rw=randwrite --bs=128k --iodepth=16", 400),
 ]
+# what is counted on the target beside them: event, key, what of its keys
+COUNTED = [
+    ("send doorbells", "perf/rxe_post_send", "common_pid", "."),
+    ("receive doorbells", "perf/rxe_post_recv perf/rxe_post_srq_recv", "common_pid", "."),
+    ("completions", "perf/rxe_cq_post", "common_pid", "."),
+    ("allocations", "kmem/kmalloc kmem/kmem_cache_alloc kmem/kmalloc_node kmem/kmem_cache_alloc_node", "call_site.sym",
+     "nvmet|nvtgt|sgl_|rdma_rw|bio_|mempool|bvec_"),
+    ("pages", "kmem/mm_page_alloc", "order", "."),
+    ("works queued", "workqueue/workqueue_queue_work", "function.sym", "nvmet|nvtgt|ib_cq"),
+]
 # name, queues of the host, whether 1 MiB reads run beside
 LATENCY = [("alone", 1, False), ("other-queue", 2, True), ("same-queue", 1, True)]
 
 # name, whether a process wants the reactor's CPU for itself
 SPIN = [("spare", False), ("busy", True)]
-USES = {"instructions": INSTRUCTIONS, "rdma": RDMA, "latency": LATENCY, "spin": SPIN}
+USES = {"instructions": INSTRUCTIONS, "rdma": RDMA, "rdma-counts": RDMA, "latency": LATENCY, "spin": SPIN}
 
 TARGET = r"""
 set -e
@@ -175,6 +185,61 @@ def instructions(args, rows, transport="tcp"):
     return found
 
 
+HIST = r"""
+cd /sys/kernel/tracing
+[ -d events ] || mount -t tracefs tracefs .
+for event in %s; do
+	case $event in
+	perf/*) [ -d events/$event ] || echo "p:$event ${event#*/}" >>kprobe_events ;;
+	esac
+	[ -d events/$event ] || continue
+	key=%s
+	grep -q "^hist:" events/$event/trigger || echo "hist:keys=$key" >events/$event/trigger
+	%s
+done"""
+
+
+def hist(target, events, key, pattern, clear):
+    """How often events have happened, of those whose key matches; or from now on."""
+    if clear:
+        target.sh(HIST % (events, key, 'echo "hist:keys=$key:clear" >>events/$event/trigger'))
+        return 0
+    # the line of an agent's answer has no room for many: the sum is made there
+    return int(target.sh(HIST % (events, key, "cat events/$event/hist") +
+                         " | awk '/hitcount:/ && /%s/ { sub(/.*hitcount: */, \"\"); n += $1 } END { print n + 0 }'" % pattern))
+
+
+def counts(args, rows):
+    """{row, what: {target: [times per command]}}"""
+    guests = [guest(args, number, 2 - number, [
+        "-netdev", "stream,id=wire,server=%s,addr.type=unix,addr.path=%s/wire" % (end, args.work),
+        "-device", "virtio-net-pci,netdev=wire,mac=52:54:00:12:34:%02x" % number])
+        for number, end in enumerate(("on", "off"))]
+    target, host = guests
+    found = {row[0] + " " + c[0]: {t: [] for t in TARGETS} for row in rows for c in COUNTED}
+    try:
+        boot(target, host)
+        target.sh(WIRE % (ADDRESS, "rdma"))
+        target.sh(TARGET.replace("TRANSPORT", "rdma"))
+        host.sh(WIRE % ("192.0.2.2", "rdma"))
+        for name in TARGETS:
+            host.connect(name, 1, "rdma")
+        for _, events, key, pattern in COUNTED:
+            hist(target, events, key, pattern, True)
+        for (row, words, ios), name in turns(args.reps, rows):
+            fio = FIO % name + "--name=x --minimal --number_ios=%d " + words + " >/dev/null"
+            host.sh(fio % (ios // 4))
+            for _, events, key, pattern in COUNTED:
+                hist(target, events, key, pattern, True)
+            host.sh(fio % ios)
+            for what, events, key, pattern in COUNTED:
+                found[row + " " + what][name].append(hist(target, events, key, pattern, False) / ios)
+    finally:
+        for g in guests:
+            g.stop()
+    return found
+
+
 def latency(args, rows):
     """{row: {target: [p99 of a 4k read, us]}}; the medians go into row + " median"."""
     one = guest(args, 0, 2)
@@ -268,6 +333,10 @@ def main():
     if args.use in ("instructions", "rdma"):
         found = instructions(args, rows, "rdma" if args.use == "rdma" else "tcp")
         report("instructions/I/O", found)
+    elif args.use == "rdma-counts":
+        found = counts(args, rows)
+        for name, values in found.items():
+            print("%-36s nvmet %8.3f   nvtgt %8.3f" % (name, *(statistics.median(values[t]) for t in ("nvmet", "nvtgt"))))
     elif args.use == "latency":
         found = latency(args, rows)
         report("4k read, us", found)

@@ -6,6 +6,8 @@
  * usage: rdmapeer [CASE]...          all cases without one
  *        rdmapeer connects NUMBER    so many connections, each third one without a farewell
  *        rdmapeer sudden NUMBER      one sudden end, of the kind NUMBER % 3
+ *        rdmapeer life NUMBER        so many lives of a good host whose target may refuse
+ *                                    each step; nothing may hang
  *        rdmapeer batches            a good host: for each line "read|write BLOCKS NUMBER" on
  *                                    stdin so many batches of 32, all of one sent at once; then "ok"
  *
@@ -538,6 +540,55 @@ static void connects(int number)
 	}
 }
 
+/* A refusal, an error, an end: all are answers. */
+static bool hung(void)
+{
+	return !strcmp(peer_error, "silence") || !strncmp(peer_error, "no answer", 9);
+}
+
+static int life(int number)
+{
+	static unsigned char c[64 + INLINE];
+	int done = 0, i, n;
+
+	ROW("a life");
+	for (i = 0; i < number; i++) {
+		struct peer *a, *q = NULL;
+		struct response rsp;
+
+		peer_error = "";
+		a = peer_admin(peer_nqn, 0);
+		if (a)
+			q = peer_io(a, peer_nqn, 1, 64);
+		for (n = 0; q && n < 24; n++) {
+			uint32_t len = 64;
+
+			cmd_rw(c, n & 1 ? OPC_WRITE : OPC_READ, 1, n * 8, n % 3 ? 8 : 512);
+			if (n % 4 == 3) {
+				cmd_rw(c, OPC_WRITE, 1, n * 8, 8);
+				sgl_set(c + 24, SGL_INLINE, 0, 8 * BLOCK, 0);
+				len += 8 * BLOCK;
+			} else if (n % 4 == 2) {
+				cmd_rw(c, OPC_READ, 1, n * 8, 2);
+				sgl_set(c + 24, SGL_LAST_SEG, 0, 32, 0);
+				sgl_set(c + 64, SGL_KEYED, (uintptr_t)q->data, BLOCK, q->mr->rkey);
+				sgl_set(c + 80, SGL_KEYED, (uintptr_t)q->data + 8192, BLOCK, q->mr->rkey);
+				len += 32;
+			} else {
+				cmd_keyed(q, c, 0, (n % 3 ? 8 : 512) * BLOCK);
+			}
+			if (!peer_run(q, c, len, &rsp))
+				break;
+			done += !rsp.status;
+		}
+		need(!hung(), "life %d: command %d", i, q ? n : -1);
+		peer_close(q, true);
+		peer_close(a, true);
+	}
+	printf("%d commands done\n", done);
+	return !!failures;
+}
+
 #define BATCH	32
 
 static bool batch(struct peer *q, bool write, unsigned int blocks)
@@ -620,6 +671,8 @@ int main(int argc, char **argv)
 		connects(atoi(argv[2]));
 		return !!failures;
 	}
+	if (argc == 3 && !strcmp(argv[1], "life"))
+		return life(atoi(argv[2]));
 	if (argc == 2 && !strcmp(argv[1], "batches"))
 		return batches();
 	if (argc == 3 && !strcmp(argv[1], "sudden"))
