@@ -156,6 +156,7 @@ static void nvtgt_rdma_free_more(struct nvtgt_rdma_cmd *cmd)
 void nvtgt_rdma_put_cmd(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
 {
 	q->charged -= cmd->req.charged;
+	nvtgt_rdma_regs_put(q, cmd);
 	nvtgt_rdma_put_pieces(q, cmd);
 	nvtgt_rdma_let_recv(q, cmd);
 	nvtgt_rdma_free_more(cmd);
@@ -256,6 +257,24 @@ static int nvtgt_rdma_fill(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cm
 	return -ENOMEM;
 }
 
+/* Registered memory, where it takes that. */
+static int nvtgt_rdma_room_regs(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+{
+	int ret;
+
+	if (!nvtgt_rdma_need_more(cmd))
+		return -ENOMEM;
+	ret = nvtgt_rdma_regs_get(q, cmd);
+	if (ret > q->sq_size - 2)
+		ret = -E2BIG;
+	if (ret < 0) {
+		nvtgt_rdma_regs_put(q, cmd);
+		return ret;
+	}
+	cmd->nr_reg_wrs = ret;
+	return 0;
+}
+
 /* Work requests and segments, where there are more than the usual. */
 static int nvtgt_rdma_room_rw(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
 {
@@ -263,6 +282,8 @@ static int nvtgt_rdma_room_rw(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd 
 	struct nvtgt_rdma_more *more;
 	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
 
+	if (q->dev->needs_mr && cmd->req.dir == DMA_TO_DEVICE)
+		return nvtgt_rdma_room_regs(q, cmd);
 	if (likely(nr == 1))
 		return 0;
 	/* a response follows; the first of the queue always fits */
@@ -271,6 +292,8 @@ static int nvtgt_rdma_room_rw(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd 
 	more = nvtgt_rdma_need_more(cmd);
 	if (!more)
 		return -ENOMEM;
+	kfree(more->rw);	/* of a try that found no memory */
+	kfree(more->sge);
 	more->rw = kmalloc_array(nr, sizeof(*more->rw), gfp);
 	more->sge = kmalloc_array(cmd->nr_pieces + cmd->nr_keys, sizeof(*more->sge), gfp);
 	return more->rw && more->sge ? 0 : -ENOMEM;
@@ -383,6 +406,9 @@ static int nvtgt_rdma_mem_get(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd 
 		ret = nvtgt_rdma_fill(q, cmd);
 	if (!ret && cmd->nr_keys)
 		ret = nvtgt_rdma_room_rw(q, cmd);
+	/* nobody else of this connection has what it waits for */
+	if (unlikely(ret == -EBUSY && !q->charged))
+		ret = -E2BIG;
 	if (unlikely(ret)) {
 		nvtgt_rdma_put_pieces(q, cmd);
 		nvtgt_buf_put(req);

@@ -14,14 +14,18 @@ static void nvtgt_rdma_dev_limits(struct nvtgt_rdma_dev *dev)
 {
 	const struct ib_device_attr *attrs = &dev->ib->attrs;
 	int recv_sge = attrs->max_recv_sge, size;
+	u32 port;
 
 	if (nvtgt_rdma_use_srq && attrs->max_srq)
 		recv_sge = min(recv_sge, attrs->max_srq_sge);
+	dev->needs_mr = nvtgt_rdma_force_mr;
+	for (port = rdma_start_port(dev->ib); port <= rdma_end_port(dev->ib); port++)
+		dev->needs_mr |= rdma_protocol_iwarp(dev->ib, port);
 	dev->max_sge = clamp(attrs->max_send_sge, 1, NVTGT_RDMA_SGES);
 	dev->max_read_sge = clamp(attrs->max_sge_rd, 1, (int)dev->max_sge);
 	dev->max_recv_sge = clamp(recv_sge, 1, 1 + NVTGT_RDMA_INLINE_PAGES);
-	/* two work requests for each entry, and as many as the largest command takes */
-	size = (attrs->max_qp_wr - nvtgt_rdma_max_wrs(dev, NULL)) / 2;
+	/* work requests for each entry, and as many as the largest command takes */
+	size = (attrs->max_qp_wr - nvtgt_rdma_max_wrs(dev, NULL)) / nvtgt_rdma_entry_wrs(dev);
 	dev->max_size = clamp(size, NVTGT_MIN_QUEUE_SIZE, NVTGT_MAX_QUEUE_SIZE);
 }
 

@@ -34,6 +34,10 @@ bool nvtgt_rdma_use_srq = true;
 module_param_named(use_srq, nvtgt_rdma_use_srq, bool, 0444);
 MODULE_PARM_DESC(use_srq, "queues share receive queues where the device can do that (default: yes)");
 
+bool nvtgt_rdma_force_mr;
+module_param_named(force_mr, nvtgt_rdma_force_mr, bool, 0444);
+MODULE_PARM_DESC(force_mr, "fetch data by way of the RDMA core's read/write contexts on all devices, not on those alone that need memory registered (default: no)");
+
 unsigned int nvtgt_rdma_srq_size = 1024;
 module_param_named(srq_size, nvtgt_rdma_srq_size, uint, 0444);
 MODULE_PARM_DESC(srq_size, "most entries of a shared receive queue, from 256 on");

@@ -360,10 +360,12 @@ static int nvtgt_rdma_create_qp(struct nvtgt_rdma_queue *q)
 		.cap = {
 			.max_send_wr	= q->sq_size,
 			.max_send_sge	= q->dev->max_sge,
+			.max_rdma_ctxs	= q->dev->needs_mr ? q->max_open : 0,
 			.max_recv_wr	= q->rx->srq ? 0 : q->rx->max_recvs + 1,
 			.max_recv_sge	= q->rx->srq ? 0 : 1 + q->rx->nr_pages,
 		},
 		.sq_sig_type	= IB_SIGNAL_REQ_WR,
+		.port_num	= q->cm_id->port_num,
 		.qp_type	= IB_QPT_RC,
 	};
 	int ret;
@@ -576,7 +578,7 @@ int nvtgt_rdma_queue_create(struct nvtgt_port *port, struct rdma_cm_id *cm_id,
 	q->queue.max_size = q->dev->max_size;
 	q->queue.size_limit = q->request.size;
 	q->queue.want_qid = q->request.qid;
-	q->sq_size = 2 * q->max_open + nvtgt_rdma_max_wrs(q->dev, port);
+	q->sq_size = nvtgt_rdma_entry_wrs(q->dev) * q->max_open + nvtgt_rdma_max_wrs(q->dev, port);
 	q->sq_free = q->sq_size - 1;	/* one for the end */
 	nvtgt_rdma_set_half_open(q, true);
 	cm_id->context = q;

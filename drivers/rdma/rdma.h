@@ -51,6 +51,7 @@ struct nvtgt_rdma_pool {
 } ____cacheline_aligned_in_smp;
 
 struct nvtgt_rdma_rx;
+struct nvtgt_rdma_regs;
 
 /* struct nvtgt_rdma_dev - a device */
 struct nvtgt_rdma_dev {
@@ -59,6 +60,7 @@ struct nvtgt_rdma_dev {
 	struct list_head entry;		/* nvtgt_rdma_devs; nvtgt_rdma_lock */
 	unsigned int nr_queues;		/* nvtgt_rdma_lock */
 	bool dying;			/* nvtgt_rdma_lock */
+	bool needs_mr;			/* for the memory that a READ goes to */
 	u8 max_sge;			/* of sends and writes */
 	u8 max_read_sge;
 	u8 max_recv_sge;
@@ -165,6 +167,7 @@ struct nvtgt_rdma_more {
 	struct nvtgt_rdma_key *keys;
 	struct ib_rdma_wr *rw;
 	struct ib_sge *sge;
+	struct nvtgt_rdma_regs *regs;	/* READs into registered memory */
 };
 
 /* struct nvtgt_rdma_cmd - a command; the owning reactor only */
@@ -180,6 +183,7 @@ struct nvtgt_rdma_cmd {
 	bool posted;
 	u16 slot;
 	u16 nr_wrs;			/* posted together */
+	u16 nr_reg_wrs;			/* of READs into registered memory */
 	u16 nr_pieces;
 	u32 offset;			/* of the data in the capsule */
 	u32 invalidate_rkey;
@@ -308,6 +312,7 @@ extern unsigned int nvtgt_rdma_max_connections;
 extern unsigned int nvtgt_rdma_max_half_open;
 extern unsigned int nvtgt_rdma_srq_size;
 extern bool nvtgt_rdma_use_srq;
+extern bool nvtgt_rdma_force_mr;
 extern struct workqueue_struct *nvtgt_rdma_wq;
 extern struct kmem_cache *nvtgt_rdma_cmd_cache;
 extern struct kmem_cache *nvtgt_rdma_piece_cache;
@@ -378,6 +383,7 @@ void nvtgt_rdma_drop_cmds(struct nvtgt_rdma_queue *q);
 void nvtgt_rdma_drop_posted(struct nvtgt_rdma_queue *q);
 
 /* send.c */
+unsigned int nvtgt_rdma_entry_wrs(const struct nvtgt_rdma_dev *dev);
 u16 nvtgt_rdma_max_wrs(const struct nvtgt_rdma_dev *dev, const struct nvtgt_port *port);
 unsigned int nvtgt_rdma_count_rw(const struct nvtgt_rdma_queue *q,
 				 const struct nvtgt_rdma_cmd *cmd);
@@ -385,6 +391,12 @@ void nvtgt_rdma_want_send(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd
 void nvtgt_rdma_flush(struct nvtgt_queue *queue);
 bool nvtgt_rdma_reap(struct nvtgt_rdma_queue *q, bool *more);
 void nvtgt_rdma_post_drain(struct nvtgt_rdma_queue *q);
+
+/* mr.c */
+int nvtgt_rdma_regs_get(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd);
+void nvtgt_rdma_regs_put(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd);
+unsigned int nvtgt_rdma_regs_build(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd,
+				   struct ib_send_wr **first, struct ib_send_wr **last);
 
 /* debugfs.c */
 void nvtgt_rdma_debugfs_init(void);

@@ -17,6 +17,18 @@
 #include "rdma.h"
 
 /**
+ * nvtgt_rdma_entry_wrs - work requests that there is room for with each entry of a queue
+ * @dev: the device
+ *
+ * Return: for the data and the response; for READs into registered memory also for
+ *	what registers it, and ends that
+ */
+unsigned int nvtgt_rdma_entry_wrs(const struct nvtgt_rdma_dev *dev)
+{
+	return dev->needs_mr ? 4 : 2;
+}
+
+/**
  * nvtgt_rdma_max_wrs - the most work requests that one command takes
  * @dev: the device
  * @port: the port, or NULL: any
@@ -179,7 +191,7 @@ static unsigned int nvtgt_rdma_need(const struct nvtgt_rdma_queue *q,
 {
 	switch (cmd->state) {
 	case NVTGT_RDMA_READING:
-		return nvtgt_rdma_count_rw(q, cmd);
+		return cmd->more && cmd->more->regs ? cmd->nr_reg_wrs : nvtgt_rdma_count_rw(q, cmd);
 	case NVTGT_RDMA_WRITING:
 		return nvtgt_rdma_count_rw(q, cmd) + 1;
 	default:
@@ -194,9 +206,13 @@ static void nvtgt_rdma_build(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *
 	unsigned int nr = 0;
 
 	if (cmd->state == NVTGT_RDMA_READING) {
+		q->nr_reads++;
+		if (cmd->more && cmd->more->regs) {
+			cmd->nr_wrs = nvtgt_rdma_regs_build(q, cmd, first, last);
+			return;
+		}
 		nvtgt_rdma_sync(q, cmd, true);
 		cmd->nr_wrs = nvtgt_rdma_build_rw(q, cmd, IB_WR_RDMA_READ, first, last);
-		q->nr_reads++;
 		return;
 	}
 	*first = NULL;
@@ -293,6 +309,7 @@ static void nvtgt_rdma_sent_one(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cm
 		return;
 	}
 	q->nr_reads--;
+	nvtgt_rdma_regs_put(q, cmd);
 	nvtgt_rdma_sync(q, cmd, false);
 	nvtgt_rdma_execute(q, cmd);
 }

@@ -3,7 +3,7 @@
 # guards: what is written is read back: every size, depth and pattern, on 512-byte and 4 KiB
 # blocks, without digests and with both; over RDMA: on long queues and on short ones
 # kernels: all
-# variants: no-spin one-reactor rdma rdma@6.1 rdma@7.2 rdma-no-srq
+# variants: no-spin one-reactor rdma rdma@6.1 rdma@7.2 rdma-no-srq rdma-mr
 # timeout: 300
 
 . "$TESTS/lib/guest.sh"

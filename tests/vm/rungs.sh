@@ -344,7 +344,8 @@ plan = {"results": results, "tree": tree, "image": image, "accel": accel,
         "kernels": {}, "tests": []}
 # what a variant changes: CPUs, words on the command line of the kernel
 variants = {"": (0, ""), "no-spin": (0, "nvtgt.spin_us=0"), "one-reactor": (1, ""),
-            "rdma": (0, "bench.transport=rdma"), "rdma-no-srq": (0, "bench.transport=rdma nvtgt_rdma.use_srq=0")}
+            "rdma": (0, "bench.transport=rdma"), "rdma-no-srq": (0, "bench.transport=rdma nvtgt_rdma.use_srq=0"),
+            "rdma-mr": (0, "bench.transport=rdma nvtgt_rdma.force_mr=1 ib_core.force_mr=1")}
 tests = []
 for line in sys.stdin:
     if line.startswith("kernel\t"):
