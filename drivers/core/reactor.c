@@ -136,7 +136,8 @@ EXPORT_SYMBOL_GPL(__nvtgt_source_kick);
 
 /**
  * nvtgt_source_add - give a source to a reactor
- * @source: zeroed, with its functions and cpus set
+ * @source: zeroed, with its functions and cpus set; NVTGT_SOURCE_KICKED may be set,
+ *	so that kicks count for nothing before __nvtgt_source_kick()
  * @reactor: the reactor that will own it
  *
  * Context: any, before the first kick.
@@ -146,7 +147,6 @@ void nvtgt_source_add(struct nvtgt_source *source, struct nvtgt_reactor *reactor
 	source->reactor = reactor;
 	source->to = reactor;
 	source->net_cpu = reactor->cpu;
-	source->flags = 0;
 	INIT_LIST_HEAD(&source->active);
 	INIT_LIST_HEAD(&source->home);
 }

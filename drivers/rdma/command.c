@@ -382,6 +382,12 @@ static int nvtgt_rdma_take_inline(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_
 	return nvtgt_rdma_copy_in(cmd);
 }
 
+/* Half of the buffers that all of them receive into are kept by some. */
+static bool nvtgt_rdma_rx_is_short(const struct nvtgt_rdma_rx *rx)
+{
+	return rx->srq && rx->nr_held > READ_ONCE(rx->nr_recvs) / 2;
+}
+
 /*
  * Returns 0, -EBUSY: what this connection gives back lets it try again, -EAGAIN:
  * there is no credit, -ENOMEM, or -E2BIG: it needs more than the send queue has.
@@ -394,7 +400,7 @@ static int nvtgt_rdma_mem_get(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd 
 	if (!q->charged || q->charged + req->data_len <= NVTGT_RDMA_MAX_CHARGED)
 		ret = nvtgt_buf_reserve(req);
 	/* others need the buffer that it would keep */
-	if (unlikely(ret) && cmd->recv && q->rx->nr_held > READ_ONCE(q->rx->nr_recvs) / 2) {
+	if (unlikely(ret) && cmd->recv && nvtgt_rdma_rx_is_short(q->rx)) {
 		nvtgt_buf_reserve_over(req);
 		ret = 0;
 	}
@@ -492,7 +498,8 @@ static void nvtgt_rdma_want_mem(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cm
 	int ret = -EBUSY;
 
 	nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_MEMORY);
-	if (likely(list_empty(&q->mem_wait)))
+	/* in turn; but nobody waits with what others need */
+	if (likely(list_empty(&q->mem_wait)) || (cmd->recv && nvtgt_rdma_rx_is_short(q->rx)))
 		ret = nvtgt_rdma_mem_get(q, cmd);
 	if (likely(!ret)) {
 		nvtgt_rdma_got_mem(q, cmd);
@@ -501,6 +508,8 @@ static void nvtgt_rdma_want_mem(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cm
 	list_add_tail(&cmd->entry, &q->mem_wait);
 	nvtgt_req_park(&cmd->req);
 	nvtgt_rdma_mem_kick(q);
+	/* what the connection gives back may be enough: its sends are waited for now */
+	nvtgt_source_kick(&q->source);
 }
 
 /* Which of the two has found what is wrong with a command. */
@@ -629,13 +638,21 @@ void nvtgt_rdma_capsule(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_recv *recv
 	return;
 
 wait:
-	if (q->nr_open + q->nr_wait >= q->max_open) {
+	/* nothing but Connect comes before it has been answered */
+	if (q->nr_open + q->nr_wait >= (q->half_open ? 1 : q->max_open)) {
 		nvtgt_rdma_fatal(q, recv, "more commands than the queue has entries", q->max_open);
 		return;
 	}
+	if (nvtgt_rdma_rx_is_short(q->rx)) {
+		nvtgt_rdma_fatal(q, recv, "responses are not taken, and others need the buffers",
+				 q->nr_wait);
+		return;
+	}
 	q->nr_wait++;
+	q->rx->nr_held++;
 	list_add_tail(&recv->entry, &q->rx_wait);
 	nvtgt_source_kick(&q->source);	/* whose sends are waited for now */
+	nvtgt_rdma_set_timer(q);
 }
 
 /**
@@ -655,6 +672,7 @@ void nvtgt_rdma_run_wait(struct nvtgt_rdma_queue *q)
 		recv = list_first_entry(&q->rx_wait, struct nvtgt_rdma_recv, entry);
 		list_del_init(&recv->entry);
 		q->nr_wait--;
+		q->rx->nr_held--;
 		nvtgt_rdma_new_cmd(q, cmd, recv);
 	}
 }
@@ -664,6 +682,8 @@ static void nvtgt_rdma_connected(struct nvtgt_rdma_queue *q)
 {
 	nvtgt_rdma_set_half_open(q, false);
 	q->max_open = min(q->max_open, q->queue.size);
+	/* no longer the set-up deadline */
+	mod_timer(&q->timer, jiffies + msecs_to_jiffies(NVTGT_RDMA_REAP_MS));
 }
 
 /**
@@ -737,9 +757,10 @@ void nvtgt_rdma_drop_cmds(struct nvtgt_rdma_queue *q)
 
 		recv = list_first_entry(&q->rx_wait, struct nvtgt_rdma_recv, entry);
 		list_del_init(&recv->entry);
+		q->nr_wait--;
+		q->rx->nr_held--;
 		nvtgt_rdma_rx_again(q->rx, recv);
 	}
-	q->nr_wait = 0;
 	for (i = 0; i < q->nr_cmds; i++) {
 		struct nvtgt_rdma_cmd *cmd = q->cmds[i];
 

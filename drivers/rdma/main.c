@@ -22,6 +22,11 @@ module_param_cb(setup_timeout_ms, &nvtgt_rdma_timeout_ops, &nvtgt_rdma_setup_tim
 MODULE_PARM_DESC(setup_timeout_ms,
 		 "time for a new connection to reach Connect, ms, 100 … 3600000");
 
+unsigned int nvtgt_rdma_data_timeout_ms = 30000;
+module_param_cb(data_timeout_ms, &nvtgt_rdma_timeout_ops, &nvtgt_rdma_data_timeout_ms, 0644);
+MODULE_PARM_DESC(data_timeout_ms,
+		 "time for a peer to send a write's data, or to take a response, ms, 100 … 3600000");
+
 unsigned int nvtgt_rdma_max_connections = 65536;
 module_param_named(max_connections, nvtgt_rdma_max_connections, uint, 0644);
 MODULE_PARM_DESC(max_connections, "most connections, of all ports together");

@@ -27,7 +27,7 @@
 #include <linux/slab.h>
 #include "rdma.h"
 
-#define NVTGT_RDMA_LAST_WQE_MS	200	/* for devices that do not tell */
+#define NVTGT_RDMA_LAST_WQE_MS	2000	/* for devices that do not tell */
 #define NVTGT_RDMA_RNR_RETRY	7	/* for ever: the host posts receives for all its commands */
 
 /* protects devices, queues and their numbers; nothing is taken inside */
@@ -142,10 +142,12 @@ void nvtgt_rdma_set_timer(struct nvtgt_rdma_queue *q)
 
 static void nvtgt_rdma_check_timer(struct nvtgt_rdma_queue *q)
 {
+	struct nvtgt_rdma_cmd *first;
+
 	if (q->state == NVTGT_RDMA_CLOSING) {
 		/* nobody has told, so nobody will */
-		if (q->draining)
-			q->rq_drained |= !!q->rx->srq;
+		if (q->draining && q->rx->srq && time_after_eq(jiffies, q->drain_deadline))
+			q->rq_drained = true;
 		return;
 	}
 	if (q->half_open) {
@@ -159,8 +161,19 @@ static void nvtgt_rdma_check_timer(struct nvtgt_rdma_queue *q)
 		}
 		mod_timer(&q->timer, q->setup_deadline);
 	}
-	if (!list_empty(&q->posted))
-		nvtgt_rdma_set_timer(q);
+	if (list_empty(&q->posted) && list_empty(&q->rx_wait))
+		return;
+	first = list_first_entry_or_null(&q->posted, struct nvtgt_rdma_cmd, entry);
+	if (first && time_after_eq(jiffies, first->posted_at +
+				   msecs_to_jiffies(nvtgt_rdma_data_timeout_ms))) {
+		nvtgt_rdma_warn(q, "command %#x, %s: not taken within %u ms, closed\n",
+				le16_to_cpu((__force __le16)first->sqe.common.command_id),
+				nvtgt_rdma_cmd_state_names[first->state],
+				nvtgt_rdma_data_timeout_ms);
+		nvtgt_rdma_close(q);
+		return;
+	}
+	nvtgt_rdma_set_timer(q);
 }
 
 /**
@@ -173,6 +186,11 @@ void nvtgt_rdma_close(struct nvtgt_rdma_queue *q)
 {
 	if (q->state >= NVTGT_RDMA_CLOSING)
 		return;
+	/* the work item that makes it goes on with it */
+	if (q->state == NVTGT_RDMA_SETUP) {
+		set_bit(NVTGT_RDMA_F_DISCONNECT, &q->flags);
+		return;
+	}
 	q->state = NVTGT_RDMA_CLOSING;
 	nvtgt_queue_stop(&q->queue);
 	nvtgt_rdma_drop_cmds(q);
@@ -198,8 +216,8 @@ static void nvtgt_rdma_drain(struct nvtgt_rdma_queue *q)
 	if (q->rx->srq) {
 		if (test_bit(NVTGT_RDMA_F_LAST_WQE, &q->flags))
 			q->rq_drained = true;
-		else
-			mod_timer(&q->timer, jiffies + msecs_to_jiffies(NVTGT_RDMA_LAST_WQE_MS));
+		q->drain_deadline = jiffies + msecs_to_jiffies(NVTGT_RDMA_LAST_WQE_MS);
+		mod_timer(&q->timer, q->drain_deadline);
 	}
 }
 
@@ -230,7 +248,9 @@ static bool nvtgt_rdma_events(struct nvtgt_rdma_queue *q)
 		q->state = NVTGT_RDMA_LIVE;
 		nvtgt_rdma_run_wait(q);
 	}
-	if (test_bit(NVTGT_RDMA_F_DISCONNECT, &q->flags))
+	/* a queue pair that is well does not say that it takes no more */
+	if (test_bit(NVTGT_RDMA_F_DISCONNECT, &q->flags) ||
+	    test_bit(NVTGT_RDMA_F_LAST_WQE, &q->flags))
 		nvtgt_rdma_close(q);
 	if (q->state == NVTGT_RDMA_CLOSING && test_bit(NVTGT_RDMA_F_ERROR, &q->flags)) {
 		if (!q->draining)
@@ -244,7 +264,7 @@ static bool nvtgt_rdma_events(struct nvtgt_rdma_queue *q)
 /* Does anybody wait for the sends? Otherwise the next capsule, or the timer, is soon enough. */
 static bool nvtgt_rdma_awaits_sends(const struct nvtgt_rdma_queue *q)
 {
-	return q->nr_reads || q->sq_full || !list_empty(&q->rx_wait) ||
+	return q->nr_reads || q->sq_full || !list_empty(&q->rx_wait) || !list_empty(&q->mem_wait) ||
 	       q->state == NVTGT_RDMA_CLOSING;
 }
 
@@ -263,6 +283,7 @@ static bool nvtgt_rdma_receive(struct nvtgt_source *source)
 		if (q->state == NVTGT_RDMA_LEFT)
 			return false;
 	}
+	nvtgt_rdma_run_wait(q);
 	/* a command whose receive had waited may have posted its buffer again */
 	nvtgt_rdma_rx_post(q->rx);
 	if (more)
@@ -308,7 +329,7 @@ static void nvtgt_rdma_leave(void *arg)
 static void nvtgt_rdma_uncount(struct nvtgt_rdma_queue *q)
 {
 	mutex_lock(&nvtgt_rdma_lock);
-	list_del(&q->entry);
+	list_del_init(&q->entry);
 	q->dev->nr_queues--;
 	nvtgt_rdma_nr_queues--;
 	wake_up_all(&nvtgt_rdma_gone);
@@ -328,6 +349,13 @@ static void nvtgt_rdma_teardown_work(struct work_struct *work)
 	struct nvtgt_reactor *reactor = q->queue.reactor;
 	struct ib_qp_attr attr = { .qp_state = IB_QPS_RESET };
 
+	/* its last word to the reactor may have been heard before it was out */
+	cancel_work_sync(&q->disconnect_work);
+	/*
+	 * Some devices drop what they have completed, with its memory, when the queue
+	 * pair is reset; others may complete something until then.
+	 */
+	nvtgt_rdma_run(reactor, nvtgt_rdma_flush_rx, q);
 	/* where that state is not to be had (iWARP), the error state must do */
 	ib_modify_qp(q->qp, &attr, IB_QP_STATE);
 	nvtgt_rdma_run(reactor, nvtgt_rdma_flush_rx, q);
@@ -338,6 +366,9 @@ static void nvtgt_rdma_teardown_work(struct work_struct *work)
 	timer_delete_sync(&q->timer);
 	nvtgt_rdma_set_half_open(q, false);
 	nvtgt_queue_destroy(&q->queue);
+	mutex_lock(&nvtgt_rdma_lock);
+	list_del_init(&q->entry);
+	mutex_unlock(&nvtgt_rdma_lock);
 	nvtgt_rdma_run(reactor, nvtgt_rdma_leave, q);
 	wait_for_completion(&q->gone);
 	nvtgt_rdma_rx_put(q->rx);
@@ -407,6 +438,8 @@ static int nvtgt_rdma_accept(struct nvtgt_rdma_queue *q)
 	};
 	int ret;
 
+	/* the default is two thirds of a second, and queues share their receives */
+	rdma_set_min_rnr_timer(q->cm_id, IB_RNR_TIMER_000_32);
 	rdma_lock_handler(q->cm_id);
 	ret = rdma_accept(q->cm_id, &param);
 	rdma_unlock_handler(q->cm_id);
@@ -466,9 +499,8 @@ static void nvtgt_rdma_setup_work(struct work_struct *work)
 		nvtgt_rdma_refuse(q);
 		return;
 	}
-	nvtgt_source_add(&q->source, q->queue.reactor);
 	/* all others' kicks count for nothing before the one at the end */
-	set_bit(NVTGT_SOURCE_KICKED, &q->source.flags);
+	nvtgt_source_add(&q->source, q->queue.reactor);
 	/* capsules, and the CM's word, may be there before the call returns */
 	q->setup_deadline = jiffies + msecs_to_jiffies(nvtgt_rdma_setup_timeout_ms);
 	mod_timer(&q->timer, q->setup_deadline);

@@ -129,7 +129,7 @@ struct nvtgt_rdma_rx {
 	bool dead;			/* the completion queue is on its way out */
 	unsigned int pass;
 	struct ib_recv_wr *first, *last;	/* to be posted in this pass */
-	unsigned int nr_held;		/* whose data wait for memory */
+	unsigned int nr_held;		/* that wait for memory, or for a slot */
 	struct nvtgt_rdma_key keys[NVTGT_RDMA_MAX_KEYS];
 	struct ib_wc wc[NVTGT_RDMA_WCS];
 };
@@ -187,6 +187,7 @@ struct nvtgt_rdma_cmd {
 	u16 nr_pieces;
 	u32 offset;			/* of the data in the capsule */
 	u32 invalidate_rkey;
+	unsigned long posted_at;	/* jiffies */
 	struct nvtgt_rdma_recv *recv;	/* that its data came in, or NULL */
 	struct nvtgt_rdma_more *more;
 	struct nvtgt_rdma_key key;
@@ -250,6 +251,7 @@ struct nvtgt_rdma_queue {
 	bool draining;			/* the last work requests have been posted */
 	bool sq_drained, rq_drained;
 	unsigned long setup_deadline;	/* jiffies */
+	unsigned long drain_deadline;
 
 	/* commands */
 	struct nvtgt_rdma_cmd **cmds;
@@ -308,6 +310,7 @@ static inline struct nvtgt_rdma_cmd *to_nvtgt_rdma_cmd(struct nvtgt_req *req)
 
 /* main.c */
 extern unsigned int nvtgt_rdma_setup_timeout_ms;
+extern unsigned int nvtgt_rdma_data_timeout_ms;
 extern unsigned int nvtgt_rdma_max_connections;
 extern unsigned int nvtgt_rdma_max_half_open;
 extern unsigned int nvtgt_rdma_srq_size;

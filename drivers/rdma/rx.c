@@ -204,8 +204,11 @@ static void nvtgt_rdma_grow_work(struct work_struct *work)
 	struct nvtgt_rdma_rx *rx = container_of(work, struct nvtgt_rdma_rx, grow_work);
 	unsigned int nr = min(NVTGT_RDMA_RX_STEP, rx->max_recvs - rx->nr_recvs);
 
-	if (nr && !READ_ONCE(rx->going) && !nvtgt_rdma_rx_grow(rx, nr))
-		nvtgt_rdma_rx_set_limit(rx);
+	if (!nr || READ_ONCE(rx->going))
+		return;
+	nvtgt_rdma_rx_grow(rx, nr);
+	/* without memory it is tried again the next time */
+	nvtgt_rdma_rx_set_limit(rx);
 }
 
 /**

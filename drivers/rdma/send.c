@@ -38,7 +38,7 @@ unsigned int nvtgt_rdma_entry_wrs(const struct nvtgt_rdma_dev *dev)
  */
 u16 nvtgt_rdma_max_wrs(const struct nvtgt_rdma_dev *dev, const struct nvtgt_port *port)
 {
-	u32 pages = 1U << (port ? port->mdts : NVTGT_DEFAULT_MDTS);
+	u32 pages = 1U << (port ? port->mdts : NVTGT_MAX_MDTS);
 
 	return DIV_ROUND_UP(pages + NVTGT_RDMA_MAX_KEYS, min(dev->max_sge, dev->max_read_sge)) +
 	       NVTGT_RDMA_MAX_KEYS + 2;
@@ -253,6 +253,7 @@ void nvtgt_rdma_flush(struct nvtgt_queue *queue)
 {
 	struct nvtgt_rdma_queue *q = to_nvtgt_rdma_queue(queue);
 	struct ib_send_wr *chain = NULL, *end = NULL, *first, *last;
+	unsigned long now = jiffies;
 	unsigned int unsignalled = 0;
 	int ret;
 
@@ -275,6 +276,7 @@ void nvtgt_rdma_flush(struct nvtgt_queue *queue)
 		q->sq_free -= cmd->nr_wrs;
 		q->nr_wrs += cmd->nr_wrs;
 		cmd->posted = true;
+		cmd->posted_at = now;
 		list_move_tail(&cmd->entry, &q->posted);
 		unsignalled += cmd->nr_wrs;
 		if (unsignalled >= NVTGT_RDMA_SIGNAL) {
@@ -309,8 +311,11 @@ static void nvtgt_rdma_sent_one(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cm
 		return;
 	}
 	q->nr_reads--;
-	nvtgt_rdma_regs_put(q, cmd);
-	nvtgt_rdma_sync(q, cmd, false);
+	/* registered memory has a mapping of its own, whose end brings the data */
+	if (cmd->more && cmd->more->regs)
+		nvtgt_rdma_regs_put(q, cmd);
+	else
+		nvtgt_rdma_sync(q, cmd, false);
 	nvtgt_rdma_execute(q, cmd);
 }
 

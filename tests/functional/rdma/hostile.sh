@@ -13,11 +13,15 @@ modprobe rdma_ucm
 modprobe ib_uverbs
 log_mark
 witness_starts
+# what comes of a timer is not taken for an answer
+module_param nvtgt_rdma setup_timeout_ms 3600000
+module_param nvtgt_rdma data_timeout_ms 3600000
 peer=$TESTS/../.tools/usr/lib/nvtgt-tests/rdmapeer
 # shellcheck disable=SC2086
-"$peer" ${CASES:-private-data connects-that-differ order lengths inline-data descriptors keys too-many sudden-ends silence} ||
+"$peer" ${CASES:-private-data connects-that-differ order lengths inline-data descriptors keys too-many responses-not-taken burst sudden-ends silence} ||
 	fail "cases went wrong"
 module_param nvtgt_rdma setup_timeout_ms 3000
+module_param nvtgt_rdma data_timeout_ms 3000
 "$peer" half-made || fail "half-made connections"
 log_has 'no Connect within' || fail "the log does not say why a connection was closed"
 log_has 'connection from .* refused: invalid host SQ size' || fail "the log does not say why one was refused"

@@ -47,7 +47,7 @@ static void alive(void)
 
 	need(a, "no controller any more");
 	if (a)
-		q = peer_io(a, peer_nqn, 1, 32);
+		q = peer_io(a, peer_nqn, 1, 32, false);
 	need(q, "no I/O queue any more");
 	if (q) {
 		cmd_rw(c, OPC_WRITE, 1, 7, 1);
@@ -141,7 +141,7 @@ static struct pair make_pair(uint16_t entries)
 
 	need(pair.admin, "no controller");
 	if (pair.admin)
-		pair.io = peer_io(pair.admin, peer_nqn, 1, entries);
+		pair.io = peer_io(pair.admin, peer_nqn, 1, entries, false);
 	need(!pair.admin || pair.io, "no I/O queue");
 	return pair;
 }
@@ -401,6 +401,63 @@ static void too_many(void)
 	alive();
 }
 
+#define LAZY	20
+
+/* Hosts that send and do not receive: what they hold up is theirs. */
+static void responses_not_taken(void)
+{
+	struct peer *a = peer_admin(peer_nqn, 0), *q[LAZY] = { NULL };
+	unsigned char c[64];
+	unsigned int i, n;
+
+	/* two slots for each entry, and as many capsules as may wait for one */
+	ROW("as many commands as there is room for");
+	need(a, "no controller");
+	for (i = 0; a && i < LAZY; i++) {
+		q[i] = peer_io(a, peer_nqn, i + 1, 128, true);
+		need(q[i], "no I/O queue %u", i + 1);
+		for (n = 0; q[i] && n < 376; n++) {
+			cmd_rw(c, OPC_READ, 1, 0, 1);
+			put16(c + 2, n);
+			cmd_keyed(q[i], c, 0, BLOCK);
+			if (!peer_send(q[i], c, 64))
+				break;
+			if (n % 64 == 63)
+				usleep(1000);
+		}
+	}
+	/* while they are there, and nothing is taken back */
+	ROW("another host");
+	alive();
+	for (i = 0; i < LAZY; i++)
+		peer_close(q[i], true);
+	peer_close(a, true);
+}
+
+/* More data at once than a connection may hold: nobody waits for a timer. The shell sets long ones. */
+static void burst(void)
+{
+	struct pair pair = make_pair(128);
+	struct response rsp;
+	unsigned char c[64];
+	unsigned int i, round;
+
+	for (round = 0; pair.io && round < 4; round++) {
+		ROW("64 MiB at once");
+		for (i = 0; i < 64; i++) {
+			cmd_rw(c, round & 1 ? OPC_WRITE : OPC_READ, 1, i * 256, 2048);
+			put16(c + 2, i);
+			cmd_keyed(pair.io, c, 0, 2048 * BLOCK);
+			need(peer_send(pair.io, c, 64), "not sent");
+		}
+		for (i = 0; i < 64; i++)
+			if (!peer_wait(pair.io, &rsp) || rsp.status)
+				break;
+		need(i == 64, "%u are done", i);
+	}
+	drop_pair(pair);
+}
+
 /* Commands before Connect, and Connect twice. */
 static void order(void)
 {
@@ -559,7 +616,7 @@ static int life(int number)
 		peer_error = "";
 		a = peer_admin(peer_nqn, 0);
 		if (a)
-			q = peer_io(a, peer_nqn, 1, 64);
+			q = peer_io(a, peer_nqn, 1, 64, false);
 		for (n = 0; q && n < 24; n++) {
 			uint32_t len = 64;
 
@@ -651,6 +708,8 @@ static const struct {
 	{ "descriptors", descriptors },
 	{ "keys", keys },
 	{ "too-many", too_many },
+	{ "responses-not-taken", responses_not_taken },
+	{ "burst", burst },
 	{ "sudden-ends", sudden_ends },
 	{ "half-made", half_made },
 	{ "silence", silence },

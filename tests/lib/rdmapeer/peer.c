@@ -126,7 +126,7 @@ static bool make_qp(struct peer *p)
 	attr.recv_cq = p->rcq;
 	if (!p->mr || rdma_create_qp(p->id, p->pd, &attr))
 		return false;
-	for (i = 0; i < RESPONSES; i++)
+	for (i = 0; i < (p->lazy ? 1 : RESPONSES); i++)
 		if (!post_recv(p, i))
 			return false;
 	return true;
@@ -155,6 +155,7 @@ struct peer *peer_open(const struct request *req)
 	int event;
 
 	peer_error = "";
+	p->lazy = req->lazy;
 	p->channel = rdma_create_event_channel();
 	if (!p->channel || rdma_create_id(p->channel, &p->id, NULL, RDMA_PS_TCP) || !reach(p))
 		goto fail;
@@ -289,7 +290,7 @@ bool peer_wait(struct peer *p, struct response *rsp)
 		.cid = get(cqe + 12, 2), .status = get(cqe + 14, 2) >> 1 & 0x7ff,
 		.invalidated = wc.wc_flags & IBV_WC_WITH_INV,
 	};
-	return post_recv(p, wc.wr_id);
+	return p->lazy || post_recv(p, wc.wr_id);
 }
 
 bool peer_ends(struct peer *p)
@@ -411,12 +412,15 @@ fail:
 	return NULL;
 }
 
-struct peer *peer_io(const struct peer *admin, const char *nqn, uint16_t qid, uint16_t entries)
+struct peer *peer_io(const struct peer *admin, const char *nqn, uint16_t qid, uint16_t entries,
+		     bool lazy)
 {
 	struct request req = request(qid, entries);
-	struct peer *p = peer_open(&req);
+	struct peer *p;
 	struct response rsp;
 
+	req.lazy = lazy;
+	p = peer_open(&req);
 	if (!p)
 		return NULL;
 	peer_error = "refused";

@@ -33,6 +33,7 @@ struct request {			/* private data, and what is beside it */
 	int len;			/* bytes of private data; -1: all */
 	int reads;			/* RDMA READs that we serve at a time */
 	bool no_qp;			/* the answer is never confirmed */
+	bool lazy;			/* there is room for one response, once */
 };
 
 struct response {
@@ -51,6 +52,7 @@ struct peer {
 	unsigned char *data;
 	int rejected;			/* status of the refusal, -1: without one; 0: connected */
 	unsigned int sent;
+	bool lazy;
 	uint16_t cntlid;
 };
 
@@ -79,7 +81,8 @@ uint32_t cmd_connect(unsigned char *c, const char *nqn, uint16_t qid, uint16_t s
 bool peer_connect(struct peer *p, const char *nqn, uint16_t qid, uint16_t entries,
 		  uint16_t cntlid, uint32_t kato, struct response *rsp);
 struct peer *peer_admin(const char *nqn, uint32_t kato);	/* connected and enabled */
-struct peer *peer_io(const struct peer *admin, const char *nqn, uint16_t qid, uint16_t entries);
+struct peer *peer_io(const struct peer *admin, const char *nqn, uint16_t qid, uint16_t entries,
+		     bool lazy);
 
 extern const char *peer_nqn;
 
