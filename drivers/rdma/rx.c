@@ -14,7 +14,9 @@
  * The shared receive queue begins small. When it has run low (the limit event), a
  * work item adds buffers, up to srq_size.
  *
- * Buffers that are to be posted again are chained; one call posts them all.
+ * Buffers that are to be posted again are chained; one call posts them all. A buffer
+ * that a device has taken and never completes is back when the last queue that
+ * shares it is gone.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

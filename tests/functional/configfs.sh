@@ -245,9 +245,11 @@ reads $p/param_cpus all
 RULES+=("port 1: enable: addr_trtype is not set")
 takes $p/addr_trtype rdma
 reads $p/addr_tsas connected
+takes $p/addr_trtype fc
+reads $p/addr_tsas ""
 ! ln -s "$CONFIGFS/$s" "$CONFIGFS/$p/subsystems/testnqn" 2>/dev/null ||
 	fail "a port without a transport was opened"
-RULES+=("there is no transport for addr_trtype rdma")
+RULES+=("there is no transport for addr_trtype fc")
 takes $p/addr_trtype tcp
 takes $p/addr_tsas none
 for a in ipv6 ib fc loop pcie ipv4; do takes $p/addr_adrfam $a; done

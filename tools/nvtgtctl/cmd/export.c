@@ -440,7 +440,7 @@ static const struct opt export_opts[] = {
 	{ "allow-any-host", NULL, "every host may connect", NULL },
 	{ "nqn", "NQN", "the subsystem; a new random one otherwise", NULL },
 	{ "port", "ID", "the port; the only one that fits otherwise", NULL },
-	{ "trtype", "TYPE", "transport; tcp is the default", NULL },
+	{ "trtype", "TYPE", "transport, tcp (the default) or rdma", NULL },
 	{ "traddr", "ADDRESS", "address to listen at; 0.0.0.0 is the default",
 	  NULL },
 	{ "trsvcid", "PORT", "TCP port; 4420 is the default", NULL },

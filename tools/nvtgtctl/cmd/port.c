@@ -159,7 +159,7 @@ static int port_delete(struct ctl *ctl, const struct args *a)
 }
 
 static const struct opt create_opts[] = {
-	{ "trtype", "TYPE", "transport; tcp is the default", "addr_trtype" },
+	{ "trtype", "TYPE", "transport, tcp (the default) or rdma", "addr_trtype" },
 	{ "adrfam", "FAMILY", "ipv4 or ipv6; as the address otherwise",
 	  "addr_adrfam" },
 	{ "traddr", "ADDRESS", "address to listen at", "addr_traddr" },

@@ -65,7 +65,7 @@ int delete_leaf(struct ctl *ctl, const struct args *a)
 }
 
 static const struct opt create_opts[] = {
-	{ "trtype", "TYPE", "transport; tcp is the default", "addr_trtype" },
+	{ "trtype", "TYPE", "transport, tcp (the default) or rdma", "addr_trtype" },
 	{ "adrfam", "FAMILY", "ipv4 or ipv6; as the address otherwise",
 	  "addr_adrfam" },
 	{ "traddr", "ADDRESS", "address of the other discovery service",
