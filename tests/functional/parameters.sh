@@ -5,6 +5,7 @@
 . "$TESTS/lib/guest.sh"
 target_is_nvtgt || skip "speaks of nvtgt's parameters"
 need_modules tcp bdev null
+modprobe nvtgt-rdma
 found=0
 while IFS='|' read -r _ module name default _ when _; do
 	module=${module//[[:space:]]/} name=${name//[\`[:space:]]/}
