@@ -644,7 +644,7 @@ wait:
 		return;
 	}
 	if (nvtgt_rdma_rx_is_short(q->rx)) {
-		nvtgt_rdma_fatal(q, recv, "responses are not taken, and others need the buffers",
+		nvtgt_rdma_fatal(q, recv, "it would have to wait, and others need the buffers",
 				 q->nr_wait);
 		return;
 	}
@@ -682,8 +682,9 @@ static void nvtgt_rdma_connected(struct nvtgt_rdma_queue *q)
 {
 	nvtgt_rdma_set_half_open(q, false);
 	q->max_open = min(q->max_open, q->queue.size);
-	/* no longer the set-up deadline */
-	mod_timer(&q->timer, jiffies + msecs_to_jiffies(NVTGT_RDMA_REAP_MS));
+	/* no longer the set-up deadline; on its way out it has another */
+	if (q->state == NVTGT_RDMA_LIVE)
+		mod_timer(&q->timer, jiffies + msecs_to_jiffies(NVTGT_RDMA_REAP_MS));
 }
 
 /**

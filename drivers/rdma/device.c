@@ -25,7 +25,7 @@ static void nvtgt_rdma_dev_limits(struct nvtgt_rdma_dev *dev)
 	dev->max_read_sge = clamp(attrs->max_sge_rd, 1, (int)dev->max_sge);
 	dev->max_recv_sge = clamp(recv_sge, 1, 1 + NVTGT_RDMA_INLINE_PAGES);
 	/* work requests for each entry, and as many as the largest command takes */
-	size = (attrs->max_qp_wr - nvtgt_rdma_max_wrs(dev, NULL)) / nvtgt_rdma_entry_wrs(dev);
+	size = (attrs->max_qp_wr - nvtgt_rdma_max_wrs(dev, NULL)) / (int)nvtgt_rdma_entry_wrs(dev);
 	dev->max_size = clamp(size, NVTGT_MIN_QUEUE_SIZE, NVTGT_MAX_QUEUE_SIZE);
 }
 

@@ -145,9 +145,13 @@ static void nvtgt_rdma_check_timer(struct nvtgt_rdma_queue *q)
 	struct nvtgt_rdma_cmd *first;
 
 	if (q->state == NVTGT_RDMA_CLOSING) {
+		if (!q->draining || !q->rx->srq)
+			return;
 		/* nobody has told, so nobody will */
-		if (q->draining && q->rx->srq && time_after_eq(jiffies, q->drain_deadline))
+		if (time_after_eq(jiffies, q->drain_deadline))
 			q->rq_drained = true;
+		else
+			mod_timer(&q->timer, q->drain_deadline);
 		return;
 	}
 	if (q->half_open) {

@@ -259,6 +259,7 @@ void nvtgt_rdma_flush(struct nvtgt_queue *queue)
 
 	if (q->state != NVTGT_RDMA_LIVE)
 		return;
+	q->sq_full = false;	/* what did not fit may have been aborted */
 	while (!list_empty(&q->tx_list)) {
 		struct nvtgt_rdma_cmd *cmd;
 

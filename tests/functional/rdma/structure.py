@@ -54,7 +54,6 @@ def rows(env, what, requests):
             for blocks in (1, 8):
                 with env.row("%s of %d blocks", what, blocks):
                     host.batches(what, blocks, WARM)
-                    before = costs()
                     # pages go round among buffers, pieces and commands: until none is made
                     for _ in range(6):
                         before = costs()
