@@ -187,10 +187,13 @@ static void nvtgt_bdev_submit_polled(struct nvtgt_req *req)
 bool nvtgt_bdev_poll(struct nvtgt_req *req)
 {
 	struct bio *bio = &nvtgt_bdev_room(req)->bio;
+	DEFINE_IO_COMP_BATCH(done);
 
 	if (READ_ONCE(bio->bi_cookie) == BLK_QC_T_NONE)
 		return false;
-	bio_poll(bio, NULL, BLK_POLL_ONESHOT);
+	bio_poll(bio, &done, BLK_POLL_ONESHOT);
+	if (done.complete)
+		done.complete(&done);
 	return true;
 }
 
