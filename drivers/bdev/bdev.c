@@ -18,6 +18,9 @@ MODULE_PARM_DESC(poll_queues, "use the poll queues of devices that have some (nv
 
 /* nvtgt_req.backend_flags: not all bios of a chain could be made */
 #define NVTGT_BDEV_FAILED	1
+/* a bio is being submitted in the reactor, which tries again when it is refused */
+#define NVTGT_BDEV_TRYING	2
+#define NVTGT_BDEV_REFUSED	4
 
 static void nvtgt_bdev_rw_work(struct nvtgt_req *req);
 
@@ -106,6 +109,11 @@ static void nvtgt_bdev_rw_done(struct bio *bio)
 	bio_uninit(bio);
 	/* not supported: a table that does not know REQ_NOWAIT was loaded just now */
 	if (unlikely(nowait && (status == BLK_STS_AGAIN || status == BLK_STS_NOTSUPP))) {
+		if (req->backend_flags & NVTGT_BDEV_TRYING &&
+		    nvtgt_req_in_reactor(req)) {
+			req->backend_flags |= NVTGT_BDEV_REFUSED;
+			return;
+		}
 		nvtgt_req_poll_over(req);
 		nvtgt_req_defer(req, nvtgt_bdev_rw_work);
 	} else {
@@ -160,9 +168,22 @@ static bool nvtgt_bdev_may_nowait(struct block_device *bdev, const struct nvtgt_
 }
 
 /*
- * On a poll queue. Not merged: which of a request's bios tells the queue would depend
- * on how they were merged.
+ * Not merged: which of a request's bios tells the queue would depend on how they were
+ * merged. Returns whether the bio was taken.
  */
+static bool nvtgt_bdev_try_polled(struct nvtgt_req *req)
+{
+	u8 flags;
+
+	req->backend_flags = NVTGT_BDEV_TRYING;
+	nvtgt_bdev_submit_rw(req, REQ_NOWAIT | REQ_POLLED | REQ_NOMERGE);
+	/* complete or not, the reactor has not seen it yet */
+	flags = req->backend_flags;
+	req->backend_flags = 0;
+	return likely(!(flags & NVTGT_BDEV_REFUSED));
+}
+
+/* On a poll queue. */
 static void nvtgt_bdev_submit_polled(struct nvtgt_req *req)
 {
 	struct bio *bio = &nvtgt_bdev_room(req)->bio;
@@ -171,8 +192,16 @@ static void nvtgt_bdev_submit_polled(struct nvtgt_req *req)
 		nvtgt_bdev_submit_rw(req, REQ_NOWAIT);
 		return;
 	}
-	nvtgt_bdev_submit_rw(req, REQ_NOWAIT | REQ_POLLED | REQ_NOMERGE);
-	/* complete or not, the reactor has not seen it yet; no queue was there after all? */
+	if (unlikely(!nvtgt_bdev_try_polled(req))) {
+		/* tags that requests hold which are done come back when somebody looks */
+		nvtgt_req_poll_others(req);
+		if (!nvtgt_bdev_try_polled(req)) {
+			nvtgt_req_poll_over(req);
+			nvtgt_req_defer(req, nvtgt_bdev_rw_work);
+			return;
+		}
+	}
+	/* no queue was there after all? */
 	if (unlikely(!(READ_ONCE(bio->bi_opf) & REQ_POLLED)))
 		nvtgt_req_poll_over(req);
 }

@@ -413,6 +413,18 @@ static void nvtgt_reactor_flush(struct nvtgt_reactor *reactor)
 }
 
 /**
+ * nvtgt_req_in_reactor - does the caller run in the thread of a request's reactor?
+ * @req: executing
+ *
+ * Return: false also in an interrupt on top of it
+ */
+bool nvtgt_req_in_reactor(const struct nvtgt_req *req)
+{
+	return nvtgt_is_reactor(READ_ONCE(req->queue->reactor));
+}
+EXPORT_SYMBOL_GPL(nvtgt_req_in_reactor);
+
+/**
  * nvtgt_req_poll - a request's completion will not be announced: poll for it
  * @req: executing, not yet given to the device
  *
@@ -449,17 +461,36 @@ static void nvtgt_reactor_poll(struct nvtgt_reactor *reactor)
 	unsigned int looks = 0;
 
 	list_for_each_entry_safe(req, next, &reactor->polled, poll_entry) {
+		if (READ_ONCE(req->state) != NVTGT_REQ_EXECUTING || READ_ONCE(req->poll_over)) {
+			list_del_init(&req->poll_entry);
+			continue;
+		}
 		if (looks++ == NVTGT_POLL_LOOKS) {
 			list_rotate_to_front(&req->poll_entry, &reactor->polled);
 			break;
 		}
-		if (unlikely(READ_ONCE(req->poll_over)))
-			list_del_init(&req->poll_entry);
-		else if (req->ns != asked && READ_ONCE(req->state) == NVTGT_REQ_EXECUTING &&
-			 req->ns->ops->poll(req))
+		if (req->ns != asked && req->ns->ops->poll(req))
 			asked = req->ns;
 	}
 }
+
+/**
+ * nvtgt_req_poll_others - look now at what the reactor polls for
+ * @req: polled for, too, and not given to its device so far
+ *
+ * Context: the reactor of the queue, that of nvtgt_req_poll().
+ */
+void nvtgt_req_poll_others(struct nvtgt_req *req)
+{
+	struct nvtgt_reactor *reactor = req->poller;
+	bool plugged = current->plug == &reactor->plug;
+
+	blk_finish_plug(&reactor->plug);	/* what has not reached a device cannot be done */
+	nvtgt_reactor_poll(reactor);
+	if (plugged)
+		blk_start_plug(&reactor->plug);
+}
+EXPORT_SYMBOL_GPL(nvtgt_req_poll_others);
 
 /* One pass. */
 static void nvtgt_reactor_pass(struct nvtgt_reactor *reactor)

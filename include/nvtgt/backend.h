@@ -78,6 +78,8 @@ void nvtgt_backend_unregister(const struct nvtgt_backend_ops *ops);
 
 void nvtgt_req_complete(struct nvtgt_req *req, u16 status);
 bool __must_check nvtgt_req_poll(struct nvtgt_req *req);
+void nvtgt_req_poll_others(struct nvtgt_req *req);
+bool nvtgt_req_in_reactor(const struct nvtgt_req *req);
 
 /**
  * nvtgt_req_poll_over - nobody needs to poll for a request any more

@@ -15,7 +15,7 @@ TRACING = "/sys/kernel/tracing"
 DEPTH = 32
 WARM, COUNTED = 8, 16
 PERIODIC = {"nvtgt_balance_work", "nvtgt_ns_poll_work", "nvtgt_rdma_trim_work"}
-NULL, BDEV = 1, 2
+NULL, BDEV, POLLED = 1, 2, 3
 OURS = re.compile(r"\bnvtgt_\w+\+0x")
 POOL = re.compile(r"=> nvtgt_(ring|buf|page|pool)")
 
@@ -179,6 +179,15 @@ def a_device_costs_nothing_more(env):
                       ("writes of 4096 bytes", write(BDEV, 8))), check)
 
 
+def a_polled_device_is_asked_for_tags(env):
+    """More commands than the device has tags: those that are done give theirs back, no worker waits for them."""
+    def check(counts):
+        need(counts["sends"] <= COUNTED * DEPTH / 2, "%d sends for %d commands", counts["sends"], COUNTED * DEPTH)
+
+    table(env, POLLED, (("polled reads of 4096 bytes", read(POLLED, 8)),
+                        ("polled writes of 4096 bytes", write(POLLED, 8))), check)
+
+
 def singles(q, nsid):
     for _ in range(COUNTED):
         status(q.run(nvme.READ, nsid=nsid, read=512, **nvme.rw(0, 1)), 0)
@@ -200,4 +209,4 @@ def one_at_a_time(env):
 
 
 if __name__ == "__main__":
-    sys.exit(cases.main([a_batch_is_one_send, a_device_costs_nothing_more, one_at_a_time]))
+    sys.exit(cases.main([a_batch_is_one_send, a_device_costs_nothing_more, a_polled_device_is_asked_for_tags, one_at_a_time]))

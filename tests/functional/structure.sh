@@ -12,6 +12,7 @@ make_networks
 make_subsystem testnqn
 make_null_namespace testnqn 1 size=1g
 make_namespace testnqn 2 "$(null_blk_make size=64)"
+make_namespace testnqn 3 "$(null_blk_make size=64 poll_queues=2 hw_queue_depth=8)"
 make_port 1 "$TGT_IP"
 link_port 1 testnqn
 export NVTGT_ADDR=$TGT_IP NVTGT_PORT=4420 NVTGT_NQN=testnqn NVTGT_ROOT=$CONFIGFS \
