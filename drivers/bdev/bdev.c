@@ -8,6 +8,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include "bdev.h"
+#include <linux/blk-integrity.h>
 #include <linux/blk-mq.h>
 #include <linux/log2.h>
 #include <linux/math.h>
@@ -44,6 +45,22 @@ static bool nvtgt_bdev_has_poll_queues(struct block_device *bdev)
 	       q->tag_set->map[HCTX_TYPE_POLL].nr_queues;
 }
 
+/* Which protection information does the device keep, if it is one that NVMe has? */
+static u8 nvtgt_bdev_pi_type(const struct nvtgt_ns *ns, struct block_device *bdev)
+{
+	struct blk_integrity *bi = bdev_get_integrity(bdev);
+	const char *name;
+
+	if (!bi || bi->metadata_size != NVTGT_PI_BYTES || bi->interval_exp != ns->blksize_shift)
+		return 0;
+	name = blk_integrity_profile_name(bi);
+	if (!strcmp(name, "T10-DIF-TYPE1-CRC"))
+		return NVME_NS_DPS_PI_TYPE1;
+	if (!strcmp(name, "T10-DIF-TYPE3-CRC"))
+		return NVME_NS_DPS_PI_TYPE3;
+	return 0;
+}
+
 static void nvtgt_bdev_read_limits(struct nvtgt_ns *ns)
 {
 	struct nvtgt_bdev *dev = ns->priv;
@@ -52,6 +69,7 @@ static void nvtgt_bdev_read_limits(struct nvtgt_ns *ns)
 	ns->phys_block_bytes = bdev_physical_block_size(dev->bdev);
 	ns->io_opt_bytes = bdev_io_opt(dev->bdev);
 	ns->rotational = bdev_rot(dev->bdev);
+	ns->pi_type = nvtgt_bdev_pi_type(ns, dev->bdev);
 	ns->max_discard_blocks = bdev_max_discard_sectors(dev->bdev) >> to_blocks;
 	ns->max_write_zeroes_blocks = bdev_write_zeroes_sectors(dev->bdev) >> to_blocks;
 }
@@ -121,6 +139,35 @@ static void nvtgt_bdev_rw_done(struct bio *bio)
 	}
 }
 
+#ifdef CONFIG_BLK_DEV_INTEGRITY
+/* The host's protection information goes with the bio; bio_uninit() lets go of it. */
+static int nvtgt_bdev_add_pi(struct nvtgt_req *req, struct bio *bio)
+{
+	u16 control = le16_to_cpu(req->cmd->rw.control);
+	struct bio_integrity_payload *bip;
+
+	bip = bio_integrity_alloc(bio, GFP_NOIO, 1);
+	if (IS_ERR(bip))
+		return PTR_ERR(bip);
+	/* what block 0 of the namespace counts from; the block layer puts in the device's own */
+	bip_set_seed(bip, le64_to_cpu(req->cmd->rw.slba));
+	if (control & NVME_RW_PRINFO_PRCHK_GUARD)
+		bip->bip_flags |= BIP_CHECK_GUARD;
+	if (control & NVME_RW_PRINFO_PRCHK_REF)
+		bip->bip_flags |= BIP_CHECK_REFTAG;
+	if (bio_integrity_add_page(bio, req->pi.bv_page, req->pi_len,
+				   req->pi.bv_offset) != req->pi_len)
+		return -EINVAL;
+	bip->bip_iter.bi_size = req->pi_len;
+	return 0;
+}
+#else
+static int nvtgt_bdev_add_pi(struct nvtgt_req *req, struct bio *bio)
+{
+	return -EOPNOTSUPP;		/* no device says that it has any */
+}
+#endif
+
 static void nvtgt_bdev_submit_rw(struct nvtgt_req *req, blk_opf_t opf)
 {
 	struct bio *bio = &nvtgt_bdev_room(req)->bio;
@@ -139,7 +186,10 @@ static void nvtgt_bdev_submit_rw(struct nvtgt_req *req, blk_opf_t opf)
 	bio->bi_iter.bi_size = req->data_len;
 	bio->bi_iter.bi_sector = nvtgt_bdev_sector(req, req->cmd->rw.slba);
 	bio->bi_end_io = nvtgt_bdev_rw_done;
-	submit_bio(bio);
+	if (unlikely(req->pi_len) && nvtgt_bdev_add_pi(req, bio))
+		bio_io_error(bio);
+	else
+		submit_bio(bio);
 }
 
 static void nvtgt_bdev_rw_work(struct nvtgt_req *req)
@@ -236,7 +286,7 @@ void nvtgt_bdev_rw(struct nvtgt_req *req)
 {
 	const struct nvtgt_bdev *dev = nvtgt_req_bdev(req);
 
-	if (unlikely(!nvtgt_bdev_may_nowait(dev->bdev, req)))
+	if (unlikely(!nvtgt_bdev_may_nowait(dev->bdev, req) || req->pi_len))
 		nvtgt_req_defer(req, nvtgt_bdev_rw_work);
 	else if (unlikely(dev->poll) && READ_ONCE(nvtgt_bdev_poll_queues))
 		nvtgt_bdev_submit_polled(req);

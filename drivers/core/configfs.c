@@ -455,18 +455,21 @@ CONFIGFS_ATTR(nvtgt_subsys_, attr_qid_max);
 
 static ssize_t nvtgt_subsys_attr_pi_enable_show(struct config_item *item, char *page)
 {
-	return sysfs_emit(page, "0\n");
+	return sysfs_emit(page, "%d\n", READ_ONCE(to_nvtgt_subsys(item)->pi));
 }
 
 static ssize_t nvtgt_subsys_attr_pi_enable_store(struct config_item *item,
 						 const char *page, size_t count)
 {
+	struct nvtgt_subsys *subsys = to_nvtgt_subsys(item);
 	bool val;
 
-	if (kstrtobool(page, &val) || val)
-		return nvtgt_refuse(-EINVAL, page,
-				    "subsystem %s: attr_pi_enable: must be 0, there is no protection information here",
-				    to_nvtgt_subsys(item)->nqn);
+	if (kstrtobool(page, &val))
+		return nvtgt_refuse(-EINVAL, page, "subsystem %s: attr_pi_enable: must be 0 or 1",
+				    subsys->nqn);
+	mutex_lock(&subsys->lock);
+	WRITE_ONCE(subsys->pi, val);	/* controllers that are there stay as they are */
+	mutex_unlock(&subsys->lock);
 	return count;
 }
 CONFIGFS_ATTR(nvtgt_subsys_, attr_pi_enable);

@@ -362,19 +362,28 @@ NVTGT_PORT_PARAM(mdts, 0, 255);
 
 static ssize_t nvtgt_port_param_pi_enable_show(struct config_item *item, char *page)
 {
-	return sysfs_emit(page, "0\n");
+	return sysfs_emit(page, "%d\n", READ_ONCE(to_cport(item)->conf_pi));
 }
 
 static ssize_t nvtgt_port_param_pi_enable_store(struct config_item *item,
 						const char *page, size_t count)
 {
+	struct nvtgt_cport *cport = to_cport(item);
+	int ret = 0;
 	bool val;
 
-	if (kstrtobool(page, &val) || val)
-		return nvtgt_refuse(-EINVAL, page,
-				    "port %u: param_pi_enable: must be 0, there is no protection information here",
-				    to_cport(item)->port.id);
-	return count;
+	if (kstrtobool(page, &val))
+		return nvtgt_refuse(-EINVAL, page, "port %u: param_pi_enable: must be 0 or 1",
+				    cport->port.id);
+	down_write(&nvtgt_config_sem);
+	if (cport->enabled && val != cport->conf_pi)
+		ret = nvtgt_refuse(-EACCES, page,
+				   "port %u: param_pi_enable: the port must have no subsystem linked",
+				   cport->port.id);
+	else
+		WRITE_ONCE(cport->conf_pi, val);
+	up_write(&nvtgt_config_sem);
+	return ret ?: count;
 }
 CONFIGFS_ATTR(nvtgt_port_, param_pi_enable);
 

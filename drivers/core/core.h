@@ -97,6 +97,7 @@ struct nvtgt_subsys {
 	unsigned int nr_ctrls;
 	unsigned int nr_namespaces;	/* enabled ones */
 	u32 max_nsid;
+	bool pi;			/* attr_pi_enable */
 	u64 ver;			/* NVME_VS() */
 	u16 cntlid_min;
 	u16 cntlid_max;
@@ -178,6 +179,7 @@ struct nvtgt_cport {
 	int conf_inline_data_size;
 	int conf_max_queue_size;
 	int conf_mdts;
+	bool conf_pi;
 	u8 tsas[NVMF_TSAS_SIZE];	/* for the discovery log */
 	enum nvme_ana_state ana_state[NVTGT_MAX_ANAGRPS + 1];	/* 0: no such group */
 	struct list_head ana_groups;
@@ -219,6 +221,7 @@ struct nvtgt_ctrl {
 	u64 cap;
 	u16 max_qid;			/* subsys->max_qid when it was made */
 	u32 mdts;
+	bool pi;			/* protection information is shown and moved */
 
 	spinlock_t lock;		/* protects all of what follows */
 	struct nvtgt_queue **queues;	/* [0 … max_qid] */

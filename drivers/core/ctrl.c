@@ -125,6 +125,7 @@ struct nvtgt_ctrl *nvtgt_ctrl_create(struct nvtgt_subsys *subsys, struct nvtgt_q
 	uuid_copy(&ctrl->hostid, hostid);
 	ctrl->cap = nvtgt_ctrl_cap(queue);
 	ctrl->mdts = port->mdts;
+	ctrl->pi = queue->pi && READ_ONCE(subsys->pi) && !subsys->discovery;
 	/* a discovery controller that says nothing gets a default (NVMe-oF) */
 	if (subsys->discovery && !kato_ms)
 		kato_ms = NVTGT_DISC_KATO_MS;

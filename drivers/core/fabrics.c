@@ -126,6 +126,11 @@ static u16 nvtgt_connect_io(struct nvtgt_req *req, struct nvmf_connect_data *d,
 		status = nvtgt_connect_bad_data(req, NVTGT_IPO_DATA(cntlid));
 	} else if (qid > ctrl->max_qid || subsys->discovery) {
 		status = nvtgt_connect_bad_sqe(req, NVTGT_IPO_SQE(qid));
+	} else if (ctrl->pi && !req->queue->pi) {
+		/* it has come by another device than the admin queue */
+		nvtgt_ctrl_warn(ctrl, "queue %u refused: its device cannot move protection information\n",
+				qid);
+		status = NVME_SC_CONNECT_CTRL_BUSY | NVME_STATUS_DNR;
 	} else {
 		status = nvtgt_ctrl_add_queue(ctrl, req->queue, qid);
 	}

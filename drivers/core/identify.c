@@ -31,6 +31,8 @@ static_assert(sizeof(__le32[NVTGT_MAX_NSID]) <= NVME_IDENTIFY_DATA_SIZE);
 #define NVTGT_ANATT_S			10
 #define NVTGT_RAB			6
 #define NVTGT_ACL			3		/* zero based */
+#define NVTGT_NS_MC_EXT			BIT(0)
+#define NVTGT_CTRL_CTRATT_MEM		BIT(16)		/* MDTS does not count metadata */
 #define NVTGT_NSFEAT_OPTPERF		BIT(4)		/* NPWG, NPWA, NPDG, NPDA, NOWS */
 #define NVTGT_DLFEAT_READS_ZEROES	1
 #define NVTGT_DLFEAT_WZ_DEAC		BIT(3)
@@ -95,6 +97,16 @@ static void nvtgt_identify_ns_geometry(const struct nvtgt_ns *ns, struct nvme_id
 		id->dlfeat = NVTGT_DLFEAT_READS_ZEROES | NVTGT_DLFEAT_WZ_DEAC;
 }
 
+/* Each block's protection information follows its data: NVMe-oF has nothing else. */
+static void nvtgt_identify_ns_pi(const struct nvtgt_ns *ns, struct nvme_id_ns *id)
+{
+	id->lbaf[0].ms = cpu_to_le16(NVTGT_PI_BYTES);
+	id->flbas = NVME_NS_FLBAS_META_EXT;
+	id->mc = NVTGT_NS_MC_EXT;
+	id->dpc = BIT(ns->pi_type - 1) | NVME_NS_DPC_PI_LAST;
+	id->dps = ns->pi_type;
+}
+
 /* CNS 00h, and CNS 11h: every namespace that is allocated is attached. */
 static u16 nvtgt_identify_ns(struct nvtgt_req *req, void *page)
 {
@@ -109,6 +121,8 @@ static u16 nvtgt_identify_ns(struct nvtgt_req *req, void *page)
 	cns = to_nvtgt_cns(ns);
 	nvtgt_ns_revalidate(cns);
 	nvtgt_identify_ns_geometry(ns, id);
+	if (ns->pi_type && req->queue->ctrl->pi)
+		nvtgt_identify_ns_pi(ns, id);
 	id->nmic = NVME_NS_NMIC_SHARED;
 	id->anagrpid = cpu_to_le32(READ_ONCE(cns->anagrpid));
 	if (ns->readonly)
@@ -143,7 +157,8 @@ static void nvtgt_identify_ctrl_common(struct nvtgt_ctrl *ctrl, struct nvme_id_c
 	nvtgt_identify_ctrl_names(ctrl->subsys, id);
 	id->mdts = ctrl->mdts;
 	id->cntlid = cpu_to_le16(ctrl->cntlid);
-	id->ctratt = cpu_to_le32(NVME_CTRL_ATTR_HID_128_BIT | NVME_CTRL_ATTR_TBKAS);
+	id->ctratt = cpu_to_le32(NVME_CTRL_ATTR_HID_128_BIT | NVME_CTRL_ATTR_TBKAS |
+				 (ctrl->pi ? NVTGT_CTRL_CTRATT_MEM : 0));
 	id->aerl = NVTGT_MAX_AERS - 1;
 	id->acl = NVTGT_ACL;
 	id->elpe = NVTGT_ERROR_LOG_SLOTS - 1;
@@ -180,7 +195,7 @@ static void nvtgt_identify_ctrl_io(struct nvtgt_ctrl *ctrl, struct nvme_id_ctrl 
 	id->vwc = NVME_CTRL_VWC_PRESENT | NVTGT_CTRL_VWC_FLUSH_ALL_NO;
 	/* capsules, in units of 16 bytes */
 	id->ioccsz = cpu_to_le32((sizeof(struct nvme_command) +
-				  ctrl->port->inline_data_size) / 16);
+				  (ctrl->pi ? 0 : ctrl->port->inline_data_size)) / 16);
 	id->iorcsz = cpu_to_le32(sizeof(struct nvme_completion) / 16);
 	id->msdbd = ctrl->port->msdbd ?: 1;
 }

@@ -36,6 +36,31 @@ static void nvtgt_rw_execute(struct nvtgt_req *req)
 	req->ns->ops->rw(req);
 }
 
+/*
+ * Extended LBAs, or PRACT (NVM command set 1.1, 5.3.3). What is protected by what is
+ * checked where the data are moved; here is what the command alone tells.
+ */
+static u16 nvtgt_rw_parse_pi(struct nvtgt_req *req, u64 slba, u32 nlb)
+{
+	struct nvme_rw_command *rw = &req->cmd->rw;
+	u16 control = le16_to_cpu(rw->control);
+	bool bad = false;
+
+	req->pi_type = req->ns->pi_type;
+	req->pi_len = nlb * NVTGT_PI_BYTES;
+	req->pi_wire = control & NVME_RW_PRINFO_PRACT ? 0 : req->pi_len;
+	if (!(control & NVME_RW_PRINFO_PRCHK_REF))
+		return 0;
+	if (req->ns->pi_type == NVME_NS_DPS_PI_TYPE1)
+		bad = le32_to_cpu(rw->reftag) != lower_32_bits(slba);
+	else if (req->ns->pi_type == NVME_NS_DPS_PI_TYPE3)
+		bad = true;
+	if (!bad)
+		return 0;
+	req->error_loc = offsetof(struct nvme_rw_command, reftag);
+	return NVME_SC_INVALID_PI | NVME_STATUS_DNR;
+}
+
 static u16 nvtgt_rw_parse(struct nvtgt_req *req, bool write)
 {
 	struct nvme_rw_command *rw = &req->cmd->rw;
@@ -55,6 +80,8 @@ static u16 nvtgt_rw_parse(struct nvtgt_req *req, bool write)
 	req->data_len = bytes;
 	req->dir = write ? DMA_TO_DEVICE : DMA_FROM_DEVICE;
 	req->execute = nvtgt_rw_execute;
+	if (unlikely(ns->pi_type) && req->queue->ctrl->pi)
+		return nvtgt_rw_parse_pi(req, slba, nlb);
 	return 0;
 }
 

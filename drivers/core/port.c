@@ -102,6 +102,7 @@ static void nvtgt_port_set_params(struct nvtgt_cport *cport)
 	port->inline_data_size = cport->conf_inline_data_size;
 	port->max_queue_size = cport->conf_max_queue_size;
 	port->mdts = cport->conf_mdts;
+	port->pi = cport->conf_pi;
 	if (port->max_queue_size >= 0)
 		port->max_queue_size = clamp(port->max_queue_size, NVTGT_MIN_QUEUE_SIZE,
 					     NVTGT_MAX_QUEUE_SIZE);
@@ -137,7 +138,13 @@ int nvtgt_port_enable(struct nvtgt_cport *cport)
 
 	port->ops = ops;
 	nvtgt_port_set_params(cport);
-	ret = ops->add_port(port);
+	if (port->pi && !ops->moves_pi) {
+		pr_warn_ratelimited("port %u: enable: param_pi_enable: %s has no way to move protection information\n",
+				    port->id, ops->name);
+		ret = -EOPNOTSUPP;
+	} else {
+		ret = ops->add_port(port);
+	}
 	if (ret) {
 		pr_warn_ratelimited("port %u: enable: %s does not listen on %s, service %s: error %d\n",
 				    port->id, ops->name, port->addr.traddr,

@@ -33,6 +33,8 @@ void nvtgt_req_init(struct nvtgt_req *req, struct nvtgt_queue *queue,
 	req->queue = queue;
 	req->transfer_len = transfer_len;
 	req->data_len = 0;
+	req->pi_len = 0;
+	req->pi_wire = 0;
 	req->dir = DMA_NONE;
 	req->backend_flags = 0;
 	req->parked = false;
@@ -107,13 +109,14 @@ bool nvtgt_req_parse(struct nvtgt_req *req)
 	nvtgt_req_set_state(req, NVTGT_REQ_PARSED);
 
 	req->status = nvtgt_req_dispatch(req);
-	if (unlikely(!req->status && req->data_len != req->transfer_len)) {
+	if (unlikely(!req->status && req->data_len + req->pi_wire != req->transfer_len)) {
 		req->error_loc = offsetof(struct nvme_common_command, dptr);
 		req->status = NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR;
 	}
 	if (likely(!req->status))
 		return true;
 	req->data_len = 0;
+	req->pi_len = 0;
 	if (queue->connect_req == req)
 		queue->connect_req = NULL;
 	return false;
@@ -141,17 +144,19 @@ EXPORT_SYMBOL_GPL(nvtgt_req_park);
 /* The namespace may be another by now, or gone: the command as if it came now. */
 static u16 nvtgt_req_unpark(struct nvtgt_req *req)
 {
-	u32 data_len = req->data_len;
+	u32 data_len = req->data_len, pi_len = req->pi_len;
 	u16 status;
 
 	req->parked = false;
+	req->pi_len = 0;
 	status = nvtgt_req_dispatch(req);
-	if (!status && req->data_len != data_len) {
+	if (!status && (req->data_len != data_len || req->pi_len != pi_len)) {
 		req->error_loc = offsetof(struct nvme_common_command, dptr);
 		status = NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR;
 	}
 	/* the memory is there for as many bytes as it was given for */
 	req->data_len = data_len;
+	req->pi_len = pi_len;
 	return status;
 }
 
@@ -230,6 +235,20 @@ void nvtgt_req_fail(struct nvtgt_req *req, u16 status)
 	nvtgt_req_done(req, status);
 }
 EXPORT_SYMBOL_GPL(nvtgt_req_fail);
+
+/**
+ * nvtgt_req_spoil - what a command has brought cannot be given to the host
+ * @req: responding, without a completion queue entry so far
+ * @status: why
+ *
+ * Context: the reactor of the queue.
+ */
+void nvtgt_req_spoil(struct nvtgt_req *req, u16 status)
+{
+	req->status = status;
+	nvtgt_error_log(req);
+}
+EXPORT_SYMBOL_GPL(nvtgt_req_spoil);
 
 /**
  * nvtgt_req_complete_work - let a command be executed where it may sleep

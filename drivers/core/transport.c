@@ -3,9 +3,12 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/err.h>
+#include <linux/inet.h>
 #include <linux/kmod.h>
+#include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/xarray.h>
+#include <net/ipv6.h>
 #include "core.h"
 
 /* protects nvtgt_transports; nothing is taken inside */
@@ -115,3 +118,66 @@ const struct nvtgt_transport_ops *nvtgt_transport_find(u8 trtype)
 	}
 	return ops ?: ERR_PTR(-ENODEV);
 }
+
+/**
+ * nvtgt_port_sockaddr - a port's address, for transports over IP
+ * @port: the port
+ * @ss: where to
+ *
+ * Context: process.
+ * Return: 0, or a negative errno, logged
+ */
+int nvtgt_port_sockaddr(const struct nvtgt_port *port, struct sockaddr_storage *ss)
+{
+	__kernel_sa_family_t family;
+	int ret;
+
+	switch (port->addr.adrfam) {
+	case NVMF_ADDR_FAMILY_IP4:
+		family = AF_INET;
+		break;
+	case NVMF_ADDR_FAMILY_IP6:
+		family = AF_INET6;
+		break;
+	default:
+		pr_err("port %u: addr_adrfam must be ipv4 or ipv6 for %s\n", port->id,
+		       port->ops->name);
+		return -EINVAL;
+	}
+	ret = inet_pton_with_scope(port->net, family, port->addr.traddr, port->addr.trsvcid, ss);
+	if (ret)
+		pr_err("port %u: addr_traddr \"%s\" addr_trsvcid \"%s\" is not an address of this family\n",
+		       port->id, port->addr.traddr, port->addr.trsvcid);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(nvtgt_port_sockaddr);
+
+/**
+ * nvtgt_sockaddr_is_any - does a port with this address listen on all of them?
+ * @ss: AF_INET or AF_INET6
+ *
+ * Return: whether it is 0.0.0.0 or ::
+ */
+bool nvtgt_sockaddr_is_any(const struct sockaddr_storage *ss)
+{
+	if (ss->ss_family == AF_INET)
+		return ((const struct sockaddr_in *)ss)->sin_addr.s_addr == htonl(INADDR_ANY);
+	return ipv6_addr_any(&((const struct sockaddr_in6 *)ss)->sin6_addr);
+}
+EXPORT_SYMBOL_GPL(nvtgt_sockaddr_is_any);
+
+/**
+ * nvtgt_param_set_timeout - set a module parameter that is a time-out, ms
+ * @val: the text
+ * @kp: the parameter, an unsigned int
+ *
+ * Never nothing and never for ever: a tenth of a second to an hour.
+ *
+ * Context: process.
+ * Return: 0 or -EINVAL
+ */
+int nvtgt_param_set_timeout(const char *val, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(val, kp, 100, 3600 * MSEC_PER_SEC);
+}
+EXPORT_SYMBOL_GPL(nvtgt_param_set_timeout);

@@ -4,7 +4,8 @@
  *
  * By the time a backend sees a request the core has checked opcode, namespace,
  * range and length: slba + nlb lies inside ns->size, req->data_len is right and
- * req->bvec describes that many bytes.
+ * req->bvec describes that many bytes; with req->pi_len, which comes only where the
+ * backend has set ns->pi_type, req->pi describes the blocks' protection information.
  */
 #ifndef _NVTGT_BACKEND_H
 #define _NVTGT_BACKEND_H
@@ -13,7 +14,7 @@
 #include <nvtgt/types.h>
 
 /** NVTGT_BACKEND_VERSION - grows with each change of this contract */
-#define NVTGT_BACKEND_VERSION	2
+#define NVTGT_BACKEND_VERSION	3
 
 /**
  * struct nvtgt_backend_ops - what a backend provides

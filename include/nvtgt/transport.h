@@ -20,10 +20,11 @@
 #define _NVTGT_TRANSPORT_H
 
 #include <linux/module.h>
+#include <linux/socket.h>
 #include <nvtgt/types.h>
 
 /** NVTGT_TRANSPORT_VERSION - grows with each change of this contract */
-#define NVTGT_TRANSPORT_VERSION	3
+#define NVTGT_TRANSPORT_VERSION	4
 
 /**
  * struct nvtgt_transport_ops - what a transport provides
@@ -32,6 +33,7 @@
  * @size: sizeof(struct nvtgt_transport_ops). Required.
  * @name: as in addr_trtype. Required.
  * @owner: THIS_MODULE. The core holds a reference for each enabled port.
+ * @moves_pi: protection information can be moved, on ports with port->pi
  * @trtype: NVMF_TRTYPE_*. One transport per type.
  *
  * @add_port: open the listener for @port, in @port->net. May sleep; the
@@ -69,6 +71,7 @@ struct nvtgt_transport_ops {
 	size_t size;
 	const char *name;
 	struct module *owner;
+	bool moves_pi;
 	u8 trtype;
 
 	int (*add_port)(struct nvtgt_port *port);
@@ -88,6 +91,10 @@ void nvtgt_transport_unregister(const struct nvtgt_transport_ops *ops);
 /* Ports: a transport's object that outlives remove_port() holds its own. */
 void nvtgt_port_get(struct nvtgt_port *port);
 void nvtgt_port_put(struct nvtgt_port *port);
+bool nvtgt_sockaddr_is_any(const struct sockaddr_storage *ss);
+int __must_check nvtgt_port_sockaddr(const struct nvtgt_port *port, struct sockaddr_storage *ss);
+
+int nvtgt_param_set_timeout(const char *val, const struct kernel_param *kp);
 
 /* Queues. */
 int __must_check nvtgt_queue_init(struct nvtgt_queue *queue, struct nvtgt_port *port,
@@ -105,6 +112,7 @@ bool __must_check nvtgt_req_parse(struct nvtgt_req *req);
 void nvtgt_req_park(struct nvtgt_req *req);
 void nvtgt_req_execute(struct nvtgt_req *req);
 void nvtgt_req_fail(struct nvtgt_req *req, u16 status);
+void nvtgt_req_spoil(struct nvtgt_req *req, u16 status);
 void nvtgt_req_cqe(struct nvtgt_req *req, struct nvme_completion *cqe);
 void nvtgt_req_release(struct nvtgt_req *req);
 

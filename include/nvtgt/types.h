@@ -53,6 +53,9 @@ struct nvtgt_transport_ops;
 /** NVTGT_MAX_QID - I/O queues of a controller */
 #define NVTGT_MAX_QID		128
 
+/** NVTGT_PI_BYTES - protection information of a logical block: guard, application, reference */
+#define NVTGT_PI_BYTES		8
+
 /**
  * enum nvtgt_req_state - where a request is on its way, and whose it is
  *
@@ -166,6 +169,8 @@ struct nvtgt_call {
  *	host, or 0: as many as the port allows
  * @size_limit: most entries in this queue, as agreed on by the transport, or 0
  * @want_qid: the queue id that the host has told the transport, or -1
+ * @pi: protection information can come and go through it: the port asks for that,
+ *	and its device has what it takes
  * @ctrl: the controller; NULL before Connect succeeded
  * @qid: queue id, 0: admin queue
  * @size: entries: SQSIZE + 1
@@ -191,6 +196,7 @@ struct nvtgt_queue {
 	u16 max_size;
 	u16 size_limit;
 	int want_qid;
+	bool pi;
 
 	/* the owning reactor only */
 	struct nvtgt_reactor *reactor;
@@ -218,6 +224,10 @@ struct nvtgt_queue {
  * @queue: the queue it came in through
  * @transfer_len: bytes that the SGL describes
  * @data_len: bytes to move; 0 for none or on failure
+ * @pi_len: bytes of protection information that go with the data, or 0
+ * @pi_wire: as many of them are the host's, each block's behind its data (an extended
+ *	LBA); or 0: PRACT is set, they are made and taken away here
+ * @pi_type: enum NVME_NS_DPS_PI_*, with @pi_len
  * @dir: DMA_TO_DEVICE: host to target; DMA_FROM_DEVICE; DMA_NONE
  * @state: enum nvtgt_req_state, changed by nvtgt_req_set_state() alone
  * @backend_flags: the backend's
@@ -228,6 +238,7 @@ struct nvtgt_queue {
  * @ns: the namespace, with a reference until completion, or NULL
  * @execute: what nvtgt_req_execute() calls; then what nvtgt_req_defer() was given
  * @bvec: memory for @data_len bytes; given by the transport before execution
+ * @pi: memory for @pi_len bytes, in one piece; given by the transport as @bvec is
  * @nr_bvec: segments in @bvec
  * @charged: bytes taken from the pool's credit
  * @inline_bvec: room for @bvec
@@ -279,6 +290,11 @@ struct nvtgt_req {
 	bool poll_over;
 	struct bio_vec inline_bvec[NVTGT_INLINE_BVECS];
 
+	u32 pi_len;
+	u32 pi_wire;
+	u8 pi_type;
+	struct bio_vec pi;
+
 	struct work_struct work;
 	u8 room[NVTGT_BACKEND_ROOM] ____cacheline_aligned;
 };
@@ -301,6 +317,8 @@ struct nvtgt_req {
  * @readonly: writes are refused
  * @volatile_cache: Flush and FUA mean something
  * @rotational: the medium turns
+ * @pi_type: enum NVME_NS_DPS_PI_*: the medium keeps protection information of
+ *	NVTGT_PI_BYTES with each block; 0: it does not
  * @max_discard_blocks: 0: Deallocate has no effect
  * @max_write_zeroes_blocks: for information; any length is accepted
  * @discard_zeroes: deallocated blocks read as zeroes
@@ -326,6 +344,7 @@ struct nvtgt_ns {
 	bool readonly;
 	bool volatile_cache;
 	bool rotational;
+	u8 pi_type;
 	u32 max_discard_blocks;
 	u32 max_write_zeroes_blocks;
 	bool discard_zeroes;
@@ -363,6 +382,7 @@ struct nvtgt_addr {
  * @max_queue_size: entries; -1 as above
  * @mdts: exponent, in pages of 4 KiB; -1 as above
  * @msdbd: SGL descriptors that a capsule may have; set in add_port(), 0: 1
+ * @pi: param_pi_enable: protection information is moved where namespaces have some
  * @cpus: where the reactors of its queues may run
  * @priv: the transport's
  *
@@ -378,6 +398,7 @@ struct nvtgt_port {
 	int max_queue_size;
 	int mdts;
 	u8 msdbd;
+	bool pi;
 	cpumask_var_t cpus;
 	void *priv;
 };

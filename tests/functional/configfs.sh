@@ -79,6 +79,7 @@ takes $s/attr_subsys_vendor_id 0x1af4
 takes $s/attr_qid_max 4
 takes $s/attr_cntlid_max 100
 takes $s/attr_cntlid_min 100
+takes $s/attr_pi_enable 1
 takes $s/attr_pi_enable 0
 denies "Invalid argument" "testnqn: attr_serial: must be" $s/attr_serial 123456789012345678901
 denies "Invalid argument" "testnqn: attr_serial: must be" $s/attr_serial $'caf\xc3\xa9'
@@ -94,7 +95,7 @@ denies "Invalid argument" "attr_qid_max: must be" $s/attr_qid_max 129
 denies "Invalid argument" "attr_cntlid_min: the smallest" $s/attr_cntlid_min 101
 denies "Invalid argument" "attr_cntlid_max: must be" $s/attr_cntlid_max 65520
 denies "Invalid argument" "attr_cntlid_max: must be" $s/attr_cntlid_max x
-denies "Invalid argument" "attr_pi_enable: must be 0" $s/attr_pi_enable 1
+denies "Invalid argument" "attr_pi_enable: must be 0 or 1" $s/attr_pi_enable 2
 ! mkdir "$CONFIGFS/subsystems/nqn.2014-08.org.nvmexpress.discovery" 2>/dev/null ||
 	fail "the discovery subsystem was made as another one"
 ! mkdir "$CONFIGFS/subsystems/$(printf 'x%.0s' {1..224})" 2>/dev/null ||
@@ -259,7 +260,7 @@ takes $p/addr_trsvcid 4420
 takes $p/param_inline_data_size 8192
 takes $p/param_max_queue_size 64
 takes $p/param_mdts 5
-takes $p/param_pi_enable 0
+takes $p/param_pi_enable 1
 takes $p/param_cpus 1
 takes $p/param_cpus all
 takes $p/param_cpus 0
@@ -275,12 +276,17 @@ denies "Invalid argument" "addr_trsvcid: must be" $p/addr_trsvcid "44 20"
 denies "Invalid argument" "param_max_queue_size: must be" $p/param_max_queue_size 0
 denies "Invalid argument" "param_mdts: must be" $p/param_mdts -2
 denies "Invalid argument" "param_inline_data_size: must be" $p/param_inline_data_size x
-denies "Invalid argument" "param_pi_enable: must be 0" $p/param_pi_enable 1
+denies "Invalid argument" "param_pi_enable: must be 0 or 1" $p/param_pi_enable 2
 for name in x -1 65536 01; do
 	! mkdir "$CONFIGFS/ports/$name" 2>/dev/null || fail "port '$name' was made"
 done
 
+! ln -s "$CONFIGFS/$s" "$CONFIGFS/$p/subsystems/testnqn" 2>/dev/null ||
+	fail "a port over TCP was opened with protection information"
+RULES+=("tcp has no way to move protection information")
+takes $p/param_pi_enable 0
 link_port 1 testnqn
+denies "Permission denied" "param_pi_enable: the port must have no" $p/param_pi_enable 1
 ! ln -s "$CONFIGFS/$s" "$CONFIGFS/$p/subsystems/again" 2>/dev/null ||
 	fail "a subsystem was linked twice"
 ! rmdir "$CONFIGFS/$p" 2>/dev/null || fail "a port with a link went away"

@@ -61,4 +61,10 @@ struct nvme_supported_features_log {
 #define NVME_ID_CNS_NS_ACTIVE_LIST_CS	0x07
 #endif
 
+/* the application tag and its mask */
+#ifndef HAVE_NVME_RW_LBAT
+#define lbat	apptag
+#define lbatm	appmask
+#endif
+
 #endif
