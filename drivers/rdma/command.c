@@ -7,7 +7,10 @@
 #include <linux/log2.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
+#include <linux/tracepoint-defs.h>
 #include "rdma.h"
+
+DECLARE_TRACEPOINT(nvtgt_rdma_state);
 
 /* Memory that one connection's commands hold at most, unless it is one command. */
 #define NVTGT_RDMA_MAX_CHARGED	(16U << 20)
@@ -33,7 +36,8 @@ const char *const nvtgt_rdma_cmd_state_names[NVTGT_RDMA_CMD_STATES] = {
 void nvtgt_rdma_set_state(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd,
 			  enum nvtgt_rdma_cmd_state state)
 {
-	nvtgt_rdma_trace_state(q, cmd, state);
+	if (tracepoint_enabled(nvtgt_rdma_state))
+		nvtgt_rdma_trace_state(q, cmd, state);
 	q->nr_state[cmd->state]--;
 	q->nr_state[state]++;
 	cmd->state = state;
@@ -127,6 +131,10 @@ static void nvtgt_rdma_put_pieces(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_
 
 	while (cmd->nr_pieces)
 		nvtgt_rdma_piece_put(q->dev, q->pool, pieces[--cmd->nr_pieces]);
+	if (unlikely(cmd->more) && cmd->more->pi) {
+		nvtgt_rdma_piece_put(q->dev, q->pool, cmd->more->pi);
+		cmd->more->pi = NULL;
+	}
 	cmd->req.bvec = NULL;
 	cmd->req.nr_bvec = 0;
 }
@@ -166,8 +174,15 @@ void nvtgt_rdma_put_cmd(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
 	list_add(&cmd->entry, &q->free);	/* the warmest first */
 }
 
-/* Not executed; what has come so far is of no use. */
-static void nvtgt_rdma_fail(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd, u16 status)
+/**
+ * nvtgt_rdma_fail - a command is not executed; what has come so far is of no use
+ * @q: the connection
+ * @cmd: parsed; in no list
+ * @status: why
+ *
+ * Context: the reactor.
+ */
+void nvtgt_rdma_fail(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd, u16 status)
 {
 	nvtgt_rdma_let_recv(q, cmd);
 	nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_EXECUTING);
@@ -275,6 +290,25 @@ static int nvtgt_rdma_room_regs(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cm
 	return 0;
 }
 
+/* Protection information lies in one piece, beside the data. */
+static int nvtgt_rdma_room_pi(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+{
+	struct nvtgt_rdma_more *more = nvtgt_rdma_need_more(cmd);
+	struct nvtgt_req *req = &cmd->req;
+
+	if (cmd->nr_keys != 1)
+		return -E2BIG;
+	if (!more)
+		return -ENOMEM;
+	if (!more->pi)
+		more->pi = nvtgt_rdma_piece_get(q->dev, q->pool, get_order(req->pi_len));
+	if (!more->pi)
+		return -ENOMEM;
+	req->pi = (struct bio_vec) { .bv_page = more->pi->page, .bv_len = req->pi_len };
+	/* what a read brings is mapped when it is there */
+	return req->dir == DMA_TO_DEVICE ? nvtgt_rdma_room_regs(q, cmd) : 0;
+}
+
 /* Work requests and segments, where there are more than the usual. */
 static int nvtgt_rdma_room_rw(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
 {
@@ -282,6 +316,8 @@ static int nvtgt_rdma_room_rw(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd 
 	struct nvtgt_rdma_more *more;
 	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
 
+	if (unlikely(cmd->req.pi_len))
+		return nvtgt_rdma_room_pi(q, cmd);
 	if (q->dev->needs_mr && cmd->req.dir == DMA_TO_DEVICE)
 		return nvtgt_rdma_room_regs(q, cmd);
 	if (likely(nr == 1))
@@ -532,7 +568,9 @@ static u16 nvtgt_rdma_judge(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *c
 		return req->status;
 	if (sgl->in_capsule && unlikely(req->dir != DMA_TO_DEVICE))
 		return NVME_SC_SGL_INVALID_TYPE | NVME_STATUS_DNR;
-	if (sgl->in_capsule && unlikely((u64)sgl->offset + sgl->len > cmd->recv->data_len))
+	/* IOCCSZ leaves no room for them, where there is protection information */
+	if (sgl->in_capsule && unlikely((u64)sgl->offset + sgl->len > cmd->recv->data_len ||
+					req->pi_len))
 		return NVME_SC_SGL_INVALID_OFFSET | NVME_STATUS_DNR;
 	return 0;
 }
@@ -707,6 +745,9 @@ void nvtgt_rdma_respond(struct nvtgt_req *req)
 		return;
 	}
 	nvtgt_source_work(&q->source, req->data_len);
+	if (unlikely(req->pi_len) && req->dir == DMA_FROM_DEVICE && !req->status &&
+	    nvtgt_rdma_room_regs(q, cmd))
+		nvtgt_req_spoil(req, NVME_SC_INTERNAL);
 	if (req->dir == DMA_FROM_DEVICE && req->data_len && !req->status)
 		nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_WRITING);
 	else

@@ -9,6 +9,17 @@
 
 static LIST_HEAD(nvtgt_rdma_devs);		/* nvtgt_rdma_lock */
 
+/**
+ * nvtgt_rdma_has_pi - can a device make and check protection information on its way?
+ * @ib: the device
+ *
+ * Return: whether it has signature memory regions
+ */
+bool nvtgt_rdma_has_pi(const struct ib_device *ib)
+{
+	return ib->attrs.kernel_cap_flags & IBK_INTEGRITY_HANDOVER;
+}
+
 /* What the device has room for. */
 static void nvtgt_rdma_dev_limits(struct nvtgt_rdma_dev *dev)
 {
@@ -21,11 +32,13 @@ static void nvtgt_rdma_dev_limits(struct nvtgt_rdma_dev *dev)
 	dev->needs_mr = nvtgt_rdma_force_mr;
 	for (port = rdma_start_port(dev->ib); port <= rdma_end_port(dev->ib); port++)
 		dev->needs_mr |= rdma_protocol_iwarp(dev->ib, port);
+	dev->pi = nvtgt_rdma_has_pi(dev->ib);
 	dev->max_sge = clamp(attrs->max_send_sge, 1, NVTGT_RDMA_SGES);
 	dev->max_read_sge = clamp(attrs->max_sge_rd, 1, (int)dev->max_sge);
 	dev->max_recv_sge = clamp(recv_sge, 1, 1 + NVTGT_RDMA_INLINE_PAGES);
 	/* work requests for each entry, and as many as the largest command takes */
-	size = (attrs->max_qp_wr - nvtgt_rdma_max_wrs(dev, NULL)) / (int)nvtgt_rdma_entry_wrs(dev);
+	size = (attrs->max_qp_wr - nvtgt_rdma_max_wrs(dev, NULL)) /
+	       (int)nvtgt_rdma_entry_wrs(dev->needs_mr || dev->pi);
 	dev->max_size = clamp(size, NVTGT_MIN_QUEUE_SIZE, NVTGT_MAX_QUEUE_SIZE);
 }
 

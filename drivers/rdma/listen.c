@@ -4,15 +4,18 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/inet.h>
+#include <linux/inetdevice.h>
+#include <linux/netdevice.h>
 #include <linux/slab.h>
-#include <linux/in6.h>
-#include <net/ipv6.h>
+#include <net/addrconf.h>
 #include <rdma/ib_cm.h>
 #include "rdma.h"
 
 #define NVTGT_RDMA_BACKLOG	1024
 #define NVTGT_RDMA_REPAIR	HZ	/* between two tries to listen again */
+
+static DEFINE_SPINLOCK(nvtgt_rdma_ports_lock);	/* bh; protects the list */
+static LIST_HEAD(nvtgt_rdma_ports);
 
 /**
  * nvtgt_rdma_reject - refuse a connection and tell why
@@ -72,35 +75,14 @@ static void nvtgt_rdma_set_params(struct nvtgt_port *port)
 		port->max_queue_size = NVTGT_RDMA_QUEUE_SIZE;
 	if (port->mdts <= 0)
 		port->mdts = NVTGT_DEFAULT_MDTS;
+	if (port->pi)
+		port->mdts = min(port->mdts, NVTGT_RDMA_PI_MDTS);
 	nvtgt_rdma_limit_port(port);
 	/* IOCCSZ counts units of 16 bytes */
 	port->inline_data_size = round_down(port->inline_data_size, 16);
 	/* several descriptors stand where data would */
 	port->msdbd = clamp_t(u32, port->inline_data_size / sizeof(struct nvme_keyed_sgl_desc),
 			      1, NVTGT_RDMA_MAX_KEYS);
-}
-
-static int nvtgt_rdma_parse_addr(struct nvtgt_port *port, struct sockaddr_storage *ss)
-{
-	__kernel_sa_family_t family;
-	int ret;
-
-	switch (port->addr.adrfam) {
-	case NVMF_ADDR_FAMILY_IP4:
-		family = AF_INET;
-		break;
-	case NVMF_ADDR_FAMILY_IP6:
-		family = AF_INET6;
-		break;
-	default:
-		pr_err("port %u: addr_adrfam must be ipv4 or ipv6 for rdma\n", port->id);
-		return -EINVAL;
-	}
-	ret = inet_pton_with_scope(port->net, family, port->addr.traddr, port->addr.trsvcid, ss);
-	if (ret)
-		pr_err("port %u: addr_traddr \"%s\" addr_trsvcid \"%s\" is not an address of this family\n",
-		       port->id, port->addr.traddr, port->addr.trsvcid);
-	return ret;
 }
 
 /* Opens the listener. */
@@ -153,11 +135,78 @@ out:
 	mutex_unlock(&rport->lock);
 }
 
-static bool nvtgt_rdma_addr_is_any(const struct sockaddr_storage *ss)
+/*
+ * An address has come to a network device: the ports that have it listen anew, for it
+ * may have moved there from another one, of which the CM says nothing.
+ */
+static void nvtgt_rdma_addr_came(const struct net *net, int family, const void *addr)
 {
-	if (ss->ss_family == AF_INET)
-		return ((const struct sockaddr_in *)ss)->sin_addr.s_addr == htonl(INADDR_ANY);
-	return ipv6_addr_any(&((const struct sockaddr_in6 *)ss)->sin6_addr);
+	struct nvtgt_rdma_port *rport;
+
+	spin_lock_bh(&nvtgt_rdma_ports_lock);
+	list_for_each_entry(rport, &nvtgt_rdma_ports, entry) {
+		const struct sockaddr_in6 *in6 = (void *)&rport->addr;
+		const struct sockaddr_in *in = (void *)&rport->addr;
+
+		if (rport->port->net != net || rport->addr.ss_family != family)
+			continue;
+		if (family == AF_INET ? !memcmp(&in->sin_addr, addr, sizeof(in->sin_addr)) :
+					!memcmp(&in6->sin6_addr, addr, sizeof(in6->sin6_addr)))
+			mod_delayed_work(nvtgt_rdma_wq, &rport->repair_work, 0);
+	}
+	spin_unlock_bh(&nvtgt_rdma_ports_lock);
+}
+
+static int nvtgt_rdma_inetaddr_event(struct notifier_block *nb, unsigned long event, void *data)
+{
+	const struct in_ifaddr *ifa = data;
+
+	if (event == NETDEV_UP)
+		nvtgt_rdma_addr_came(dev_net(ifa->ifa_dev->dev), AF_INET, &ifa->ifa_local);
+	return NOTIFY_DONE;
+}
+
+static int nvtgt_rdma_inet6addr_event(struct notifier_block *nb, unsigned long event, void *data)
+{
+	const struct inet6_ifaddr *ifa = data;
+
+	if (event == NETDEV_UP)
+		nvtgt_rdma_addr_came(dev_net(ifa->idev->dev), AF_INET6, &ifa->addr);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block nvtgt_rdma_inetaddr_nb = {
+	.notifier_call = nvtgt_rdma_inetaddr_event,
+};
+
+static struct notifier_block nvtgt_rdma_inet6addr_nb = {
+	.notifier_call = nvtgt_rdma_inet6addr_event,
+};
+
+/**
+ * nvtgt_rdma_register_addrs - from now on, know which addresses come
+ *
+ * Return: 0 or a negative errno
+ */
+int nvtgt_rdma_register_addrs(void)
+{
+	int ret = register_inetaddr_notifier(&nvtgt_rdma_inetaddr_nb);
+
+	if (ret)
+		return ret;
+	ret = register_inet6addr_notifier(&nvtgt_rdma_inet6addr_nb);
+	if (ret)
+		unregister_inetaddr_notifier(&nvtgt_rdma_inetaddr_nb);
+	return ret;
+}
+
+/**
+ * nvtgt_rdma_unregister_addrs - and no longer
+ */
+void nvtgt_rdma_unregister_addrs(void)
+{
+	unregister_inet6addr_notifier(&nvtgt_rdma_inet6addr_nb);
+	unregister_inetaddr_notifier(&nvtgt_rdma_inetaddr_nb);
 }
 
 /**
@@ -176,9 +225,10 @@ int nvtgt_rdma_add_port(struct nvtgt_port *port)
 	if (!rport)
 		return -ENOMEM;
 	rport->port = port;
+	INIT_LIST_HEAD(&rport->entry);
 	mutex_init(&rport->lock);
 	INIT_DELAYED_WORK(&rport->repair_work, nvtgt_rdma_repair_work);
-	ret = nvtgt_rdma_parse_addr(port, &rport->addr);
+	ret = nvtgt_port_sockaddr(port, &rport->addr);
 	if (ret)
 		goto free;
 	port->priv = rport;
@@ -191,7 +241,17 @@ int nvtgt_rdma_add_port(struct nvtgt_port *port)
 		port->priv = NULL;
 		goto free;
 	}
+	/* on any address it depends on the connection */
+	if (port->pi && rport->cm_id->device && !nvtgt_rdma_has_pi(rport->cm_id->device)) {
+		pr_err("port %u: param_pi_enable: device %s has no signature memory regions\n",
+		       port->id, dev_name(&rport->cm_id->device->dev));
+		nvtgt_rdma_remove_port(port);
+		return -EOPNOTSUPP;
+	}
 	pr_info("port %u: listening on %pISpc\n", port->id, &rport->addr);
+	spin_lock_bh(&nvtgt_rdma_ports_lock);
+	list_add(&rport->entry, &nvtgt_rdma_ports);
+	spin_unlock_bh(&nvtgt_rdma_ports_lock);
 	return 0;
 
 free:
@@ -209,6 +269,9 @@ void nvtgt_rdma_remove_port(struct nvtgt_port *port)
 {
 	struct nvtgt_rdma_port *rport = port->priv;
 
+	spin_lock_bh(&nvtgt_rdma_ports_lock);
+	list_del_init(&rport->entry);
+	spin_unlock_bh(&nvtgt_rdma_ports_lock);
 	mutex_lock(&rport->lock);
 	rport->closing = true;
 	mutex_unlock(&rport->lock);
@@ -236,7 +299,7 @@ bool nvtgt_rdma_disc_traddr(struct nvtgt_queue *queue, const struct nvtgt_port *
 	struct nvtgt_rdma_queue *q = to_nvtgt_rdma_queue(queue);
 	struct nvtgt_rdma_port *rport = port->priv;
 
-	if (!rport || !nvtgt_rdma_addr_is_any(&rport->addr))
+	if (!rport || !nvtgt_sockaddr_is_any(&rport->addr))
 		return false;
 	snprintf(buf, len, "%pISc", &q->cm_id->route.addr.src_addr);
 	return true;

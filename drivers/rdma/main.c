@@ -6,14 +6,8 @@
 #include <linux/slab.h>
 #include "rdma.h"
 
-/* Time-outs are never nothing and never for ever: a tenth of a second to an hour. */
-static int nvtgt_rdma_set_timeout(const char *val, const struct kernel_param *kp)
-{
-	return param_set_uint_minmax(val, kp, 100, 3600 * MSEC_PER_SEC);
-}
-
 static const struct kernel_param_ops nvtgt_rdma_timeout_ops = {
-	.set = nvtgt_rdma_set_timeout,
+	.set = nvtgt_param_set_timeout,
 	.get = param_get_uint,
 };
 
@@ -65,6 +59,7 @@ const struct nvtgt_transport_ops nvtgt_rdma_ops = {
 	.name		= "rdma",
 	.owner		= THIS_MODULE,
 	.trtype		= NVMF_TRTYPE_RDMA,
+	.moves_pi	= true,
 	.add_port	= nvtgt_rdma_add_port,
 	.remove_port	= nvtgt_rdma_remove_port,
 	.disconnect	= nvtgt_rdma_disconnect,
@@ -91,12 +86,17 @@ static int __init nvtgt_rdma_init(void)
 	ret = nvtgt_rdma_register_client();
 	if (ret)
 		goto destroy_wq;
-	ret = nvtgt_transport_register(&nvtgt_rdma_ops);
+	ret = nvtgt_rdma_register_addrs();
 	if (ret)
 		goto unregister_client;
+	ret = nvtgt_transport_register(&nvtgt_rdma_ops);
+	if (ret)
+		goto unregister_addrs;
 	nvtgt_rdma_debugfs_init();
 	return 0;
 
+unregister_addrs:
+	nvtgt_rdma_unregister_addrs();
 unregister_client:
 	nvtgt_rdma_unregister_client();
 destroy_wq:
@@ -112,6 +112,7 @@ static void __exit nvtgt_rdma_exit(void)
 {
 	nvtgt_rdma_debugfs_exit();
 	nvtgt_transport_unregister(&nvtgt_rdma_ops);
+	nvtgt_rdma_unregister_addrs();
 	nvtgt_rdma_wait_no_queues(NULL);
 	nvtgt_rdma_unregister_client();
 	nvtgt_reactors_sync();	/* they may still be leaving the last queue's functions */

@@ -268,8 +268,8 @@ static bool nvtgt_rdma_events(struct nvtgt_rdma_queue *q)
 /* Does anybody wait for the sends? Otherwise the next capsule, or the timer, is soon enough. */
 static bool nvtgt_rdma_awaits_sends(const struct nvtgt_rdma_queue *q)
 {
-	return q->nr_reads || q->sq_full || !list_empty(&q->rx_wait) || !list_empty(&q->mem_wait) ||
-	       q->state == NVTGT_RDMA_CLOSING;
+	return q->nr_awaited || q->sq_full || q->state == NVTGT_RDMA_CLOSING ||
+	       !list_empty(&q->rx_wait) || !list_empty(&q->mem_wait);
 }
 
 static bool nvtgt_rdma_receive(struct nvtgt_source *source)
@@ -395,13 +395,14 @@ static int nvtgt_rdma_create_qp(struct nvtgt_rdma_queue *q)
 		.cap = {
 			.max_send_wr	= q->sq_size,
 			.max_send_sge	= q->dev->max_sge,
-			.max_rdma_ctxs	= q->dev->needs_mr ? q->max_open : 0,
+			.max_rdma_ctxs	= q->dev->needs_mr || q->pi ? q->max_open : 0,
 			.max_recv_wr	= q->rx->srq ? 0 : q->rx->max_recvs + 1,
 			.max_recv_sge	= q->rx->srq ? 0 : 1 + q->rx->nr_pages,
 		},
 		.sq_sig_type	= IB_SIGNAL_REQ_WR,
 		.port_num	= q->cm_id->port_num,
 		.qp_type	= IB_QPT_RC,
+		.create_flags	= q->pi ? IB_QP_CREATE_INTEGRITY_EN : 0,
 	};
 	int ret;
 
@@ -607,6 +608,13 @@ int nvtgt_rdma_queue_create(struct nvtgt_port *port, struct rdma_cm_id *cm_id,
 	mutex_unlock(&nvtgt_rdma_lock);
 	if (status)
 		goto free;
+	/* a device that has come after the port was opened may have room for less */
+	status = NVME_RDMA_CM_INVALID_HSQSIZE;
+	if (q->request.size > q->dev->max_size)
+		goto uncount;
+	if (port->pi && !q->dev->pi)
+		pr_warn_ratelimited("port %u: device %s has no signature memory regions: host gets no protection information\n",
+				    port->id, dev_name(&q->dev->ib->dev));
 	if (nvtgt_queue_init(&q->queue, port, &nvtgt_rdma_ops)) {
 		status = NVME_RDMA_CM_NO_RSC;
 		goto uncount;
@@ -614,7 +622,10 @@ int nvtgt_rdma_queue_create(struct nvtgt_port *port, struct rdma_cm_id *cm_id,
 	q->queue.max_size = q->dev->max_size;
 	q->queue.size_limit = q->request.size;
 	q->queue.want_qid = q->request.qid;
-	q->sq_size = nvtgt_rdma_entry_wrs(q->dev) * q->max_open + nvtgt_rdma_max_wrs(q->dev, port);
+	q->queue.pi = port->pi && q->dev->pi;
+	q->pi = q->queue.pi && q->request.qid;
+	q->sq_size = nvtgt_rdma_entry_wrs(q->dev->needs_mr || q->pi) * q->max_open +
+		     nvtgt_rdma_max_wrs(q->dev, port);
 	q->sq_free = q->sq_size - 1;	/* one for the end */
 	nvtgt_rdma_set_half_open(q, true);
 	cm_id->context = q;

@@ -26,6 +26,7 @@
 #define NVTGT_RDMA_WCS		16		/* completions taken in one call */
 #define NVTGT_RDMA_PASS_WCS	64		/* and in one pass */
 #define NVTGT_RDMA_REAP_MS	100		/* a response's memory waits for an event no longer */
+#define NVTGT_RDMA_PI_MDTS	5		/* with protection information: 128 KiB */
 #define NVTGT_RDMA_RX_STEP	256U		/* receives that a shared receive queue grows by */
 
 /**
@@ -61,6 +62,7 @@ struct nvtgt_rdma_dev {
 	unsigned int nr_queues;		/* nvtgt_rdma_lock */
 	bool dying;			/* nvtgt_rdma_lock */
 	bool needs_mr;			/* for the memory that a READ goes to */
+	bool pi;			/* it has signature memory regions */
 	u8 max_sge;			/* of sends and writes */
 	u8 max_read_sge;
 	u8 max_recv_sge;
@@ -146,6 +148,8 @@ struct nvtgt_rdma_rx {
  * @NVTGT_RDMA_EXECUTING: the core's; in no list.
  * @NVTGT_RDMA_WRITING: data and completion are on their way to the host: in
  *	queue->tx_list, then in queue->posted until the device has done with them.
+ *	With protection information the data go alone: RESPONDING follows, when the
+ *	device has said what it found.
  * @NVTGT_RDMA_RESPONDING: the same with a completion alone.
  */
 enum nvtgt_rdma_cmd_state {
@@ -167,7 +171,8 @@ struct nvtgt_rdma_more {
 	struct nvtgt_rdma_key *keys;
 	struct ib_rdma_wr *rw;
 	struct ib_sge *sge;
-	struct nvtgt_rdma_regs *regs;	/* READs into registered memory */
+	struct nvtgt_rdma_regs *regs;	/* registered memory */
+	struct nvtgt_rdma_piece *pi;	/* protection information */
 };
 
 /* struct nvtgt_rdma_cmd - a command; the owning reactor only */
@@ -183,7 +188,7 @@ struct nvtgt_rdma_cmd {
 	bool posted;
 	u16 slot;
 	u16 nr_wrs;			/* posted together */
-	u16 nr_reg_wrs;			/* of READs into registered memory */
+	u16 nr_reg_wrs;			/* with registered memory */
 	u16 nr_pieces;
 	u32 offset;			/* of the data in the capsule */
 	u32 invalidate_rkey;
@@ -244,6 +249,7 @@ struct nvtgt_rdma_queue {
 	struct work_struct setup_work, disconnect_work, teardown_work;
 	struct completion gone;
 	bool accepted;			/* the works', in turn */
+	bool pi;			/* the queue pair can move protection information */
 
 	/* everything below: the owning reactor only */
 	u8 state;			/* enum nvtgt_rdma_state */
@@ -272,7 +278,7 @@ struct nvtgt_rdma_queue {
 	struct list_head posted;	/* in the order of the send queue */
 	u16 sq_size, sq_free;		/* work requests */
 	bool sq_full;			/* the first of tx_list does not fit */
-	unsigned int nr_reads;		/* of posted */
+	unsigned int nr_awaited;	/* of posted: something follows */
 	unsigned int pass;		/* rx->pass in which its send queue was looked at */
 	struct nvme_completion *cqes;	/* by slot */
 	u64 cqes_addr;
@@ -286,6 +292,7 @@ struct nvtgt_rdma_queue {
 /* struct nvtgt_rdma_port - a listener */
 struct nvtgt_rdma_port {
 	struct nvtgt_port *port;
+	struct list_head entry;		/* nvtgt_rdma_ports; nvtgt_rdma_ports_lock */
 	struct sockaddr_storage addr;
 	struct mutex lock;		/* protects what follows */
 	struct rdma_cm_id *cm_id;
@@ -326,6 +333,7 @@ int nvtgt_rdma_register_client(void);
 void nvtgt_rdma_unregister_client(void);
 struct nvtgt_rdma_dev *nvtgt_rdma_find_dev(const struct ib_device *ib);
 void nvtgt_rdma_limit_port(struct nvtgt_port *port);
+bool nvtgt_rdma_has_pi(const struct ib_device *ib);
 int nvtgt_rdma_comp_vector(const struct nvtgt_rdma_dev *dev, const struct nvtgt_reactor *reactor);
 void nvtgt_rdma_run(struct nvtgt_reactor *reactor, void (*fn)(void *arg), void *arg);
 
@@ -346,6 +354,8 @@ void nvtgt_rdma_rx_again(struct nvtgt_rdma_rx *rx, struct nvtgt_rdma_recv *recv)
 void nvtgt_rdma_rx_post(struct nvtgt_rdma_rx *rx);
 
 /* listen.c */
+int nvtgt_rdma_register_addrs(void);
+void nvtgt_rdma_unregister_addrs(void);
 void nvtgt_rdma_reject(struct rdma_cm_id *cm_id, enum nvme_rdma_cm_status status);
 int nvtgt_rdma_add_port(struct nvtgt_port *port);
 void nvtgt_rdma_remove_port(struct nvtgt_port *port);
@@ -378,6 +388,7 @@ void nvtgt_rdma_put_cmd(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd);
 void nvtgt_rdma_capsule(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_recv *recv, u32 bytes);
 void nvtgt_rdma_run_wait(struct nvtgt_rdma_queue *q);
 void nvtgt_rdma_execute(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd);
+void nvtgt_rdma_fail(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd, u16 status);
 void nvtgt_rdma_mem_kick(struct nvtgt_rdma_queue *q);
 bool nvtgt_rdma_mem_ready(struct nvtgt_buf_waiter *waiter);
 void nvtgt_rdma_respond(struct nvtgt_req *req);
@@ -386,7 +397,7 @@ void nvtgt_rdma_drop_cmds(struct nvtgt_rdma_queue *q);
 void nvtgt_rdma_drop_posted(struct nvtgt_rdma_queue *q);
 
 /* send.c */
-unsigned int nvtgt_rdma_entry_wrs(const struct nvtgt_rdma_dev *dev);
+unsigned int nvtgt_rdma_entry_wrs(bool regs);
 u16 nvtgt_rdma_max_wrs(const struct nvtgt_rdma_dev *dev, const struct nvtgt_port *port);
 unsigned int nvtgt_rdma_count_rw(const struct nvtgt_rdma_queue *q,
 				 const struct nvtgt_rdma_cmd *cmd);
@@ -397,6 +408,7 @@ void nvtgt_rdma_post_drain(struct nvtgt_rdma_queue *q);
 
 /* mr.c */
 int nvtgt_rdma_regs_get(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd);
+u16 nvtgt_rdma_regs_check(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd);
 void nvtgt_rdma_regs_put(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd);
 unsigned int nvtgt_rdma_regs_build(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd,
 				   struct ib_send_wr **first, struct ib_send_wr **last);

@@ -18,14 +18,14 @@
 
 /**
  * nvtgt_rdma_entry_wrs - work requests that there is room for with each entry of a queue
- * @dev: the device
+ * @regs: commands may need registered memory
  *
- * Return: for the data and the response; for READs into registered memory also for
- *	what registers it, and ends that
+ * Return: for the data and the response; with registered memory also for what registers
+ *	it, and ends that
  */
-unsigned int nvtgt_rdma_entry_wrs(const struct nvtgt_rdma_dev *dev)
+unsigned int nvtgt_rdma_entry_wrs(bool regs)
 {
-	return dev->needs_mr ? 4 : 2;
+	return regs ? 4 : 2;
 }
 
 /**
@@ -185,18 +185,20 @@ static struct ib_send_wr *nvtgt_rdma_build_send(struct nvtgt_rdma_queue *q,
 	return &cmd->send;
 }
 
+static bool nvtgt_rdma_has_regs(const struct nvtgt_rdma_cmd *cmd)
+{
+	return unlikely(cmd->more) && cmd->more->regs;
+}
+
 /* How many entries of the send queue it takes, at most. */
 static unsigned int nvtgt_rdma_need(const struct nvtgt_rdma_queue *q,
 				    const struct nvtgt_rdma_cmd *cmd)
 {
-	switch (cmd->state) {
-	case NVTGT_RDMA_READING:
-		return cmd->more && cmd->more->regs ? cmd->nr_reg_wrs : nvtgt_rdma_count_rw(q, cmd);
-	case NVTGT_RDMA_WRITING:
-		return nvtgt_rdma_count_rw(q, cmd) + 1;
-	default:
+	if (cmd->state == NVTGT_RDMA_RESPONDING)
 		return 1;
-	}
+	if (nvtgt_rdma_has_regs(cmd))
+		return cmd->nr_reg_wrs;
+	return nvtgt_rdma_count_rw(q, cmd) + (cmd->state == NVTGT_RDMA_WRITING);
 }
 
 /* All of a command's work requests. */
@@ -205,12 +207,13 @@ static void nvtgt_rdma_build(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *
 {
 	unsigned int nr = 0;
 
+	if (nvtgt_rdma_has_regs(cmd) && cmd->state != NVTGT_RDMA_RESPONDING) {
+		q->nr_awaited++;
+		cmd->nr_wrs = nvtgt_rdma_regs_build(q, cmd, first, last);
+		return;
+	}
 	if (cmd->state == NVTGT_RDMA_READING) {
-		q->nr_reads++;
-		if (cmd->more && cmd->more->regs) {
-			cmd->nr_wrs = nvtgt_rdma_regs_build(q, cmd, first, last);
-			return;
-		}
+		q->nr_awaited++;
 		nvtgt_rdma_sync(q, cmd, true);
 		cmd->nr_wrs = nvtgt_rdma_build_rw(q, cmd, IB_WR_RDMA_READ, first, last);
 		return;
@@ -297,8 +300,27 @@ void nvtgt_rdma_flush(struct nvtgt_queue *queue)
 		nvtgt_rdma_set_timer(q);
 	}
 	/* somebody waits for a completion: from now on it is looked for */
-	if (q->nr_reads || q->sq_full)
+	if (q->nr_awaited || q->sq_full)
 		nvtgt_source_kick(&q->source);
+}
+
+/* Data went through registered memory: did the device find anything wrong with them? */
+static void nvtgt_rdma_regs_moved(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+{
+	u16 status = nvtgt_rdma_regs_check(q, cmd);
+
+	/* it has a mapping of its own, whose end brings the data */
+	nvtgt_rdma_regs_put(q, cmd);
+	if (cmd->state == NVTGT_RDMA_WRITING) {
+		if (unlikely(status))
+			nvtgt_req_spoil(&cmd->req, status);
+		nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_RESPONDING);
+		nvtgt_rdma_want_send(q, cmd);
+	} else if (unlikely(status)) {
+		nvtgt_rdma_fail(q, cmd, status);
+	} else {
+		nvtgt_rdma_execute(q, cmd);
+	}
 }
 
 /* The device has done with a command's work requests. */
@@ -307,17 +329,16 @@ static void nvtgt_rdma_sent_one(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cm
 	list_del_init(&cmd->entry);
 	cmd->posted = false;
 	q->sq_free += cmd->nr_wrs;
-	if (cmd->state != NVTGT_RDMA_READING) {
-		nvtgt_rdma_put_cmd(q, cmd);
-		return;
-	}
-	q->nr_reads--;
-	/* registered memory has a mapping of its own, whose end brings the data */
-	if (cmd->more && cmd->more->regs)
-		nvtgt_rdma_regs_put(q, cmd);
-	else
+	if (nvtgt_rdma_has_regs(cmd)) {
+		q->nr_awaited--;
+		nvtgt_rdma_regs_moved(q, cmd);
+	} else if (cmd->state == NVTGT_RDMA_READING) {
+		q->nr_awaited--;
 		nvtgt_rdma_sync(q, cmd, false);
-	nvtgt_rdma_execute(q, cmd);
+		nvtgt_rdma_execute(q, cmd);
+	} else {
+		nvtgt_rdma_put_cmd(q, cmd);
+	}
 }
 
 static void nvtgt_rdma_sent_to(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *to)

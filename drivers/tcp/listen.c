@@ -4,7 +4,6 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/inet.h>
 #include <linux/slab.h>
 #include <net/ipv6.h>
 #include <net/tcp.h>
@@ -77,29 +76,6 @@ static void nvtgt_tcp_accept_work(struct work_struct *work)
 	queue_delayed_work(nvtgt_tcp_wq, &tport->accept_work, 0);
 }
 
-static int nvtgt_tcp_parse_addr(struct nvtgt_port *port, struct sockaddr_storage *ss)
-{
-	__kernel_sa_family_t family;
-	int ret;
-
-	switch (port->addr.adrfam) {
-	case NVMF_ADDR_FAMILY_IP4:
-		family = AF_INET;
-		break;
-	case NVMF_ADDR_FAMILY_IP6:
-		family = AF_INET6;
-		break;
-	default:
-		pr_err("port %u: addr_adrfam must be ipv4 or ipv6 for tcp\n", port->id);
-		return -EINVAL;
-	}
-	ret = inet_pton_with_scope(port->net, family, port->addr.traddr, port->addr.trsvcid, ss);
-	if (ret)
-		pr_err("port %u: addr_traddr \"%s\" addr_trsvcid \"%s\" is not an address of this family\n",
-		       port->id, port->addr.traddr, port->addr.trsvcid);
-	return ret;
-}
-
 static void nvtgt_tcp_set_params(struct nvtgt_port *port)
 {
 	if (port->inline_data_size < 0)
@@ -113,8 +89,9 @@ static void nvtgt_tcp_set_params(struct nvtgt_port *port)
 		port->mdts = NVTGT_DEFAULT_MDTS;
 }
 
-static int nvtgt_tcp_listen(struct nvtgt_tcp_port *tport, struct sockaddr_storage *ss)
+static int nvtgt_tcp_listen(struct nvtgt_tcp_port *tport)
 {
+	struct sockaddr_storage *ss = &tport->addr;
 	struct sock *sk;
 	int ret;
 
@@ -156,29 +133,32 @@ release:
 int nvtgt_tcp_add_port(struct nvtgt_port *port)
 {
 	struct nvtgt_tcp_port *tport;
-	struct sockaddr_storage ss;
 	int ret;
 
-	ret = nvtgt_tcp_parse_addr(port, &ss);
-	if (ret)
-		return ret;
 	tport = kzalloc(sizeof(*tport), GFP_KERNEL);
 	if (!tport)
 		return -ENOMEM;
+	ret = nvtgt_port_sockaddr(port, &tport->addr);
+	if (ret)
+		goto free;
 	tport->port = port;
 	INIT_DELAYED_WORK(&tport->accept_work, nvtgt_tcp_accept_work);
 	nvtgt_tcp_set_params(port);
 	port->priv = tport;
 
-	ret = nvtgt_tcp_listen(tport, &ss);
+	ret = nvtgt_tcp_listen(tport);
 	if (ret) {
-		pr_err("port %u: cannot listen on %pISpc: error %d\n", port->id, &ss, ret);
+		pr_err("port %u: cannot listen on %pISpc: error %d\n", port->id, &tport->addr,
+		       ret);
 		port->priv = NULL;
-		kfree(tport);
-		return ret;
+		goto free;
 	}
-	pr_info("port %u: listening on %pISpc\n", port->id, &ss);
+	pr_info("port %u: listening on %pISpc\n", port->id, &tport->addr);
 	return 0;
+
+free:
+	kfree(tport);
+	return ret;
 }
 
 /**
@@ -218,15 +198,10 @@ bool nvtgt_tcp_disc_traddr(struct nvtgt_queue *queue, const struct nvtgt_port *p
 			   char *buf, size_t len)
 {
 	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(queue);
-	struct sockaddr_storage addr, any;
+	const struct nvtgt_tcp_port *tport = port->priv;
+	struct sockaddr_storage addr;
 
-	if (inet_pton_with_scope(port->net, AF_UNSPEC, port->addr.traddr, NULL, &any))
-		return false;
-	if (any.ss_family == AF_INET &&
-	    ((struct sockaddr_in *)&any)->sin_addr.s_addr != htonl(INADDR_ANY))
-		return false;
-	if (any.ss_family == AF_INET6 &&
-	    !ipv6_addr_any(&((struct sockaddr_in6 *)&any)->sin6_addr))
+	if (!tport || !nvtgt_sockaddr_is_any(&tport->addr))
 		return false;
 	if (kernel_getsockname(q->sock, (void *)&addr) < 0)
 		return false;

@@ -6,14 +6,8 @@
 #include <linux/slab.h>
 #include "tcp.h"
 
-/* Time-outs are never nothing and never for ever: a tenth of a second to an hour. */
-static int nvtgt_tcp_set_timeout(const char *val, const struct kernel_param *kp)
-{
-	return param_set_uint_minmax(val, kp, 100, 3600 * MSEC_PER_SEC);
-}
-
 static const struct kernel_param_ops nvtgt_tcp_timeout_ops = {
-	.set = nvtgt_tcp_set_timeout,
+	.set = nvtgt_param_set_timeout,
 	.get = param_get_uint,
 };
 

@@ -191,6 +191,7 @@ struct nvtgt_tcp_queue {
 /* struct nvtgt_tcp_port - a listener */
 struct nvtgt_tcp_port {
 	struct nvtgt_port *port;
+	struct sockaddr_storage addr;
 	struct socket *sock;
 	struct delayed_work accept_work;
 	void (*old_data_ready)(struct sock *sk);
