@@ -4,7 +4,7 @@
 set -u
 tool=/usr/share/nvtgt-checkpatch/scripts/checkpatch.pl
 [ -e "$tool" ] || { echo "no checkpatch.pl"; exit 1; }
-mapfile -t files < <(find drivers include tests/perf -name '*.[ch]' -not -path 'drivers/compat/*' | sort)
+mapfile -t files < <(find drivers include tests/perf tests/lib/sigmr -name '*.[ch]' -not -path 'drivers/compat/*' | sort)
 [ ${#files[@]} -gt 0 ] || { echo "no files"; exit 1; }
 # not a patch to the kernel tree: no MAINTAINERS, and names in camel case are the
 # specification's. Macros of attribute tables need no do-while.

@@ -572,6 +572,158 @@ static void half_made(void)
 	alive();
 }
 
+#define PI	8
+#define CHECKS	(PRCHK_GUARD | PRCHK_APP | PRCHK_REF)
+#define APP	0x4e56
+
+/* CRC-16 of T10: 8bb7h */
+static uint16_t guard(const unsigned char *data, unsigned int len)
+{
+	uint16_t crc = 0;
+	int bit;
+
+	while (len--) {
+		crc ^= *data++ << 8;
+		for (bit = 0; bit < 8; bit++)
+			crc = crc & 0x8000 ? crc << 1 ^ 0x8bb7 : crc << 1;
+	}
+	return crc;
+}
+
+static void be16(unsigned char *at, uint16_t v)
+{
+	at[0] = v >> 8;
+	at[1] = v;
+}
+
+/* Extended LBAs, right in all their parts. */
+static void extended(unsigned char *at, unsigned int blocks, uint32_t slba, unsigned char seed)
+{
+	for (; blocks--; at += BLOCK + PI, slba++) {
+		memset(at, slba * 7 + seed, BLOCK);
+		at[slba % BLOCK] ^= 0x55;
+		be16(at + BLOCK, guard(at, BLOCK));
+		be16(at + BLOCK + 2, APP);
+		be16(at + BLOCK + 4, slba >> 16);
+		be16(at + BLOCK + 6, slba);
+	}
+}
+
+/* A command whose data are at the beginning of ours. */
+static void one_pi(struct peer *q, const char *name, uint8_t opcode, uint16_t control,
+		   uint64_t slba, uint32_t blocks, uint32_t len, int status)
+{
+	unsigned char c[64];
+
+	cmd_rw(c, opcode, 1, slba, blocks);
+	put16(c + 50, control);
+	put32(c + 56, slba);
+	put16(c + 60, APP);
+	put16(c + 62, 0xffff);
+	if (!q)
+		return;
+	cmd_keyed(q, c, 0, len);
+	one(q, name, c, sizeof(c), status);
+}
+
+static void protected_data(struct peer *q)
+{
+	static unsigned char want[256 * (BLOCK + PI)];
+	static const uint32_t sizes[] = { 1, 7, 8, 9, 64, 256 };
+	unsigned int i, n;
+
+	for (i = 0; q && i < sizeof(sizes) / sizeof(*sizes); i++) {
+		uint32_t len = sizes[i] * (BLOCK + PI);
+
+		extended(want, sizes[i], 1000, i);
+		memcpy(q->data, want, len);
+		one_pi(q, "a write", OPC_WRITE, CHECKS, 1000, sizes[i], len, SC_SUCCESS);
+		memset(q->data, 0xee, len + 1);
+		one_pi(q, "a read", OPC_READ, CHECKS, 1000, sizes[i], len, SC_SUCCESS);
+		need(!memcmp(q->data, want, len) && q->data[len] == 0xee, "%u blocks differ", sizes[i]);
+		memset(q->data, 0xee, len);
+		one_pi(q, "a read without", OPC_READ, PRACT | CHECKS, 1000, sizes[i],
+		       sizes[i] * BLOCK, SC_SUCCESS);
+		for (n = 0; n < sizes[i]; n++)
+			need(!memcmp(q->data + n * BLOCK, want + n * (BLOCK + PI), BLOCK),
+			     "block %u of %u differs", n, sizes[i]);
+		need(q->data[sizes[i] * BLOCK] == 0xee, "more came than was asked for");
+		/* back again, with what the target makes */
+		one_pi(q, "a write without", OPC_WRITE, PRACT, 1000, sizes[i], sizes[i] * BLOCK,
+		       SC_SUCCESS);
+		memset(q->data, 0xee, len);
+		one_pi(q, "a read of what was made", OPC_READ, CHECKS, 1000, sizes[i], len, SC_SUCCESS);
+		need(!memcmp(q->data, want, len), "what was made for %u blocks differs", sizes[i]);
+	}
+}
+
+static void protection(void)
+{
+	static const struct { const char *name; unsigned int at; uint16_t checks; int status; } wrong[] = {
+		{ "a wrong byte", 3 * (BLOCK + PI) + 9, PRCHK_GUARD, SC_GUARD_CHECK },
+		{ "a wrong guard", BLOCK, PRCHK_GUARD, SC_GUARD_CHECK },
+		{ "a wrong application tag", 7 * (BLOCK + PI) + BLOCK + 2, PRCHK_APP, SC_APPTAG_CHECK },
+		{ "a wrong reference tag", 2 * (BLOCK + PI) + BLOCK + 7, PRCHK_REF, SC_REFTAG_CHECK },
+	};
+	static unsigned char c[64 + INLINE];
+	struct pair pair = make_pair(32);
+	struct peer *q = pair.io;
+	uint32_t len = 8 * (BLOCK + PI);
+	unsigned int i;
+
+	protected_data(q);
+	for (i = 0; q && i < sizeof(wrong) / sizeof(*wrong); i++) {
+		extended(q->data, 8, 2000, 1);
+		one_pi(q, "before", OPC_WRITE, CHECKS, 2000, 8, len, SC_SUCCESS);
+		extended(q->data, 8, 2000, 2);
+		q->data[wrong[i].at] ^= 0x10;
+		one_pi(q, wrong[i].name, OPC_WRITE, wrong[i].checks, 2000, 8, len, wrong[i].status);
+		one_pi(q, wrong[i].name, OPC_READ, CHECKS, 2000, 8, len, SC_SUCCESS);
+		extended(c, 1, 2000, 1);
+		need(!memcmp(q->data, c, BLOCK + PI), "it was written all the same");
+	}
+	one_pi(q, "no room for it", OPC_READ, CHECKS, 0, 8, 8 * BLOCK, SC_SGL_INVALID_DATA);
+	one_pi(q, "room for it, and none comes", OPC_READ, PRACT, 0, 8, len, SC_SGL_INVALID_DATA);
+	one_pi(q, "half of it", OPC_WRITE, 0, 0, 8, len - 32, SC_SGL_INVALID_DATA);
+	one_pi(q, "more than MDTS", OPC_WRITE, 0, 0, 257, 257 * (BLOCK + PI), SC_INVALID_FIELD);
+	for (i = 0; q && i < 2; i++) {
+		cmd_rw(c, i ? OPC_WRITE : OPC_READ, 1, 5, 1);
+		put16(c + 50, PRCHK_REF);
+		put32(c + 56, 6);
+		cmd_keyed(q, c, 0, BLOCK + PI);
+		one(q, "another block's reference tag", c, 64, SC_INVALID_PI);
+		cmd_rw(c, i ? OPC_WRITE : OPC_READ, 1, 5, 1);
+		sgl_set(c + 24, SGL_LAST_SEG, 0, 32, 0);
+		sgl_set(c + 64, SGL_KEYED, (uintptr_t)q->data, BLOCK, q->mr->rkey);
+		sgl_set(c + 80, SGL_KEYED, (uintptr_t)q->data + BLOCK, PI, q->mr->rkey);
+		one(q, "in two pieces", c, 96, SC_SGL_INVALID_COUNT);
+	}
+	if (q) {
+		cmd_rw(c, OPC_WRITE, 1, 5, 1);
+		extended(c + 64, 1, 5, 0);
+		sgl_set(c + 24, SGL_INLINE, 0, BLOCK + PI, 0);
+		one(q, "in the capsule", c, 64 + BLOCK + PI, SC_SGL_INVALID_OFFSET);
+	}
+	drop_pair(pair);
+
+	for (i = 0; i < 4; i++) {
+		ROW("a wrong key");
+		pair = make_pair(32);
+		if (pair.io) {
+			cmd_rw(c, i & 1 ? OPC_WRITE : OPC_READ, 1, 0, 8);
+			put16(c + 50, i & 2 ? PRACT : 0);
+			sgl_set(c + 24, SGL_KEYED, (uintptr_t)pair.io->data, i & 2 ? 8 * BLOCK : len,
+				pair.io->mr->rkey ^ 0x5a5a5a);
+			need(peer_send(pair.io, c, 64), "not sent");
+			need(peer_ends(pair.io), "goes on");
+		}
+		drop_pair(pair);
+	}
+	pair = make_pair(32);
+	protected_data(pair.io);
+	drop_pair(pair);
+}
+
 /* A host that falls silent loses its controller. */
 static void silence(void)
 {
@@ -713,6 +865,7 @@ static const struct {
 	{ "sudden-ends", sudden_ends },
 	{ "half-made", half_made },
 	{ "silence", silence },
+	{ "protection", protection },	/* with a block device that keeps it */
 };
 
 int main(int argc, char **argv)
