@@ -375,6 +375,12 @@ int nvtgt_buf_fill(struct nvtgt_req *req)
 }
 EXPORT_SYMBOL_GPL(nvtgt_buf_fill);
 
+/* What a request is charged: whole pages, its protection information beside its data. */
+static long nvtgt_buf_bytes(const struct nvtgt_req *req)
+{
+	return round_up(req->data_len, PAGE_SIZE) + round_up(req->pi_len, PAGE_SIZE);
+}
+
 /**
  * nvtgt_buf_reserve - credit for a request's data
  * @req: parsed; data_len is what it needs, at most MDTS
@@ -389,7 +395,7 @@ EXPORT_SYMBOL_GPL(nvtgt_buf_fill);
 int nvtgt_buf_reserve(struct nvtgt_req *req)
 {
 	struct nvtgt_reactor *reactor = req->queue->reactor;
-	long bytes = round_up(req->data_len, PAGE_SIZE);
+	long bytes = nvtgt_buf_bytes(req);
 
 	/* nobody overtakes those who stand in line */
 	if (!list_empty(&reactor->waiters) && !reactor->serving)
@@ -433,7 +439,7 @@ EXPORT_SYMBOL_GPL(nvtgt_buf_get);
  */
 void nvtgt_buf_reserve_over(struct nvtgt_req *req)
 {
-	long bytes = round_up(req->data_len, PAGE_SIZE);
+	long bytes = nvtgt_buf_bytes(req);
 
 	nvtgt_credit_overdraw(req->queue->reactor, bytes);
 	req->charged = bytes;

@@ -85,6 +85,7 @@ build_modules() {
 		rc=$?
 	fi
 	if grep -E 'warning:|WARNING:' "$log" >&2; then
+		rm -f "$dir/made-for"	# the objects are there: another build would not warn
 		[ "$rc" != 0 ] || rc=1
 	fi
 	if [ "$rc" != 0 ]; then
