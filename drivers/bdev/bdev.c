@@ -146,7 +146,7 @@ static int nvtgt_bdev_add_pi(struct nvtgt_req *req, struct bio *bio)
 	u16 control = le16_to_cpu(req->cmd->rw.control);
 	struct bio_integrity_payload *bip;
 
-	bip = bio_integrity_alloc(bio, GFP_NOIO, 1);
+	bip = bio_integrity_alloc(bio, bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO, 1);
 	if (IS_ERR(bip))
 		return PTR_ERR(bip);
 	/* what block 0 of the namespace counts from; the block layer puts in the device's own */
@@ -171,6 +171,7 @@ static int nvtgt_bdev_add_pi(struct nvtgt_req *req, struct bio *bio)
 static void nvtgt_bdev_submit_rw(struct nvtgt_req *req, blk_opf_t opf)
 {
 	struct bio *bio = &nvtgt_bdev_room(req)->bio;
+	int ret;
 
 	if (req->dir == DMA_TO_DEVICE) {
 		opf |= REQ_OP_WRITE | REQ_SYNC | REQ_IDLE;
@@ -186,10 +187,13 @@ static void nvtgt_bdev_submit_rw(struct nvtgt_req *req, blk_opf_t opf)
 	bio->bi_iter.bi_size = req->data_len;
 	bio->bi_iter.bi_sector = nvtgt_bdev_sector(req, req->cmd->rw.slba);
 	bio->bi_end_io = nvtgt_bdev_rw_done;
-	if (unlikely(req->pi_len) && nvtgt_bdev_add_pi(req, bio))
-		bio_io_error(bio);
-	else
+	ret = unlikely(req->pi_len) ? nvtgt_bdev_add_pi(req, bio) : 0;
+	if (likely(!ret))
 		submit_bio(bio);
+	else if (ret == -ENOMEM && opf & REQ_NOWAIT)
+		bio_wouldblock_error(bio);
+	else
+		bio_io_error(bio);
 }
 
 static void nvtgt_bdev_rw_work(struct nvtgt_req *req)
@@ -286,7 +290,7 @@ void nvtgt_bdev_rw(struct nvtgt_req *req)
 {
 	const struct nvtgt_bdev *dev = nvtgt_req_bdev(req);
 
-	if (unlikely(!nvtgt_bdev_may_nowait(dev->bdev, req) || req->pi_len))
+	if (unlikely(!nvtgt_bdev_may_nowait(dev->bdev, req)))
 		nvtgt_req_defer(req, nvtgt_bdev_rw_work);
 	else if (unlikely(dev->poll) && READ_ONCE(nvtgt_bdev_poll_queues))
 		nvtgt_bdev_submit_polled(req);

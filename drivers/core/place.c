@@ -363,6 +363,7 @@ void nvtgt_balance_call(struct nvtgt_call *call)
 			moves++;
 	list_for_each_entry(source, &reactor->sources, home)
 		source->work_seen = source->work;
+	reactor->trim_busy++;	/* the pass for this is no reason to keep memory */
 	/* pairs with nvtgt_balance_work() */
 	smp_store_release(&reactor->balancing, false);
 }

@@ -166,6 +166,16 @@ static void nvtgt_wake_waiting(struct nvtgt_reactor *self)
 	spin_unlock_irqrestore(&nvtgt_waiting_lock, flags);
 }
 
+/* All of the reactor's own credit goes to those who wait for some. */
+static void nvtgt_credit_return(struct nvtgt_reactor *reactor)
+{
+	atomic_long_sub(reactor->credit, &nvtgt_budget_used);
+	reactor->credit = 0;
+	smp_mb__after_atomic();	/* given before the look: who came to wait meanwhile */
+	if (atomic_read(&nvtgt_nr_waiting))
+		nvtgt_wake_waiting(reactor);
+}
+
 /**
  * nvtgt_pool_holds - is there anything to give back?
  * @reactor: the calling thread's
@@ -183,15 +193,10 @@ bool nvtgt_pool_holds(const struct nvtgt_reactor *reactor)
  */
 void nvtgt_pool_trim(struct nvtgt_reactor *reactor)
 {
-	bool any = nvtgt_pool_holds(reactor);
-
 	nvtgt_ring_exit(&reactor->small);
 	nvtgt_ring_exit(&reactor->large);
-	atomic_long_sub(reactor->credit, &nvtgt_budget_used);
-	reactor->credit = 0;
-	smp_mb__after_atomic();	/* given before the look: who came to wait meanwhile */
-	if (any && atomic_read(&nvtgt_nr_waiting))
-		nvtgt_wake_waiting(reactor);
+	if (reactor->credit)
+		nvtgt_credit_return(reactor);
 }
 
 /**
@@ -251,11 +256,7 @@ static void nvtgt_credit_overdraw(struct nvtgt_reactor *reactor, long bytes)
 static void nvtgt_credit_put(struct nvtgt_reactor *reactor, long bytes)
 {
 	reactor->credit += bytes;
-	if (atomic_read(&nvtgt_nr_waiting)) {
-		atomic_long_sub(reactor->credit, &nvtgt_budget_used);
-		reactor->credit = 0;
-		nvtgt_wake_waiting(reactor);
-	} else if (reactor->credit > nvtgt_credit_keep) {
+	if (reactor->credit > nvtgt_credit_keep) {
 		atomic_long_sub(reactor->credit - nvtgt_credit_keep / 2, &nvtgt_budget_used);
 		reactor->credit = nvtgt_credit_keep / 2;
 		smp_mb__after_atomic();	/* given before the look: who came to wait meanwhile */
@@ -529,11 +530,8 @@ void nvtgt_buf_unwait(struct nvtgt_buf_waiter *waiter)
 }
 EXPORT_SYMBOL_GPL(nvtgt_buf_unwait);
 
-/**
- * nvtgt_pool_service - let those in line try again
- * @reactor: the calling thread's
- */
-void nvtgt_pool_service(struct nvtgt_reactor *reactor)
+/* Those in line try again. */
+static void nvtgt_pool_serve(struct nvtgt_reactor *reactor)
 {
 	struct nvtgt_buf_waiter *waiter;
 
@@ -558,4 +556,16 @@ void nvtgt_pool_service(struct nvtgt_reactor *reactor)
 		}
 	}
 	reactor->serving = false;
+}
+
+/**
+ * nvtgt_pool_service - let those in line try again, here or elsewhere
+ * @reactor: the calling thread's, at the end of a pass
+ */
+void nvtgt_pool_service(struct nvtgt_reactor *reactor)
+{
+	nvtgt_pool_serve(reactor);
+	/* who has no use for it now has no right to it either */
+	if (unlikely(atomic_read(&nvtgt_nr_waiting)) && reactor->credit)
+		nvtgt_credit_return(reactor);
 }

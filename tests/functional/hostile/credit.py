@@ -53,6 +53,37 @@ def what_comes_back_is_used(env):
         status(qb.wait(second), 0)
 
 
+def those_who_are_awake_keep_none(env):
+    """
+    All memory is asked for while others do what takes none, more often than the pool looks whether a
+    reactor is idle: what they keep from before is given back all the same.
+    """
+    others = [env.controller() for _ in range(6)]
+    try:
+        queues = [c.io_queue() for c in others]
+        for q in queues:
+            status(q.run(nvme.READ, nsid=1, read=4096, **nvme.rw(0, 8)), 0)
+        with env.controller() as a:
+            qa = a.io_queue()
+            writes = [write_1m(qa) for _ in range(BUDGET)]
+            start = time.monotonic()
+            while not all(cmd.r2ts for cmd in writes):
+                try:
+                    qa.pump(0.1)
+                except Silence:
+                    for q in queues:
+                        status(q.run(nvme.FLUSH, nsid=1), 0)
+                need(time.monotonic() - start < qa.timeout, "%d of %d writes are asked for",
+                     sum(bool(cmd.r2ts) for cmd in writes), BUDGET)
+            for cmd in writes:
+                qa.answer(cmd, cmd.r2ts[0])
+            for cmd in writes:
+                status(qa.wait(cmd), 0)
+    finally:
+        for c in others:
+            c.close()
+
+
 def many_rounds(env):
     """Six hosts with reads and writes of several sizes, far more than there is: all of them end."""
     hosts = [env.controller(sqsize=31) for _ in range(6)]
@@ -104,4 +135,4 @@ def a_trickle_ends(env):
 
 
 if __name__ == "__main__":
-    sys.exit(cases.main([what_comes_back_is_used, many_rounds, a_trickle_ends]))
+    sys.exit(cases.main([what_comes_back_is_used, those_who_are_awake_keep_none, many_rounds, a_trickle_ends]))
