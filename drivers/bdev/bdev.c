@@ -146,7 +146,8 @@ static int nvtgt_bdev_add_pi(struct nvtgt_req *req, struct bio *bio)
 	u16 control = le16_to_cpu(req->cmd->rw.control);
 	struct bio_integrity_payload *bip;
 
-	bip = bio_integrity_alloc(bio, bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO, 1);
+	bip = bio_integrity_alloc(bio, bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT | __GFP_NOWARN :
+				  GFP_NOIO, 1);
 	if (IS_ERR(bip))
 		return PTR_ERR(bip);
 	/* what block 0 of the namespace counts from; the block layer puts in the device's own */

@@ -139,6 +139,7 @@ static int nvtgt_ns_open(struct nvtgt_cns *cns, const struct nvtgt_backend_ops *
 	ns->readonly = false;
 	ns->volatile_cache = false;
 	ns->rotational = false;
+	ns->pi_type = 0;
 	ns->max_discard_blocks = 0;
 	ns->max_write_zeroes_blocks = 0;
 	ns->discard_zeroes = false;

@@ -185,6 +185,7 @@ void nvtgt_rdma_put_cmd(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
 void nvtgt_rdma_fail(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd, u16 status)
 {
 	nvtgt_rdma_let_recv(q, cmd);
+	nvtgt_rdma_regs_put(q, cmd);	/* never posted, or over */
 	nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_EXECUTING);
 	nvtgt_req_fail(&cmd->req, status);
 }

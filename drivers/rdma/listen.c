@@ -13,6 +13,7 @@
 
 #define NVTGT_RDMA_BACKLOG	1024
 #define NVTGT_RDMA_REPAIR	HZ	/* between two tries to listen again */
+#define NVTGT_RDMA_SETTLE	(HZ / 5)	/* after an address has come or gone */
 
 static DEFINE_SPINLOCK(nvtgt_rdma_ports_lock);	/* bh; protects the list */
 static LIST_HEAD(nvtgt_rdma_ports);
@@ -75,8 +76,11 @@ static void nvtgt_rdma_set_params(struct nvtgt_port *port)
 		port->max_queue_size = NVTGT_RDMA_QUEUE_SIZE;
 	if (port->mdts <= 0)
 		port->mdts = NVTGT_DEFAULT_MDTS;
-	if (port->pi)
+	if (port->pi) {
+		/* a command is up to seven work requests, of which a device has not as many as it says */
+		port->max_queue_size = min(port->max_queue_size, NVTGT_RDMA_PI_QUEUE_SIZE);
 		port->mdts = min(port->mdts, NVTGT_RDMA_PI_MDTS);
+	}
 	nvtgt_rdma_limit_port(port);
 	/* IOCCSZ counts units of 16 bytes */
 	port->inline_data_size = round_down(port->inline_data_size, 16);
@@ -136,10 +140,11 @@ out:
 }
 
 /*
- * An address has come to a network device: the ports that have it listen anew, for it
- * may have moved there from another one, of which the CM says nothing.
+ * An address has come to a network device, or gone from it: the ports that have it
+ * listen anew, for it may have moved to another one, of which the CM says nothing. A
+ * moment later, when the RDMA core has taken note as well.
  */
-static void nvtgt_rdma_addr_came(const struct net *net, int family, const void *addr)
+static void nvtgt_rdma_addr_moved(const struct net *net, int family, const void *addr)
 {
 	struct nvtgt_rdma_port *rport;
 
@@ -152,7 +157,7 @@ static void nvtgt_rdma_addr_came(const struct net *net, int family, const void *
 			continue;
 		if (family == AF_INET ? !memcmp(&in->sin_addr, addr, sizeof(in->sin_addr)) :
 					!memcmp(&in6->sin6_addr, addr, sizeof(in6->sin6_addr)))
-			mod_delayed_work(nvtgt_rdma_wq, &rport->repair_work, 0);
+			mod_delayed_work(nvtgt_rdma_wq, &rport->repair_work, NVTGT_RDMA_SETTLE);
 	}
 	spin_unlock_bh(&nvtgt_rdma_ports_lock);
 }
@@ -161,8 +166,8 @@ static int nvtgt_rdma_inetaddr_event(struct notifier_block *nb, unsigned long ev
 {
 	const struct in_ifaddr *ifa = data;
 
-	if (event == NETDEV_UP)
-		nvtgt_rdma_addr_came(dev_net(ifa->ifa_dev->dev), AF_INET, &ifa->ifa_local);
+	if (event == NETDEV_UP || event == NETDEV_DOWN)
+		nvtgt_rdma_addr_moved(dev_net(ifa->ifa_dev->dev), AF_INET, &ifa->ifa_local);
 	return NOTIFY_DONE;
 }
 
@@ -170,8 +175,8 @@ static int nvtgt_rdma_inet6addr_event(struct notifier_block *nb, unsigned long e
 {
 	const struct inet6_ifaddr *ifa = data;
 
-	if (event == NETDEV_UP)
-		nvtgt_rdma_addr_came(dev_net(ifa->idev->dev), AF_INET6, &ifa->addr);
+	if (event == NETDEV_UP || event == NETDEV_DOWN)
+		nvtgt_rdma_addr_moved(dev_net(ifa->idev->dev), AF_INET6, &ifa->addr);
 	return NOTIFY_DONE;
 }
 
@@ -209,6 +214,21 @@ void nvtgt_rdma_unregister_addrs(void)
 	unregister_inetaddr_notifier(&nvtgt_rdma_inetaddr_nb);
 }
 
+/* On any address it depends on the connection. */
+static bool nvtgt_rdma_port_has_pi(struct nvtgt_rdma_port *rport)
+{
+	bool ok = true;
+
+	mutex_lock(&rport->lock);
+	if (rport->cm_id && rport->cm_id->device)
+		ok = nvtgt_rdma_has_pi(rport->cm_id->device);
+	if (!ok)
+		pr_err("port %u: param_pi_enable: device %s has no signature memory regions\n",
+		       rport->port->id, dev_name(&rport->cm_id->device->dev));
+	mutex_unlock(&rport->lock);
+	return ok;
+}
+
 /**
  * nvtgt_rdma_add_port - open a listener
  * @port: the port; its parameters get the defaults where they are -1
@@ -241,10 +261,7 @@ int nvtgt_rdma_add_port(struct nvtgt_port *port)
 		port->priv = NULL;
 		goto free;
 	}
-	/* on any address it depends on the connection */
-	if (port->pi && rport->cm_id->device && !nvtgt_rdma_has_pi(rport->cm_id->device)) {
-		pr_err("port %u: param_pi_enable: device %s has no signature memory regions\n",
-		       port->id, dev_name(&rport->cm_id->device->dev));
+	if (port->pi && !nvtgt_rdma_port_has_pi(rport)) {
 		nvtgt_rdma_remove_port(port);
 		return -EOPNOTSUPP;
 	}

@@ -202,8 +202,9 @@ u16 nvtgt_rdma_regs_check(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd
 	}
 	if (likely(!(found.fail_status & IB_MR_CHECK_SIG_STATUS)))
 		return 0;
+	/* whatever is on the wire, devices count the blocks with their information */
 	block = div_u64(found.sig_err.sig_err_offset,
-			(req->data_len + req->pi_wire) / (req->pi_len / NVTGT_PI_BYTES));
+			(req->data_len + req->pi_len) / (req->pi_len / NVTGT_PI_BYTES));
 	req->error_slba = le64_to_cpu(req->cmd->rw.slba) + block;
 	nvtgt_rdma_warn(q, "protection information of block %llu, %s: expected %#x, is %#x\n",
 			req->error_slba, nvtgt_rdma_sig_name(found.sig_err.err_type),

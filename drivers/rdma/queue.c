@@ -383,8 +383,11 @@ static void nvtgt_rdma_teardown_work(struct work_struct *work)
 static int nvtgt_rdma_create_qp(struct nvtgt_rdma_queue *q)
 {
 	struct ib_cq_init_attr cq_attr = {
-		/* when the queue pair fails each of them has a completion */
-		.cqe		= q->sq_size,
+		/*
+		 * When the queue pair fails each of them has a completion; what registers
+		 * a signature memory region is up to four for the device.
+		 */
+		.cqe		= q->sq_size + (q->pi ? 3 * q->max_open : 0),
 		.comp_vector	= nvtgt_rdma_comp_vector(q->dev, q->queue.reactor),
 	};
 	struct ib_qp_init_attr attr = {

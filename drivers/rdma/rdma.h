@@ -27,6 +27,7 @@
 #define NVTGT_RDMA_PASS_WCS	64		/* and in one pass */
 #define NVTGT_RDMA_REAP_MS	100		/* a response's memory waits for an event no longer */
 #define NVTGT_RDMA_PI_MDTS	5		/* with protection information: 128 KiB */
+#define NVTGT_RDMA_PI_QUEUE_SIZE 128		/* and so many entries */
 #define NVTGT_RDMA_RX_STEP	256U		/* receives that a shared receive queue grows by */
 
 /**

@@ -329,7 +329,7 @@ static void nvtgt_rdma_sent_one(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cm
 	list_del_init(&cmd->entry);
 	cmd->posted = false;
 	q->sq_free += cmd->nr_wrs;
-	if (nvtgt_rdma_has_regs(cmd)) {
+	if (cmd->state != NVTGT_RDMA_RESPONDING && nvtgt_rdma_has_regs(cmd)) {
 		q->nr_awaited--;
 		nvtgt_rdma_regs_moved(q, cmd);
 	} else if (cmd->state == NVTGT_RDMA_READING) {

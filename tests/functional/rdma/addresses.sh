@@ -46,6 +46,14 @@ moves tgt0 tgt1 "$TGT_IP6" 64 2
 works rxe1 "$TGT_IP6"
 moves tgt1 tgt0 "$TGT_IP" 24 1
 works rxe0 "$TGT_IP"
+# it comes to the one before it leaves the other, and nobody vouches for it at once
+log_mark
+ip addr add "$TGT_IP6/64" dev tgt0
+wait_for 30 log_has 'port 2: listening on .* again' || fail "port 2 takes no notice"
+log_mark
+ip addr del "$TGT_IP6/64" dev tgt1
+wait_for 30 log_has 'port 2: listening on .* again' || fail "port 2 does not follow"
+works rxe0 "$TGT_IP6"
 
 note "another address: nothing happens"
 log_mark

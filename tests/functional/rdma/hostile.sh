@@ -3,6 +3,7 @@
 # guards: a hostile host over verbs: private data, capsules and descriptors that lie, keys that are
 # not its own, more commands than fit, sudden ends; another host goes on meanwhile
 # kernels: all
+# variants: rdma-mr
 # timeout: 600
 
 TRANSPORT=rdma
@@ -18,7 +19,7 @@ module_param nvtgt_rdma setup_timeout_ms 3600000
 module_param nvtgt_rdma data_timeout_ms 3600000
 peer=$TESTS/../.tools/usr/lib/nvtgt-tests/rdmapeer
 # shellcheck disable=SC2086
-"$peer" ${CASES:-private-data connects-that-differ order lengths inline-data descriptors keys too-many responses-not-taken burst sudden-ends silence} ||
+"$peer" ${CASES:-private-data connects-that-differ order lengths inline-data descriptors keys too-many responses-not-taken burst aborted sudden-ends silence} ||
 	fail "cases went wrong"
 module_param nvtgt_rdma setup_timeout_ms 3000
 module_param nvtgt_rdma data_timeout_ms 3000

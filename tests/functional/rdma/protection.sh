@@ -130,6 +130,21 @@ expect_failure reads || fail "a block with a wrong guard was read"
 writes || fail "a write after it"
 nvme error-log "$disk" -e 4 -o json | jq -e '.errors[0].status_field != 0' >/dev/null || fail "no entry in the error log"
 
+note "the namespace is something else now"
+set_attr subsystems/testnqn/namespaces/1/enable 0
+truncate -s 8m "$WORK/file"
+set_attr subsystems/testnqn/namespaces/1/device_path "$WORK/file"
+set_attr subsystems/testnqn/namespaces/1/enable 1
+wait_for 20 has_disk "$(ctrl_of testnqn)" 1 || fail "the namespace does not come back"
+disk=$(disk_of "$(ctrl_of testnqn)" 1)
+[ "$(format "$disk")" = none ] || fail "a file shows protection information"
+fio_verify "$disk" --size=1m || fail "a file"
+set_attr subsystems/testnqn/namespaces/1/enable 0
+set_attr subsystems/testnqn/namespaces/1/device_path "/dev/$dev"
+set_attr subsystems/testnqn/namespaces/1/enable 1
+wait_for 20 has_disk "$(ctrl_of testnqn)" 1 || fail "the namespace does not come back"
+disk=$(disk_of "$(ctrl_of testnqn)" 1)
+
 note "under load: the port goes, the device goes"
 fio_background "$disk" --iodepth=32 --bsrange=4k-128k
 needs_progress "$disk" || fail "no I/O"

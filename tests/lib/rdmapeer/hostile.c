@@ -481,6 +481,83 @@ static void order(void)
 	alive();
 }
 
+#define STUCK	8	/* commands; the last is the write */
+
+/* The target's list of connections says so of queue 1, sooner or later. */
+static bool shown(const char *what)
+{
+	int tries;
+
+	for (tries = 0; tries < 1500; tries++) {
+		FILE *f = fopen("/sys/kernel/debug/nvtgt-rdma/queues", "r");
+		bool found = false;
+		char line[512];
+
+		while (f && fgets(line, sizeof(line), f))
+			found |= strstr(line, " qid 1 live ") && strstr(line, what);
+		if (f)
+			fclose(f);
+		if (found)
+			return true;
+		usleep(20000);
+	}
+	return false;
+}
+
+/* A write whose data have not been asked for, for responses that are not taken are in the way. */
+static void aborted(void)
+{
+	struct peer *a = peer_admin(peer_nqn, 0), *q = NULL;
+	static unsigned char c[64 + INLINE];
+	unsigned int i, n, seen[STUCK] = { 0 };
+	struct response rsp;
+
+	need(a, "no controller");
+	if (a)
+		q = peer_io(a, peer_nqn, 1, 16, true);
+	need(q, "no I/O queue");
+	for (i = 0; q && i < STUCK; i++) {
+		bool write = i == STUCK - 1;
+
+		need(!write || shown(" writing 7 "), "the reads are not where they should be");
+
+		cmd_rw(c, write ? OPC_WRITE : OPC_READ, 1, write ? 3000 : 0, 16);
+		put16(c + 2, i);
+		for (n = 0; n < 16; n++)
+			sgl_set(c + 64 + n * 16, SGL_KEYED, (uintptr_t)q->data + n * 8192, BLOCK,
+				q->mr->rkey);
+		sgl_set(c + 24, SGL_LAST_SEG, 0, 256, 0);
+		if (write)
+			cmd_keyed(q, c, 0, 16 * BLOCK);
+		need(peer_send(q, c, write ? 64 : 64 + 256), "not sent");
+	}
+	if (q) {
+		ROW("the write");
+		need(shown(" reading 1 "), "it does not wait for its turn");
+		cmd_init(c, OPC_ABORT, 0);
+		put32(c + 40, 1 | (STUCK - 1) << 16);
+		need(peer_run(a, c, 64, &rsp) && !rsp.status && !(rsp.result & 1), "was not aborted");
+		need(peer_makes_room(q), "no room");
+		for (i = 0; i < STUCK && peer_wait(q, &rsp); i++) {
+			need(rsp.cid < STUCK && !seen[rsp.cid]++, "a response of %u too many", rsp.cid);
+			need(rsp.status == (rsp.cid == STUCK - 1 ? SC_ABORT_REQ : SC_SUCCESS),
+			     "command %u ended with %#x", rsp.cid, rsp.status);
+		}
+		need(i == STUCK, "%u responses", i);
+		ROW("after it");
+		memset(q->data, 0x5c, 16 * BLOCK);
+		for (i = 0; i < 32 && !failures; i++) {
+			cmd_rw(c, i & 1 ? OPC_READ : OPC_WRITE, 1, 3000, 16);
+			cmd_keyed(q, c, 0, 16 * BLOCK);
+			need(peer_run(q, c, 64, &rsp) && !rsp.status && q->data[9 * BLOCK] == 0x5c,
+			     "command %u fails", i);
+		}
+	}
+	peer_close(q, true);
+	peer_close(a, true);
+	alive();
+}
+
 /* Gone in the middle of everything: does not return. */
 static void sudden(int number)
 {
@@ -862,6 +939,7 @@ static const struct {
 	{ "too-many", too_many },
 	{ "responses-not-taken", responses_not_taken },
 	{ "burst", burst },
+	{ "aborted", aborted },
 	{ "sudden-ends", sudden_ends },
 	{ "half-made", half_made },
 	{ "silence", silence },

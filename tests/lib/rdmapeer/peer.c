@@ -293,6 +293,17 @@ bool peer_wait(struct peer *p, struct response *rsp)
 	return p->lazy || post_recv(p, wc.wr_id);
 }
 
+bool peer_makes_room(struct peer *p)
+{
+	unsigned int i;
+
+	p->lazy = false;
+	for (i = 1; i < RESPONSES; i++)
+		if (!post_recv(p, i))
+			return false;
+	return true;
+}
+
 bool peer_ends(struct peer *p)
 {
 	long end = now_ms() + patience_ms();

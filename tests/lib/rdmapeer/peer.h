@@ -12,12 +12,12 @@
 #define CAPSULE_ROOM	20480		/* bytes for each */
 #define DATA_ROOM	(4 << 20)
 
-enum { OPC_FLUSH = 0, OPC_WRITE = 1, OPC_READ = 2, OPC_IDENTIFY = 6, OPC_FABRICS = 0x7f };
+enum { OPC_FLUSH = 0, OPC_WRITE = 1, OPC_READ = 2, OPC_IDENTIFY = 6, OPC_ABORT = 8, OPC_FABRICS = 0x7f };
 enum { FCTYPE_PROPERTY_SET = 0, FCTYPE_CONNECT = 1 };
 
 /* status field without phase and DNR */
 enum {
-	SC_SUCCESS = 0, SC_INVALID_FIELD = 0x2, SC_CMD_SEQ_ERROR = 0xc, SC_SGL_INVALID_COUNT = 0xe,
+	SC_SUCCESS = 0, SC_INVALID_FIELD = 0x2, SC_ABORT_REQ = 0x7, SC_CMD_SEQ_ERROR = 0xc, SC_SGL_INVALID_COUNT = 0xe,
 	SC_SGL_INVALID_DATA = 0xf, SC_SGL_INVALID_TYPE = 0x11, SC_SGL_INVALID_OFFSET = 0x16,
 	SC_INVALID_PI = 0x181, SC_CONNECT_INVALID_PARAM = 0x182,
 	SC_GUARD_CHECK = 0x282, SC_APPTAG_CHECK, SC_REFTAG_CHECK,
@@ -68,6 +68,7 @@ void peer_close(struct peer *p, bool farewell);
 bool peer_send(struct peer *p, const void *capsule, uint32_t len);
 bool peer_send_all(struct peer *p, void *capsules, uint32_t len, unsigned int nr);	/* in one call */
 bool peer_wait(struct peer *p, struct response *rsp);	/* false: the connection has ended */
+bool peer_makes_room(struct peer *p);			/* a lazy one takes responses from now on */
 bool peer_ends(struct peer *p);				/* it ends in time */
 bool peer_run(struct peer *p, void *capsule, uint32_t len, struct response *rsp);
 

@@ -296,10 +296,9 @@ static bool pi_escapes(const struct sigmr *s, const struct t10_pi_tuple *pi)
 static void pi_error(struct sigmr *s, unsigned int i, enum ib_sig_err_type type,
 		     u32 expected, u32 actual)
 {
-	unsigned int step = s->dif->pi_interval;
+	/* as devices that have these regions count, whatever is on the wire */
+	unsigned int step = s->dif->pi_interval + sizeof(struct t10_pi_tuple);
 
-	if (s->wire_pi)
-		step += sizeof(struct t10_pi_tuple);
 	s->bad = true;
 	s->err.err_type = type;
 	s->err.expected = expected;
