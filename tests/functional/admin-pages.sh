@@ -3,6 +3,7 @@
 # guards: what stock nvme-cli reads of a controller: Identify, log pages, features
 # kernels: 6.12
 # timeout: 150
+# variants: rdma
 
 . "$TESTS/lib/guest.sh"
 need_modules tcp null

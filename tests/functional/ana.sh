@@ -3,6 +3,7 @@
 # guards: ANA: a multipath host follows the ports' states by itself, under I/O
 # kernels: 6.12
 # timeout: 180
+# variants: rdma
 
 . "$TESTS/lib/guest.sh"
 need_modules tcp null

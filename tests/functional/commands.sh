@@ -3,6 +3,7 @@
 # guards: Write Zeroes, Dataset Management, Flush and FUA do what they say, and a range beyond
 # the end is refused before anything is touched
 # timeout: 150
+# variants: rdma
 
 . "$TESTS/lib/guest.sh"
 . "$TESTS/lib/host.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: debugfs shows the controllers that are connected, and "fatal" makes a host reconnect
 # timeout: 120
+# variants: rdma
 
 . "$TESTS/lib/guest.sh"
 dev=$(null_blk_make size=64)
@@ -19,7 +20,9 @@ is hostnqn "$HOST_NQN"
 is state ready
 is queues "$(cat "/sys/class/nvme/$ctrl/queue_count")"
 is kato 7
-[[ $(cat "$dir/host_traddr") == "$HOST_IP"* ]] || fail "host_traddr is $(cat "$dir/host_traddr")"
+from=$HOST_IP
+if over_rdma; then from=$TGT_IP; fi		# both ends are on one device
+[[ $(cat "$dir/host_traddr") == "$from:"* ]] || fail "host_traddr is $(cat "$dir/host_traddr")"
 ! echo nonsense >"$dir/state" 2>/dev/null || fail "state takes nonsense"
 
 note "fatal"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: what nvme-cli reads of a controller and its namespaces: Identify, log pages, features
 # timeout: 200
+# variants: rdma
 
 . "$TESTS/lib/guest.sh"
 . "$TESTS/lib/host.sh"
