@@ -255,10 +255,11 @@ static bool gone(struct peer *p)
 	int event = cm_event(p, 0);
 
 	if (event < 0)
-		return false;
+		return p->ended;
 	peer_error = rdma_event_str(event);
-	return event == RDMA_CM_EVENT_DISCONNECTED || event == RDMA_CM_EVENT_DEVICE_REMOVAL ||
-	       event == RDMA_CM_EVENT_REJECTED;
+	p->ended |= event == RDMA_CM_EVENT_DISCONNECTED || event == RDMA_CM_EVENT_REJECTED ||
+		    event == RDMA_CM_EVENT_DEVICE_REMOVAL;
+	return p->ended;
 }
 
 bool peer_wait(struct peer *p, struct response *rsp)
@@ -277,6 +278,7 @@ bool peer_wait(struct peer *p, struct response *rsp)
 	}
 	if (wc.status != IBV_WC_SUCCESS) {
 		peer_error = ibv_wc_status_str(wc.status);
+		p->ended = true;
 		return false;
 	}
 	if (wc.byte_len != 16) {

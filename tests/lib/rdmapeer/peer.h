@@ -57,6 +57,7 @@ struct peer {
 	int rejected;			/* status of the refusal, -1: without one; 0: connected */
 	unsigned int sent;
 	bool lazy;
+	bool ended;			/* somebody has seen it */
 	uint16_t cntlid;
 };
 
