@@ -14,7 +14,9 @@ from nvmetcp.cases import need, status, write_attr  # noqa: E402
 TRACING = "/sys/kernel/tracing"
 DEPTH = 32
 WARM, COUNTED = 8, 16
-PERIODIC = {"nvtgt_balance_work", "nvtgt_ns_poll_work", "nvtgt_rdma_trim_work"}
+PERIODIC = {"nvtgt_balance_work", "nvtgt_ns_poll_work", "nvtgt_rdma_trim_work", "nvtgt_ctrl_ka_work"}
+# of connections of the case before, which are on their way out
+LEAVING = {"nvtgt_rdma_disconnect_work", "nvtgt_rdma_teardown_work", "nvtgt_tcp_free_work"}
 NULL, BDEV, POLLED = 1, 2, 3
 OURS = re.compile(r"\bnvtgt_\w+\+0x")
 POOL = re.compile(r"=> nvtgt_(ring|buf|page|pool)")
@@ -98,7 +100,8 @@ class Trace:
         counts["allocations"] = [line for line in taken if OURS.search(line)]
         # timers interrupt the thread as well, once a second each, whatever the load
         queued = [line.split("function=")[-1] for line in lines if "workqueue_queue_work:" in line]
-        counts["works"] = [text for text in queued if "nvtgt" in text and text.split()[0] not in PERIODIC]
+        counts["works"] = [text for text in queued
+                           if "nvtgt" in text and text.split()[0] not in PERIODIC | LEAVING]
         counts["wakeups"] = sum("sched_wakeup:" in line for line in lines)
         counts["pages"] = [m.group(0) for m in POOL.finditer(text)]
 
