@@ -150,7 +150,7 @@ static int nvtgt_bdev_add_pi(struct nvtgt_req *req, struct bio *bio)
 				  GFP_NOIO, 1);
 	if (IS_ERR(bip))
 		return PTR_ERR(bip);
-	/* what block 0 of the namespace counts from; the block layer puts in the device's own */
+	/* the host's reference tags count from here; the block layer puts in the device's own */
 	bip_set_seed(bip, le64_to_cpu(req->cmd->rw.slba));
 	if (control & NVME_RW_PRINFO_PRCHK_GUARD)
 		bip->bip_flags |= BIP_CHECK_GUARD;

@@ -145,7 +145,7 @@ set_attr subsystems/testnqn/namespaces/1/enable 1
 wait_for 20 has_disk "$(ctrl_of testnqn)" 1 || fail "the namespace does not come back"
 disk=$(disk_of "$(ctrl_of testnqn)" 1)
 
-note "under load: the port goes, the device goes"
+note "the port goes under load, and comes back"
 fio_background "$disk" --iodepth=32 --bsrange=4k-128k
 needs_progress "$disk" || fail "no I/O"
 unlink_port 1 testnqn
