@@ -46,10 +46,14 @@ static int nvtgt_bdev_check_path(struct nvtgt_ns *ns)
 static struct file *nvtgt_bdev_open_file(const struct nvtgt_ns *ns, int flags)
 {
 	struct file *file = filp_open(ns->device_path, flags | O_RDWR | O_LARGEFILE, 0);
+	long err = PTR_ERR_OR_ZERO(file);
 
-	if (IS_ERR(file) && (PTR_ERR(file) == -EACCES || PTR_ERR(file) == -EROFS ||
-			     PTR_ERR(file) == -EPERM))
-		file = filp_open(ns->device_path, flags | O_RDONLY | O_LARGEFILE, 0);
+	if (err != -EACCES && err != -EROFS && err != -EPERM)
+		return file;
+	file = filp_open(ns->device_path, flags | O_RDONLY | O_LARGEFILE, 0);
+	if (!IS_ERR(file))
+		nvtgt_bdev_warn(ns, "cannot be opened for writing (error %ld), read-only then\n",
+				err);
 	return file;
 }
 

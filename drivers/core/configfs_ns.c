@@ -247,6 +247,24 @@ static ssize_t nvtgt_ns_revalidate_size_store(struct config_item *item,
 }
 CONFIGFS_ATTR_WO(nvtgt_ns_, revalidate_size);
 
+/* size_bytes, readonly: what is in force; the last values stay out of sight while disabled */
+
+static ssize_t nvtgt_ns_size_bytes_show(struct config_item *item, char *page)
+{
+	struct nvtgt_cns *cns = to_cns(item);
+
+	return sysfs_emit(page, "%lld\n", READ_ONCE(cns->enabled) ? READ_ONCE(cns->ns.size) : 0);
+}
+CONFIGFS_ATTR_RO(nvtgt_ns_, size_bytes);
+
+static ssize_t nvtgt_ns_readonly_show(struct config_item *item, char *page)
+{
+	struct nvtgt_cns *cns = to_cns(item);
+
+	return sysfs_emit(page, "%d\n", READ_ONCE(cns->enabled) && READ_ONCE(cns->ns.readonly));
+}
+CONFIGFS_ATTR_RO(nvtgt_ns_, readonly);
+
 /* resv_enable */
 
 static ssize_t nvtgt_ns_resv_enable_show(struct config_item *item, char *page)
@@ -351,6 +369,8 @@ static struct configfs_attribute *nvtgt_ns_attrs[] = {
 	&nvtgt_ns_attr_enable,
 	&nvtgt_ns_attr_buffered_io,
 	&nvtgt_ns_attr_revalidate_size,
+	&nvtgt_ns_attr_size_bytes,
+	&nvtgt_ns_attr_readonly,
 	&nvtgt_ns_attr_resv_enable,
 	&nvtgt_ns_attr_backend,
 	&nvtgt_ns_attr_backend_options,

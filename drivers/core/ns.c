@@ -176,6 +176,8 @@ static int nvtgt_ns_enable_locked(struct nvtgt_cns *cns,
 	subsys->nr_namespaces++;
 	subsys->max_nsid = max(subsys->max_nsid, ns->nsid);
 	nvtgt_ns_changed(subsys, ns->nsid);
+	if (ns->readonly)
+		pr_info("%s namespace %u: read-only\n", subsys->nqn, ns->nsid);
 	return 0;
 
 out_exit:
