@@ -481,6 +481,40 @@ exporting() {
 	unchanged "after unexport by name"
 }
 
+# Each command that takes things away says first what it would do.
+dry_runs() {
+	big_tree
+	tree >"$tmp/before"
+	ok "" save "$tmp/dir/config.json"
+	ok "clear --dry-run" clear --dry-run
+	out "remove port 1 link to ${A}1"
+	out "delete subsystem ${A}2"
+	out "delete host ${H}1"
+	unchanged "clear --dry-run"
+	cp "$tmp/out" "$tmp/clearing"
+	ok "restore --clear --dry-run" restore --clear --dry-run \
+		"$tmp/dir/config.json"
+	head -n "$(wc -l <"$tmp/clearing")" "$tmp/out" | diff "$tmp/clearing" - ||
+		bad "restore --clear begins with other steps"
+	out "create subsystem ${A}1"
+	out "set subsystem ${A}1 namespace 1 enable=1"
+	! grep -q DHHC "$tmp/out" || bad "secret shown"
+	unchanged "restore --clear --dry-run"
+	no 1 "configured already" restore --dry-run "$tmp/dir/config.json"
+	ok "unexport --dry-run" unexport --dry-run "${A}1"
+	out "delete port 1"
+	! grep -q "${A}2" "$tmp/out" || bad "another subsystem is touched"
+	unchanged "unexport --dry-run"
+	ok "unexport --dry-run" unexport --dry-run "$dev"
+	out "delete subsystem ${A}1 namespace 1"
+	unchanged "unexport of a device --dry-run"
+	ok "" clear
+	tree >"$tmp/before"
+	ok "on an empty target" restore --dry-run "$tmp/dir/config.json"
+	out "create port 2"
+	unchanged "restore --dry-run"
+}
+
 # killed_at N CMD... : the process dies before its Nth change; its end in rc
 killed_at() {
 	rc=0
@@ -603,7 +637,7 @@ completion() {
 }
 
 for part in objects deletion wrong roll_back_set files differences \
-	broken_parts waiting bad_files exporting killed locking \
+	broken_parts waiting bad_files exporting dry_runs killed locking \
 	shell_session completion; do
 	"$part"
 done

@@ -112,16 +112,19 @@ static int reach(struct ctl *ctl, const struct args *a,
 	return errors ? EXIT_FAILED : EXIT_DONE;
 }
 
-static int clear_all(struct ctl *ctl)
+static int clear_all(struct ctl *ctl, bool dry_run)
 {
 	struct nv_node *have = nv_tree_load(&ctl->cfs);
 	struct nv_node *none = nv_node_new_root();
 	struct nv_run run = { .c = &ctl->cfs };
 	struct nv_plan plan = { 0 };
-	size_t errors;
+	size_t errors = 0;
 
 	nv_diff(&plan, have, none, false);
-	errors = nv_plan_run(&plan, &run);
+	if (dry_run)
+		nv_plan_print(&plan);
+	else
+		errors = nv_plan_run(&plan, &run);
 	nv_plan_free(&plan);
 	nv_node_free(none);
 	nv_node_free(have);
@@ -130,8 +133,7 @@ static int clear_all(struct ctl *ctl)
 
 static int cmd_clear(struct ctl *ctl, const struct args *a)
 {
-	(void)a;
-	return clear_all(ctl);
+	return clear_all(ctl, arg_has(a, "dry-run"));
 }
 
 static int cmd_restore(struct ctl *ctl, const struct args *a)
@@ -147,9 +149,11 @@ static int cmd_restore(struct ctl *ctl, const struct args *a)
 		return EXIT_FAILED;
 	have = nv_tree_load(&ctl->cfs);
 	if (!nv_node_is_empty(have) && arg_has(a, "clear")) {
-		ret = clear_all(ctl);
+		bool dry_run = arg_has(a, "dry-run");
+
+		ret = clear_all(ctl, dry_run);
 		nv_node_free(have);
-		have = nv_tree_load(&ctl->cfs);
+		have = dry_run ? nv_node_new_root() : nv_tree_load(&ctl->cfs);
 	}
 	if (!ret && !nv_node_is_empty(have)) {
 		msg_error("the target is configured already, nothing restored");
@@ -203,6 +207,7 @@ static int cmd_show(struct ctl *ctl, const struct args *a)
 
 static const struct opt restore_opts[] = {
 	{ "clear", NULL, "remove what is configured first", NULL },
+	{ "dry-run", NULL, "print the steps and change nothing", NULL },
 	{ "wait", "SECONDS", "wait for devices and addresses to come up",
 	  NULL },
 	{ 0 }
@@ -213,6 +218,11 @@ static const struct opt apply_opts[] = {
 	{ "merge", NULL, "leave alone what the file does not mention", NULL },
 	{ "wait", "SECONDS", "wait for devices and addresses to come up",
 	  NULL },
+	{ 0 }
+};
+
+static const struct opt clear_opts[] = {
+	{ "dry-run", NULL, "print the steps and change nothing", NULL },
 	{ 0 }
 };
 
@@ -237,7 +247,7 @@ static const struct verb apply_verb[] = {
 
 static const struct verb clear_verb[] = {
 	{ NULL, "", "remove the whole configuration", 0, 0,
-	  NEED_TREE | NEED_LOCK, NULL, cmd_clear },
+	  NEED_TREE | NEED_LOCK, clear_opts, cmd_clear },
 	{ 0 }
 };
 

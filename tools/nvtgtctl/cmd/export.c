@@ -408,6 +408,16 @@ static size_t drop_device(struct nv_node *root, const char *dev)
 	return n;
 }
 
+static int run_or_print(struct ctl *ctl, const struct args *a,
+			struct nv_plan *plan)
+{
+	if (!arg_has(a, "dry-run"))
+		return run_atomic(ctl, plan);
+	nv_plan_print(plan);
+	nv_plan_free(plan);
+	return EXIT_DONE;
+}
+
 static int cmd_unexport(struct ctl *ctl, const struct args *a)
 {
 	struct nv_node *have = nv_tree_load(&ctl->cfs);
@@ -428,7 +438,7 @@ static int cmd_unexport(struct ctl *ctl, const struct args *a)
 		msg_hint("see: nvtgtctl namespace list");
 	} else {
 		nv_diff(&plan, have, want, false);
-		ret = run_atomic(ctl, &plan);
+		ret = run_or_print(ctl, a, &plan);
 	}
 	nv_node_free(want);
 	nv_node_free(have);
@@ -454,10 +464,15 @@ static const struct verb export_verb[] = {
 	{ 0 }
 };
 
+static const struct opt unexport_opts[] = {
+	{ "dry-run", NULL, "print the steps and change nothing", NULL },
+	{ 0 }
+};
+
 static const struct verb unexport_verb[] = {
 	{ NULL, "DEVICE|NQN",
 	  "stop serving a device, and remove what served nothing else", 1, 1,
-	  NEED_TREE | NEED_LOCK, NULL, cmd_unexport },
+	  NEED_TREE | NEED_LOCK, unexport_opts, cmd_unexport },
 	{ 0 }
 };
 
