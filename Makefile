@@ -4,6 +4,7 @@
 #   make                  modules for the running kernel, and the tools
 #   make modules KDIR=…   modules for the kernel whose headers are in KDIR
 #   make install          modules, tools, man pages, unit (DESTDIR, PREFIX)
+#   make version          the version, which stands in dkms.conf
 #   make help             the rest
 
 KVER ?= $(shell uname -r)
@@ -60,10 +61,13 @@ check:
 bench:
 	tests/perf/bench
 
+version:
+	@sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf
+
 help:
-	@echo 'all modules tools install modules_install tools_install uninstall clean'
+	@echo 'all modules tools install modules_install tools_install uninstall clean version'
 	@echo 'demo   a target that serves a stock host, in a guest'
 	@echo 'check  all tests (tests/run --help for more)'
 	@echo 'bench  CPU time per I/O beside that of the kernel'"'"'s own target (tests/perf/bench --help)'
 
-.PHONY: all modules tools install modules_install tools_install uninstall clean demo check bench help
+.PHONY: all modules tools install modules_install tools_install uninstall clean demo check bench version help

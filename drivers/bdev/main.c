@@ -219,4 +219,5 @@ module_exit(nvtgt_bdev_exit);
 
 MODULE_ALIAS("nvtgt-backend-bdev");
 MODULE_DESCRIPTION("nvtgt backend: block devices and files");
+MODULE_VERSION(NVTGT_VERSION);
 MODULE_LICENSE("GPL");

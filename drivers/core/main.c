@@ -91,4 +91,5 @@ module_init(nvtgt_init);
 module_exit(nvtgt_exit);
 
 MODULE_DESCRIPTION("NVMe over Fabrics target: core");
+MODULE_VERSION(NVTGT_VERSION);
 MODULE_LICENSE("GPL");

@@ -398,4 +398,5 @@ module_exit(nvtgt_null_exit);
 
 MODULE_ALIAS("nvtgt-backend-null");
 MODULE_DESCRIPTION("nvtgt backend: a namespace without a disk");
+MODULE_VERSION(NVTGT_VERSION);
 MODULE_LICENSE("GPL");

@@ -125,5 +125,6 @@ module_init(nvtgt_rdma_init);
 module_exit(nvtgt_rdma_exit);
 
 MODULE_DESCRIPTION("NVMe over Fabrics target: NVMe/RDMA");
+MODULE_VERSION(NVTGT_VERSION);
 MODULE_LICENSE("GPL");
 MODULE_ALIAS("nvtgt-transport-1");

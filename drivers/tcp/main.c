@@ -96,5 +96,6 @@ module_init(nvtgt_tcp_init);
 module_exit(nvtgt_tcp_exit);
 
 MODULE_DESCRIPTION("NVMe over Fabrics target: NVMe/TCP");
+MODULE_VERSION(NVTGT_VERSION);
 MODULE_LICENSE("GPL");
 MODULE_ALIAS("nvtgt-transport-3");

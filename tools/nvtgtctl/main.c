@@ -12,7 +12,7 @@
 #include "../lib/lock.h"
 
 #ifndef NVTGT_VERSION
-#define NVTGT_VERSION "0.1"
+#define NVTGT_VERSION "unknown"
 #endif
 
 extern const struct object object_host, object_subsystem, object_namespace,
