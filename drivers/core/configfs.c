@@ -687,5 +687,4 @@ int nvtgt_configfs_init(void)
 void nvtgt_configfs_exit(void)
 {
 	configfs_unregister_subsystem(&nvtgt_configfs);
-	nvtgt_ns_poll_stop();
 }

@@ -57,7 +57,7 @@ static ssize_t nvtgt_ns_device_path_store(struct config_item *item, const char *
 			return -ENOMEM;
 	}
 	mutex_lock(lock);
-	if (!cns->enabled)
+	if (!cns->in_use)
 		swap(cns->ns.device_path, path);
 	else if (!path || !cns->ns.device_path || strcmp(path, cns->ns.device_path))
 		ret = nvtgt_ns_refuse(cns, -EBUSY, page,
@@ -218,7 +218,7 @@ static ssize_t nvtgt_ns_buffered_io_store(struct config_item *item, const char *
 	if (kstrtobool(page, &val))
 		return nvtgt_ns_refuse(cns, -EINVAL, page, "buffered_io: must be 0 or 1");
 	mutex_lock(lock);
-	if (!cns->enabled)
+	if (!cns->in_use)
 		cns->ns.buffered_io = val;
 	else if (cns->ns.buffered_io != val)
 		ret = nvtgt_ns_refuse(cns, -EINVAL, page,
@@ -318,15 +318,13 @@ static ssize_t nvtgt_ns_backend_store(struct config_item *item, const char *page
 	if (nvtgt_text(name, sizeof(name), page) <= 0 || !nvtgt_backend_name_valid(name))
 		return nvtgt_ns_refuse(cns, -EINVAL, page,
 				       "backend: must be the name of a backend, such as bdev or null");
-	mutex_lock(&cns->enable_lock);
 	mutex_lock(lock);
-	if (!cns->enabled)
+	if (!cns->in_use)
 		strscpy(cns->backend_name, name, sizeof(cns->backend_name));
 	else if (strcmp(cns->backend_name, name))
 		ret = nvtgt_ns_refuse(cns, -EBUSY, page,
 				      "backend: the namespace must be disabled first");
 	mutex_unlock(lock);
-	mutex_unlock(&cns->enable_lock);
 	return ret;
 }
 CONFIGFS_ATTR(nvtgt_ns_, backend);

@@ -52,7 +52,8 @@ extern unsigned int nvtgt_max_ctrls;	/* parameter: controllers of a subsystem */
  * to which port, which host is allowed in which subsystem, referrals, ANA states
  * and the discovery generation counter. Held for writing by configfs handlers,
  * for reading by Connect and by the discovery and ANA logs.
- * Order: nvtgt_config_sem, subsys->lock, ctrl->lock.
+ * Order: nvtgt_config_sem, subsys->lock, ctrl->lock. Nobody who holds one of them
+ * waits for a device.
  */
 extern struct rw_semaphore nvtgt_config_sem;
 extern struct list_head nvtgt_ports;		/* nvtgt_cport.entry */
@@ -131,11 +132,19 @@ struct nvtgt_ns_stats {
 struct nvtgt_cns {
 	struct nvtgt_ns ns;		/* the part that backends see */
 	struct config_group group;
-	struct mutex enable_lock;	/* serialises enable and disable; before subsys->lock */
+	/*
+	 * Held around all that the backend is asked outside of commands: enable,
+	 * disable, options, size. The device may hang meanwhile. Before subsys->lock.
+	 */
+	struct mutex enable_lock;
+	struct delayed_work poll_work;	/* looks at the size; runs while enabled */
 
-	/* subsys->lock */
-	char backend_name[NVTGT_BACKEND_NAME_SIZE];
+	/* enable_lock and subsys->lock to change them, one of the two to read */
 	bool enabled;
+	bool in_use;			/* being opened, open, or being closed */
+
+	/* subsys->lock; this and what open() reads is kept while in_use */
+	char backend_name[NVTGT_BACKEND_NAME_SIZE];
 	u32 anagrpid;
 	uuid_t uuid;
 	u8 nguid[16];
@@ -299,6 +308,7 @@ void nvtgt_ns_destroy(struct nvtgt_cns *cns);
 int nvtgt_ns_enable(struct nvtgt_cns *cns);
 void nvtgt_ns_disable(struct nvtgt_cns *cns);
 int nvtgt_ns_revalidate(struct nvtgt_cns *cns);
+void nvtgt_ns_try_revalidate(struct nvtgt_cns *cns);
 
 /**
  * nvtgt_ns_find_get - find a namespace for a command
@@ -332,7 +342,6 @@ static inline void nvtgt_ns_put(struct nvtgt_ns *ns)
 }
 
 int nvtgt_ns_set_options(struct nvtgt_cns *cns, const char *options);
-void nvtgt_ns_poll_stop(void);
 
 /* port.c */
 struct nvtgt_cport *nvtgt_port_create(u16 id, struct net *net);

@@ -119,7 +119,7 @@ static u16 nvtgt_identify_ns(struct nvtgt_req *req, void *page)
 	if (status || !ns)
 		return status;
 	cns = to_nvtgt_cns(ns);
-	nvtgt_ns_revalidate(cns);
+	nvtgt_ns_try_revalidate(cns);
 	nvtgt_identify_ns_geometry(ns, id);
 	if (ns->pi_type && req->queue->ctrl->pi)
 		nvtgt_identify_ns_pi(ns, id);

@@ -13,11 +13,16 @@
  * 2. A look-up that has loaded the pointer and not yet tried for a reference:
  *    it stands in an RCU read section. ns.ref reaches zero only after a grace
  *    period, so percpu_ref_exit() comes after it.
- * 3. Identify and the size poll, which take subsys->lock: cns->enabled is
- *    cleared under it, together with the backend's close().
- * 4. Another shell at "enable": enable_lock, which is held all through. The
- *    subsystem's lock is not held during the wait, because an Identify that
- *    holds a reference may be waiting for that lock.
+ * 3. Another shell at "enable", "backend_options" or "revalidate_size":
+ *    enable_lock, which is held all through.
+ * 4. The look at its size, which only tries for enable_lock, and is cancelled
+ *    before the wait for the last command. An Identify, which has a reference,
+ *    only tries for it, too: the wait under enable_lock may be for that Identify.
+ *
+ * A device may hang for ever in the backend's open(), close() or revalidate(). So
+ * these are called under enable_lock, the namespace's own, and no other lock.
+ * What open() reads of the configuration does not change meanwhile: cns->in_use
+ * stands from before open() until after close().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -34,10 +39,8 @@ module_param(resize_poll_ms, uint, 0644);
 MODULE_PARM_DESC(resize_poll_ms,
 		 "how often the size of enabled namespaces is looked at, ms (default 2000, 0: never)");
 
-static atomic_t nvtgt_nr_enabled = ATOMIC_INIT(0);
-
 static void nvtgt_ns_poll_work(struct work_struct *work);
-static DECLARE_DELAYED_WORK(nvtgt_ns_poll, nvtgt_ns_poll_work);
+static void nvtgt_ns_poll_again(struct nvtgt_cns *cns);
 
 static void nvtgt_ns_ref_release(struct percpu_ref *ref)
 {
@@ -73,6 +76,7 @@ struct nvtgt_cns *nvtgt_ns_create(struct nvtgt_subsys *subsys, u32 nsid)
 	spin_lock_init(&cns->deferred_lock);
 	INIT_LIST_HEAD(&cns->deferred);
 	init_completion(&cns->gone);
+	INIT_DELAYED_WORK(&cns->poll_work, nvtgt_ns_poll_work);
 	uuid_gen(&cns->uuid);
 	strscpy(cns->backend_name, "bdev", sizeof(cns->backend_name));
 	return cns;
@@ -118,7 +122,7 @@ static void nvtgt_ns_close(struct nvtgt_cns *cns)
 	module_put(ops->owner);
 }
 
-/* subsys->lock is held; owns the reference on ops->owner from here on. */
+/* enable_lock is held; owns the reference on ops->owner from here on. */
 static int nvtgt_ns_open(struct nvtgt_cns *cns, const struct nvtgt_backend_ops *ops)
 {
 	struct nvtgt_ns *ns = &cns->ns;
@@ -152,14 +156,63 @@ static int nvtgt_ns_open(struct nvtgt_cns *cns, const struct nvtgt_backend_ops *
 	return ret;
 }
 
-/* subsys->lock is held; owns the reference on ops->owner from here on. */
-static int nvtgt_ns_enable_locked(struct nvtgt_cns *cns,
-				  const struct nvtgt_backend_ops *ops)
+/* Opened and with a reference count: hosts may see it from now on. */
+static int nvtgt_ns_show(struct nvtgt_cns *cns)
 {
 	struct nvtgt_ns *ns = &cns->ns;
 	struct nvtgt_subsys *subsys = ns->subsys;
 	int ret;
 
+	mutex_lock(&subsys->lock);
+	ret = xa_insert(&subsys->namespaces, ns->nsid, cns, GFP_KERNEL);
+	if (!ret) {
+		WRITE_ONCE(cns->enabled, true);
+		subsys->nr_namespaces++;
+		subsys->max_nsid = max(subsys->max_nsid, ns->nsid);
+		nvtgt_ns_changed(subsys, ns->nsid);
+	}
+	mutex_unlock(&subsys->lock);
+	return ret;
+}
+
+/* No command finds it any more; those that have found it go on. */
+static void nvtgt_ns_hide(struct nvtgt_cns *cns)
+{
+	struct nvtgt_ns *ns = &cns->ns;
+	struct nvtgt_subsys *subsys = ns->subsys;
+
+	mutex_lock(&subsys->lock);
+	xa_erase(&subsys->namespaces, ns->nsid);
+	subsys->nr_namespaces--;
+	nvtgt_ns_update_max(subsys);
+	nvtgt_ns_changed(subsys, ns->nsid);
+	mutex_unlock(&subsys->lock);
+}
+
+/* No host sees it; with in_use set, what open() reads still does not change. */
+static void nvtgt_ns_set_disabled(struct nvtgt_cns *cns, bool in_use)
+{
+	struct nvtgt_subsys *subsys = cns->ns.subsys;
+
+	mutex_lock(&subsys->lock);
+	WRITE_ONCE(cns->enabled, false);
+	cns->in_use = in_use;
+	mutex_unlock(&subsys->lock);
+}
+
+/* enable_lock is held, in_use is set. */
+static int nvtgt_ns_open_and_show(struct nvtgt_cns *cns)
+{
+	const struct nvtgt_backend_ops *ops = nvtgt_backend_find(cns->backend_name);
+	struct nvtgt_ns *ns = &cns->ns;
+	int ret;
+
+	if (IS_ERR(ops)) {
+		ret = PTR_ERR(ops);
+		pr_warn_ratelimited("%s namespace %u: enable: backend %s cannot be had: error %d\n",
+				    ns->subsys->nqn, ns->nsid, cns->backend_name, ret);
+		return ret;
+	}
 	ret = nvtgt_ns_open(cns, ops);
 	if (ret)
 		return ret;
@@ -168,16 +221,11 @@ static int nvtgt_ns_enable_locked(struct nvtgt_cns *cns,
 	ret = percpu_ref_init(&ns->ref, nvtgt_ns_ref_release, 0, GFP_KERNEL);
 	if (ret)
 		goto out_close;
-	ret = xa_insert(&subsys->namespaces, ns->nsid, cns, GFP_KERNEL);
+	ret = nvtgt_ns_show(cns);
 	if (ret)
 		goto out_exit;
-
-	cns->enabled = true;
-	subsys->nr_namespaces++;
-	subsys->max_nsid = max(subsys->max_nsid, ns->nsid);
-	nvtgt_ns_changed(subsys, ns->nsid);
 	if (ns->readonly)
-		pr_info("%s namespace %u: read-only\n", subsys->nqn, ns->nsid);
+		pr_info("%s namespace %u: read-only\n", ns->subsys->nqn, ns->nsid);
 	return 0;
 
 out_exit:
@@ -193,36 +241,43 @@ out_close:
  *
  * Loads the backend's module. Nothing to do when it is enabled already.
  *
- * Context: may sleep; takes enable_lock and subsys->lock.
- * Return: 0 or a negative errno; the reason has been logged.
+ * Context: may sleep, as long as the device hangs; takes enable_lock and, without
+ *	waiting for the device, subsys->lock.
+ * Return: 0 or a negative errno; the reason has been logged. -EINTR: a signal came
+ *	while another thread enabled or disabled the namespace.
  */
 int nvtgt_ns_enable(struct nvtgt_cns *cns)
 {
-	const struct nvtgt_backend_ops *ops;
-	struct nvtgt_subsys *subsys = cns->ns.subsys;
 	int ret = 0;
 
-	mutex_lock(&cns->enable_lock);
-	if (cns->enabled)
-		goto out;
-
-	/* backend_name changes only under enable_lock */
-	ops = nvtgt_backend_find(cns->backend_name);
-	if (IS_ERR(ops)) {
-		ret = PTR_ERR(ops);
-		pr_warn_ratelimited("%s namespace %u: enable: backend %s cannot be had: error %d\n",
-				    subsys->nqn, cns->ns.nsid, cns->backend_name, ret);
-		goto out;
+	if (mutex_lock_interruptible(&cns->enable_lock))
+		return -EINTR;
+	if (!cns->enabled) {
+		nvtgt_ns_set_disabled(cns, true);
+		ret = nvtgt_ns_open_and_show(cns);
+		if (ret)
+			nvtgt_ns_set_disabled(cns, false);
+		else
+			nvtgt_ns_poll_again(cns);
 	}
-
-	mutex_lock(&subsys->lock);
-	ret = nvtgt_ns_enable_locked(cns, ops);
-	mutex_unlock(&subsys->lock);
-	if (!ret && atomic_inc_return(&nvtgt_nr_enabled) == 1)
-		queue_delayed_work(nvtgt_wq, &nvtgt_ns_poll, HZ);
-out:
 	mutex_unlock(&cns->enable_lock);
 	return ret;
+}
+
+/* enable_lock is held. Whatever still uses the namespace ends here, then the backend. */
+static void nvtgt_ns_hide_and_close(struct nvtgt_cns *cns)
+{
+	struct nvtgt_ns *ns = &cns->ns;
+
+	nvtgt_ns_hide(cns);
+	cancel_delayed_work_sync(&cns->poll_work);
+	percpu_ref_kill(&ns->ref);
+	wait_for_completion(&cns->gone);
+	percpu_ref_exit(&ns->ref);
+
+	nvtgt_ns_set_disabled(cns, true);
+	nvtgt_ns_close(cns);
+	nvtgt_ns_set_disabled(cns, false);
 }
 
 /**
@@ -231,35 +286,25 @@ out:
  *
  * Waits for the commands that use it.
  *
- * Context: may sleep; takes enable_lock and subsys->lock.
+ * Context: may sleep, as long as the device hangs; takes enable_lock and, without
+ *	waiting for the device, subsys->lock.
  */
 void nvtgt_ns_disable(struct nvtgt_cns *cns)
 {
-	struct nvtgt_ns *ns = &cns->ns;
-	struct nvtgt_subsys *subsys = ns->subsys;
-
 	mutex_lock(&cns->enable_lock);
-	if (!cns->enabled)
-		goto out;
-
-	mutex_lock(&subsys->lock);
-	xa_erase(&subsys->namespaces, ns->nsid);
-	subsys->nr_namespaces--;
-	nvtgt_ns_update_max(subsys);
-	nvtgt_ns_changed(subsys, ns->nsid);
-	mutex_unlock(&subsys->lock);
-
-	percpu_ref_kill(&ns->ref);
-	wait_for_completion(&cns->gone);
-	percpu_ref_exit(&ns->ref);
-
-	mutex_lock(&subsys->lock);
-	cns->enabled = false;
-	nvtgt_ns_close(cns);
-	mutex_unlock(&subsys->lock);
-	atomic_dec(&nvtgt_nr_enabled);
-out:
+	if (cns->enabled)
+		nvtgt_ns_hide_and_close(cns);
 	mutex_unlock(&cns->enable_lock);
+}
+
+/* Tells the hosts that the namespace is not as it was. */
+static void nvtgt_ns_tell_change(struct nvtgt_cns *cns)
+{
+	struct nvtgt_subsys *subsys = cns->ns.subsys;
+
+	mutex_lock(&subsys->lock);
+	nvtgt_ns_changed(subsys, cns->ns.nsid);
+	mutex_unlock(&subsys->lock);
 }
 
 static int nvtgt_ns_revalidate_locked(struct nvtgt_cns *cns)
@@ -269,6 +314,7 @@ static int nvtgt_ns_revalidate_locked(struct nvtgt_cns *cns)
 	loff_t old = ns->size;
 	int ret;
 
+	lockdep_assert_held(&cns->enable_lock);
 	if (!cns->enabled || !ns->ops->revalidate)
 		return 0;
 	ret = ns->ops->revalidate(ns);
@@ -276,28 +322,54 @@ static int nvtgt_ns_revalidate_locked(struct nvtgt_cns *cns)
 		return ret;
 	pr_info("%s namespace %u: %lld bytes, were %lld%s\n", ns->subsys->nqn, ns->nsid,
 		ns->size, old, ns->readonly ? ", read-only" : "");
-	nvtgt_ns_changed(ns->subsys, ns->nsid);
+	nvtgt_ns_tell_change(cns);
 	return 0;
 }
 
 /**
  * nvtgt_ns_revalidate - look at the device's size again
- * @cns: the namespace; the caller has a reference of any kind
+ * @cns: the namespace; the caller has no reference in ns.ref
  *
  * A changed size, or that it is read-only, is told to the hosts. Nothing to do for a disabled namespace.
  *
- * Context: may sleep; takes subsys->lock.
- * Return: 0, or the backend's error.
+ * Context: may sleep, as long as the device hangs; takes enable_lock and subsys->lock.
+ * Return: 0, or the backend's error; -EINTR: a signal came.
  */
 int nvtgt_ns_revalidate(struct nvtgt_cns *cns)
 {
-	struct nvtgt_subsys *subsys = cns->ns.subsys;
 	int ret;
 
-	mutex_lock(&subsys->lock);
+	if (mutex_lock_interruptible(&cns->enable_lock))
+		return -EINTR;
 	ret = nvtgt_ns_revalidate_locked(cns);
-	mutex_unlock(&subsys->lock);
+	mutex_unlock(&cns->enable_lock);
 	return ret;
+}
+
+/**
+ * nvtgt_ns_try_revalidate - look at the device's size again, unless another thread does
+ * @cns: the namespace; the caller may have a reference in ns.ref
+ *
+ * As nvtgt_ns_revalidate(); nothing to do while the namespace is looked at or disabled.
+ *
+ * Context: may sleep; takes enable_lock if it is free, and subsys->lock.
+ */
+void nvtgt_ns_try_revalidate(struct nvtgt_cns *cns)
+{
+	if (!mutex_trylock(&cns->enable_lock))
+		return;
+	nvtgt_ns_revalidate_locked(cns);
+	mutex_unlock(&cns->enable_lock);
+}
+
+/* Options of a namespace that is enabled, or is not; enable_lock is held. */
+static int nvtgt_ns_take_options(struct nvtgt_cns *cns, const char *options)
+{
+	struct nvtgt_ns *ns = &cns->ns;
+
+	if (!cns->enabled || !strcmp(ns->backend_options ?: "", options))
+		return 0;
+	return ns->ops->set_options ? ns->ops->set_options(ns, options) : -EBUSY;
 }
 
 /**
@@ -307,73 +379,54 @@ int nvtgt_ns_revalidate(struct nvtgt_cns *cns)
  *
  * They are judged now if the namespace is enabled, when it is enabled otherwise.
  *
- * Context: may sleep; takes subsys->lock.
- * Return: 0; -EBUSY when the backend cannot change them while it is open;
- * another negative errno.
+ * Context: may sleep, as long as the device hangs; takes enable_lock and subsys->lock.
+ * Return: 0; -EBUSY when the backend cannot change them while it is open; -EINTR: a
+ * signal came; another negative errno.
  */
 int nvtgt_ns_set_options(struct nvtgt_cns *cns, const char *options)
 {
 	struct nvtgt_ns *ns = &cns->ns;
 	char *copy = kstrdup(options, GFP_KERNEL);
 	loff_t old;
-	int ret = 0;
+	int ret;
 
 	if (!copy)
 		return -ENOMEM;
-
-	mutex_lock(&ns->subsys->lock);
-	old = ns->size;
-	if (cns->enabled && strcmp(ns->backend_options ?: "", copy))
-		ret = ns->ops->set_options ? ns->ops->set_options(ns, copy) : -EBUSY;
-	if (!ret) {
-		swap(ns->backend_options, copy);
-		if (cns->enabled && ns->size != old)
-			nvtgt_ns_changed(ns->subsys, ns->nsid);
+	if (mutex_lock_interruptible(&cns->enable_lock)) {
+		kfree(copy);
+		return -EINTR;
 	}
-	mutex_unlock(&ns->subsys->lock);
+	old = ns->size;
+	ret = nvtgt_ns_take_options(cns, copy);
+	if (!ret) {
+		mutex_lock(&ns->subsys->lock);
+		swap(ns->backend_options, copy);
+		mutex_unlock(&ns->subsys->lock);
+		if (cns->enabled && ns->size != old)
+			nvtgt_ns_tell_change(cns);
+	}
+	mutex_unlock(&cns->enable_lock);
 	kfree(copy);
 	return ret;
 }
 
-static void nvtgt_ns_poll_subsys(struct nvtgt_subsys *subsys)
+/* Looks are due at the same time for all namespaces: an idle machine wakes up once. */
+static void nvtgt_ns_poll_again(struct nvtgt_cns *cns)
 {
-	struct nvtgt_cns *cns;
-	unsigned long nsid;
+	unsigned long period = msecs_to_jiffies(READ_ONCE(resize_poll_ms) ?: MSEC_PER_SEC);
 
-	/* a device may hang in open() under this lock, and hosts' Connects wait for us */
-	if (!mutex_trylock(&subsys->lock))
-		return;
-	xa_for_each(&subsys->namespaces, nsid, cns)
-		nvtgt_ns_revalidate_locked(cns);
-	mutex_unlock(&subsys->lock);
+	queue_delayed_work(nvtgt_wq, &cns->poll_work, period - jiffies % period);
 }
 
 /*
  * No kernel before 6.13 tells the opener of a device that its size has changed,
- * and a file never does: look.
+ * and a file never does: look. Each namespace has its own work, for a device may hang.
  */
 static void nvtgt_ns_poll_work(struct work_struct *work)
 {
-	unsigned int period_ms = READ_ONCE(resize_poll_ms);
-	struct nvtgt_subsys *subsys;
+	struct nvtgt_cns *cns = container_of(to_delayed_work(work), struct nvtgt_cns, poll_work);
 
-	if (period_ms) {
-		down_read(&nvtgt_config_sem);
-		list_for_each_entry(subsys, &nvtgt_subsystems, entry)
-			nvtgt_ns_poll_subsys(subsys);
-		up_read(&nvtgt_config_sem);
-	}
-	if (atomic_read(&nvtgt_nr_enabled))
-		queue_delayed_work(nvtgt_wq, &nvtgt_ns_poll,
-				   msecs_to_jiffies(period_ms ?: MSEC_PER_SEC));
-}
-
-/**
- * nvtgt_ns_poll_stop - no more looks at sizes
- *
- * Context: module unload; no namespace is left.
- */
-void nvtgt_ns_poll_stop(void)
-{
-	cancel_delayed_work_sync(&nvtgt_ns_poll);
+	if (READ_ONCE(resize_poll_ms))
+		nvtgt_ns_try_revalidate(cns);
+	nvtgt_ns_poll_again(cns);
 }

@@ -18,6 +18,7 @@
 
 #include <linux/bits.h>
 #include <linux/bvec.h>
+#include <linux/delay.h>
 #include <linux/hrtimer.h>
 #include <linux/kstrtox.h>
 #include <linux/ktime.h>
@@ -29,6 +30,11 @@
 #include <linux/workqueue.h>
 #include <nvtgt/backend.h>
 
+static bool nvtgt_null_hang;
+module_param_named(hang, nvtgt_null_hang, bool, 0644);
+MODULE_PARM_DESC(hang, "opening and closing a namespace waits while it is Y, as a device that hangs would (default N)");
+
+#define NVTGT_NULL_HANG_MS	20		/* between two looks at the parameter */
 #define NVTGT_NULL_MAX_DELAY_US	(60 * USEC_PER_SEC)
 #define NVTGT_NULL_MAX_SIZE	BIT_ULL(60)	/* bytes */
 #define NVTGT_NULL_STATUS_MASK	0x7fff		/* SC, SCT, CRD, M, DNR */
@@ -313,12 +319,27 @@ static void nvtgt_null_apply(struct nvtgt_null *null, const struct nvtgt_null_op
 	WRITE_ONCE(null->ns->size, opt->size);
 }
 
+/* A signal ends the wait in open(); close() cannot fail. */
+static int nvtgt_null_wait(bool interruptible)
+{
+	while (READ_ONCE(nvtgt_null_hang)) {
+		if (!interruptible)
+			msleep(NVTGT_NULL_HANG_MS);
+		else if (msleep_interruptible(NVTGT_NULL_HANG_MS))
+			return -EINTR;
+	}
+	return 0;
+}
+
 static int nvtgt_null_open(struct nvtgt_ns *ns)
 {
 	struct nvtgt_null_options opt;
 	struct nvtgt_null *null;
 	int ret;
 
+	ret = nvtgt_null_wait(true);
+	if (ret)
+		return ret;
 	ret = nvtgt_null_parse(ns, ns->backend_options, &opt);
 	if (ret)
 		return ret;
@@ -343,6 +364,7 @@ static void nvtgt_null_close(struct nvtgt_ns *ns)
 {
 	struct nvtgt_null *null = ns->priv;
 
+	nvtgt_null_wait(false);
 	cancel_delayed_work_sync(&null->look_work);
 	WARN_ON_ONCE(!list_empty(&null->held));
 	kfree(null);

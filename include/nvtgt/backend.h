@@ -14,7 +14,7 @@
 #include <nvtgt/types.h>
 
 /** NVTGT_BACKEND_VERSION - grows with each change of this contract */
-#define NVTGT_BACKEND_VERSION	3
+#define NVTGT_BACKEND_VERSION	4
 
 /**
  * struct nvtgt_backend_ops - what a backend provides
@@ -27,15 +27,20 @@
  * @needs_path: an empty device_path is refused by the core.
  *
  * @open: make ready for I/O: sets ns->priv, size, blksize_shift and the other
- *	fields of its own. May sleep; the subsystem's lock is held. Returns 0 or
- *	a negative errno, and has logged the reason. Required.
- * @close: undo open(). May sleep; the subsystem's lock is held. No request is
- *	in flight and none will come. Required.
- * @revalidate: read ns->size and readonly again. May sleep; the subsystem's lock
- *	is held. Requests may be in flight. Optional: the size never changes.
+ *	fields of its own. Returns 0 or a negative errno, and has logged the
+ *	reason. Required.
+ * @close: undo open(). No request is in flight and none will come. Required.
+ * @revalidate: read ns->size and readonly again. Requests may be in flight.
+ *	Optional: the size never changes.
  * @set_options: ns->backend_options is about to become @options while the
- *	namespace is open. May sleep; the subsystem's lock is held. Returns 0, or
- *	a negative errno and nothing has changed. Optional: -EBUSY.
+ *	namespace is open. Returns 0, or a negative errno and nothing has changed.
+ *	Optional: -EBUSY.
+ *
+ * These four may sleep, and wait for a device that hangs. They are called one at a
+ * time, under a lock that is the namespace's own: what waits meanwhile is who wants
+ * to enable, disable or change this namespace. ns->device_path, backend_options and
+ * buffered_io do not change from before open() until after close(), but for
+ * backend_options after set_options().
  *
  * @rw: NVMe Read or Write (cmd->rw), FUA in cmd->rw.control honoured.
  * @flush: everything completed before is made durable.
@@ -50,7 +55,7 @@
  *	but has not been released. Returns false when @req cannot speak for others
  *	(it has not reached the device yet). Required of who calls nvtgt_req_poll().
  *
- * The first four run in the reactor (plug open) or in a worker, must not block for
+ * Commands' functions, @rw to @discard, run in the reactor (plug open) or in a worker, must not block for
  * long in the reactor and must not touch the request after they have called
  * nvtgt_req_complete(), which they do exactly once, in any context.
  */
