@@ -13,7 +13,7 @@
 #
 # TRANSPORT is tcp, or rdma in the variant of that name: soft-RoCE, which does not
 # know of network namespaces before 7.x, so all of it lives in the first one, on
-# dummy devices.
+# dummy devices. In the variant iwarp it is siw, iWARP over TCP, on the same.
 
 set -euo pipefail
 shopt -s nullglob
@@ -22,6 +22,8 @@ shopt -s nullglob
 CONFIGFS=/sys/kernel/config/$TARGET_ROOT
 : "${TRANSPORT:=tcp}"
 ! grep -q 'bench\.transport=rdma' /proc/cmdline || TRANSPORT=rdma
+RDMA_DRIVER=rxe
+! grep -q 'bench\.rdma=siw' /proc/cmdline || RDMA_DRIVER=siw
 # how much slower than an idle machine with a stock kernel everything is here
 : "${PATIENCE:=1}"
 
@@ -112,6 +114,7 @@ log_has() { log_since | grep -E -- "$1" >/dev/null; }
 # ---------------------------------------------------------------- modules
 
 over_rdma() { [ "$TRANSPORT" = rdma ]; }
+over_iwarp() { over_rdma && [ "$RDMA_DRIVER" = siw ]; }
 
 # need_modules [tcp] [bdev] [null]: the target's core and these; the host's driver.
 # "tcp" is the transport that the test runs over.
@@ -190,8 +193,11 @@ reaches() {
 
 # rdma_device NAME NETDEV: an RDMA device on a network device, until the end
 rdma_device() {
-	modprobe rdma_rxe
-	rdma link add "$1" type rxe netdev "$2"
+	case $RDMA_DRIVER in
+	rxe) modprobe rdma_rxe ;;
+	*) modprobe "$RDMA_DRIVER" ;;
+	esac
+	rdma link add "$1" type "$RDMA_DRIVER" netdev "$2"
 	defer rdma_drop "$1"
 }
 
@@ -204,7 +210,7 @@ rdma_net() {
 	ip addr add "$2/24" dev "tgt$1"
 	ip addr add "$3/64" dev "tgt$1" nodad
 	ip link set "tgt$1" up
-	rdma_device "rxe$1" "tgt$1"
+	rdma_device "$RDMA_DRIVER$1" "tgt$1"
 }
 
 # make_networks [PATHS]: the namespace tgt and one or two links to it

@@ -96,6 +96,14 @@ build_modules() {
 	stage_modules "$dir"
 }
 
+# siw_for K: is siw there for this kernel? Only tests over iWARP have it made.
+siw_for() {
+	case $1 in
+	6.12*|7.2) siw_vars "$1"; [ -e "$SIW/.complete" ] ;;
+	*) false ;;
+	esac
+}
+
 stage_modules() {
 	local dir=$1 lib=$1/stage/lib/modules/$K_RELEASE base=$K_DIR/modules/lib/modules/$K_RELEASE
 	if [ "$(cat "$dir/stage/made-from" 2>/dev/null)" != "$base" ]; then
@@ -109,6 +117,9 @@ stage_modules() {
 	rm -rf "$lib/updates"
 	mkdir -p "$lib/updates"
 	[ ! -d "$dir/tree" ] || find "$dir/tree" -name '*.ko' -exec cp {} "$lib/updates/" \;
+	if siw_for "$K_NAME"; then
+		cp "$SIW/siw.ko" "$lib/updates/"
+	fi
 	depmod -b "$dir/stage" "$K_RELEASE"
 }
 
@@ -138,30 +149,4 @@ build_tools() {
 		say "tools/ did not build; the whole log: $dir/log"
 	fi
 	return "$rc"
-}
-
-# The kernel's style checker comes with its source alone, of which this keeps
-# the three files that matter.
-checkpatch_vars() { CHECKPATCH=$NVTGT_CACHE/checkpatch/$SOURCE_6_12; }
-
-checkpatch_fill() {
-	local dir=$1 deb
-	mkdir "$dir/deb"
-	(cd "$dir/deb" && bench_apt apt-get -q download "linux-source-6.12=$SOURCE_6_12") || return 1
-	deb=("$dir"/deb/*.deb)
-	dpkg-deb --fsys-tarfile "${deb[0]}" |
-		tar -xO ./usr/src/linux-source-6.12.tar.xz |
-		tar -xJ -C "$dir" --strip-components=1 --wildcards \
-			'*/scripts/checkpatch.pl' '*/scripts/spelling.txt' \
-			'*/scripts/const_structs.checkpatch' || return 1
-	rm -rf "$dir/deb"
-	[ -s "$dir/scripts/checkpatch.pl" ]
-}
-
-need_checkpatch() {
-	checkpatch_vars
-	cache_valid "$CHECKPATCH" && return 0
-	step "fetching the kernel's style checker (in its source, 150 MB) …"
-	with_lock checkpatch cache_make "$CHECKPATCH" \
-		logged "$NVTGT_CACHE/log/checkpatch" checkpatch_fill
 }

@@ -115,7 +115,7 @@ cache_make() {
 # Entries that no run has used for a month go, and what killed runs left.
 cache_prune() {
 	local f
-	for f in "$NVTGT_CACHE"/{kernels,roots,initrd,checkpatch}/*/.complete; do
+	for f in "$NVTGT_CACHE"/{kernels,roots,initrd,checkpatch,source,siw}/*/.complete; do
 		[ -e "$f" ] || continue
 		[ -z "$(find "$f" -mtime +30)" ] || rm -rf "${f%/.complete}"
 	done

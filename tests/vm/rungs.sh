@@ -95,6 +95,9 @@ choose_tests() {
 
 rung_of() { awk -v r="$1" '$1 == r' <<<"$chosen"; }
 
+# The kernels that a chosen test needs iWARP on.
+iwarp_kernels() { awk '$2 ~ /\+iwarp$/ { print $3 }' <<<"$chosen" | sort -Vu; }
+
 # Everything that the chosen tests need before the first of them starts.
 get_ready() {
 	local k n=0 item
@@ -121,8 +124,12 @@ get_ready() {
 	for item in "$BUILD_ROOT" "$GUEST_ROOT"; do
 		cache_valid "$item" || n=$((n + 1))
 	done
-	checkpatch_vars
-	[ -z "$fetch$(rung_of static)" ] || cache_valid "$CHECKPATCH" || n=$((n + 1))
+	source_parts_vars 6.12
+	[ -z "$fetch$(rung_of static)" ] || cache_valid "$PARTS" || n=$((n + 1))
+	for k in $(iwarp_kernels); do
+		siw_vars "$k"
+		cache_valid "$SIW" || n=$((n + 1))
+	done
 	# tests/demo has two steps more
 	plan $((n + ${MORE_STEPS:-0}))
 	need_host_packages
@@ -142,8 +149,11 @@ get_ready() {
 		done
 	fi
 	if [ -n "$fetch$(rung_of static)" ]; then
-		need_checkpatch || return 1
+		need_source_parts 6.12 || return 1
 	fi
+	for k in $(iwarp_kernels); do
+		need_siw "$k" || return 1
+	done
 	cache_prune
 	snapshot_tree
 }
@@ -184,10 +194,11 @@ one_result() {
 
 run_static() {
 	local name
+	source_parts_vars 6.12
 	while read -r _ name _; do
 		BENCH_BIND_KERNELS='6.12' one_result "static/$name" in_build_root \
 			-b "$RUN_DIR/tree:/src" \
-			-b "$CHECKPATCH:/usr/share/nvtgt-checkpatch" \
+			-b "$PARTS:/usr/share/nvtgt-checkpatch" \
 			bash -c 'cd /src && exec "$@"' bash \
 			"tests/static/$name.sh"
 	done
@@ -348,7 +359,8 @@ plan = {"results": results, "tree": tree, "image": image, "accel": accel,
 # what a variant changes: CPUs, words on the command line of the kernel
 variants = {"": (0, ""), "no-spin": (0, "nvtgt.spin_us=0"), "one-reactor": (1, ""),
             "rdma": (0, "bench.transport=rdma"), "rdma-no-srq": (0, "bench.transport=rdma nvtgt_rdma.use_srq=0"),
-            "rdma-mr": (0, "bench.transport=rdma nvtgt_rdma.force_mr=1 ib_core.force_mr=1")}
+            "rdma-mr": (0, "bench.transport=rdma nvtgt_rdma.force_mr=1 ib_core.force_mr=1"),
+            "iwarp": (0, "bench.transport=rdma bench.rdma=siw")}
 tests = []
 for line in sys.stdin:
     if line.startswith("kernel\t"):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# A kernel built from Debian's source package and a fragment of configuration.
+# A kernel built from Debian's source package and a fragment of configuration; and
+# what of such a package serves alone: the style checker, and siw, the kernel's iWARP
+# over TCP, which Debian's kernels come without.
 
 # source_unpack SERIES VERSION DIR: the source itself into DIR
 source_unpack() {
@@ -54,4 +56,65 @@ source_install_modules() {
 source_trim() {
 	find "$1" -name '*.o' -not -path "$1/scripts/*" -not -path "$1/tools/*" -delete
 	find "$1" -name '*.a' -delete
+}
+
+# ---------------------------------------------------------------- parts of a source
+
+# The files that are kept of a source package, as patterns below its root.
+SOURCE_PARTS=('scripts/checkpatch.pl' 'scripts/spelling.txt' 'scripts/const_structs.checkpatch'
+	'drivers/infiniband/sw/siw/*')
+
+# source_parts_vars SERIES: sets PARTS, where they are
+source_parts_vars() {
+	local var=SOURCE_${1//./_}
+	PARTS=$NVTGT_CACHE/source/$1-$( (echo "${!var} ${SOURCE_PARTS[*]}"; declare -f source_parts_fill) | hash_of)
+}
+
+# source_parts_fill SERIES DIR
+source_parts_fill() {
+	local series=$1 dir=$2 var=SOURCE_${1//./_} deb
+	mkdir "$dir/deb"
+	(cd "$dir/deb" && bench_apt apt-get -q download "linux-source-$series=${!var}") || return 1
+	deb=("$dir"/deb/*.deb)
+	dpkg-deb --fsys-tarfile "${deb[0]}" |
+		tar -xO "./usr/src/linux-source-$series.tar.xz" |
+		tar -xJ -C "$dir" --strip-components=1 --wildcards "${SOURCE_PARTS[@]/#/*/}" || return 1
+	rm -rf "$dir/deb"
+	[ -s "$dir/scripts/checkpatch.pl" ] && [ -s "$dir/drivers/infiniband/sw/siw/siw_main.c" ]
+}
+
+need_source_parts() {
+	source_parts_vars "$1"
+	cache_valid "$PARTS" && return 0
+	step "fetching the kernel's source $1 for its style checker and siw (150 MB) …"
+	with_lock "source-$1" cache_make "$PARTS" \
+		logged "$NVTGT_CACHE/log/source-$1" source_parts_fill "$1"
+}
+
+# ---------------------------------------------------------------- siw
+
+# siw_vars K: sets SIW, where the module for this kernel is
+siw_vars() {
+	kernel_vars "$1"
+	source_parts_vars "${1%-debug}"
+	SIW=$NVTGT_CACHE/siw/$K_RELEASE-$( (echo "$PARTS $K_DIR $BUILD_ROOT"; declare -f siw_fill) | hash_of)
+}
+
+# siw_fill K DIR
+siw_fill() {
+	local k=$1 dir=$2
+	cp -r "$PARTS/drivers/infiniband/sw/siw" "$dir/src" || return 1
+	BENCH_BIND_KERNELS=$k in_build_root -b "$dir/src:/src" \
+		make -C "$K_KDIR" M=/src CONFIG_RDMA_SIW=m modules || return 1
+	cp "$dir/src/siw.ko" "$dir/" || return 1
+	rm -rf "$dir/src"
+}
+
+# need_siw K: the module is in the cache; the kernel and the build root are there
+need_siw() {
+	need_source_parts "${1%-debug}" || return 1
+	siw_vars "$1"
+	cache_valid "$SIW" && return 0
+	step "building siw (iWARP) for $K_RELEASE …"
+	with_lock "siw-$1" cache_make "$SIW" logged "$NVTGT_CACHE/log/siw-$1" siw_fill "$1"
 }
