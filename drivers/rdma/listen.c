@@ -229,6 +229,29 @@ static bool nvtgt_rdma_port_has_pi(struct nvtgt_rdma_port *rport)
 	return ok;
 }
 
+/*
+ * Nothing that the CM or an address brings comes to the port from now on. Who may still
+ * see it, and what ends that:
+ *  1. the notifiers of addresses: out of the list
+ *  2. repair_work that runs, or is started by one of the others: closing says that the
+ *     listener is not its own any more
+ *  3. the CM, with events and connection requests: the listener's end waits for them;
+ *     until then they may still queue repair_work
+ *  4. repair_work in the queue: cancelled when nobody is left who could queue it
+ */
+static void nvtgt_rdma_close_port(struct nvtgt_rdma_port *rport)
+{
+	spin_lock_bh(&nvtgt_rdma_ports_lock);
+	list_del_init(&rport->entry);
+	spin_unlock_bh(&nvtgt_rdma_ports_lock);
+	mutex_lock(&rport->lock);
+	rport->closing = true;
+	mutex_unlock(&rport->lock);
+	if (rport->cm_id)
+		rdma_destroy_id(rport->cm_id);
+	cancel_delayed_work_sync(&rport->repair_work);
+}
+
 /**
  * nvtgt_rdma_add_port - open a listener
  * @port: the port; its parameters get the defaults where they are -1
@@ -254,10 +277,17 @@ int nvtgt_rdma_add_port(struct nvtgt_port *port)
 	port->priv = rport;
 	/* a request may come in at once: it finds at least what any device has room for */
 	nvtgt_rdma_set_params(port);
+	spin_lock_bh(&nvtgt_rdma_ports_lock);
+	list_add(&rport->entry, &nvtgt_rdma_ports);
+	spin_unlock_bh(&nvtgt_rdma_ports_lock);
+	/* the CM may tell of the device's end before the listener is there: repair_work waits */
+	mutex_lock(&rport->lock);
 	ret = nvtgt_rdma_listen(rport);
+	mutex_unlock(&rport->lock);
 	if (ret) {
 		pr_err("port %u: cannot listen on %pISpc: error %d%s\n", port->id, &rport->addr,
 		       ret, ret == -ENODEV ? " (no RDMA device has this address)" : "");
+		nvtgt_rdma_close_port(rport);
 		port->priv = NULL;
 		goto free;
 	}
@@ -266,9 +296,6 @@ int nvtgt_rdma_add_port(struct nvtgt_port *port)
 		return -EOPNOTSUPP;
 	}
 	pr_info("port %u: listening on %pISpc\n", port->id, &rport->addr);
-	spin_lock_bh(&nvtgt_rdma_ports_lock);
-	list_add(&rport->entry, &nvtgt_rdma_ports);
-	spin_unlock_bh(&nvtgt_rdma_ports_lock);
 	return 0;
 
 free:
@@ -286,15 +313,7 @@ void nvtgt_rdma_remove_port(struct nvtgt_port *port)
 {
 	struct nvtgt_rdma_port *rport = port->priv;
 
-	spin_lock_bh(&nvtgt_rdma_ports_lock);
-	list_del_init(&rport->entry);
-	spin_unlock_bh(&nvtgt_rdma_ports_lock);
-	mutex_lock(&rport->lock);
-	rport->closing = true;
-	mutex_unlock(&rport->lock);
-	if (rport->cm_id)
-		rdma_destroy_id(rport->cm_id);	/* no request, and no event, from now on */
-	cancel_delayed_work_sync(&rport->repair_work);
+	nvtgt_rdma_close_port(rport);
 	nvtgt_rdma_disconnect_all(port, NULL);
 	port->priv = NULL;
 	kfree(rport);

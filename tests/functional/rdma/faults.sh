@@ -9,6 +9,7 @@ TRANSPORT=rdma
 . "$TESTS/lib/guest.sh"
 . "$TESTS/lib/host.sh"
 simple_target testnqn "$(null_blk_make size=64)"
+device=${RDMA_DRIVER}0
 make_null_namespace testnqn 2 size=1g,delay_us=2000
 queues=/sys/kernel/debug/nvtgt-rdma/queues
 no_queues() { [ ! -s "$queues" ]; }
@@ -39,11 +40,11 @@ for round in 1 2 3; do
 	fio_background "$(disk_of "$ctrl" 2)" --iodepth=32
 	loads+=("$FIO_PID")
 	needs_progress "$disk" || fail "no I/O"
-	rdma link delete rxe0
+	rdma link delete "$device"
 	wait_for 30 no_queues || fail "connections are left: $(cat $queues)"
 	wait_for 30 log_has 'port 1: no RDMA device has 192.0.2.2:4420 any more' ||
 		fail "the log does not say that the port waits"
-	rdma link add rxe0 type rxe netdev tgt0
+	rdma link add "$device" type "$RDMA_DRIVER" netdev tgt0
 	wait_for 60 log_has 'port 1: listening on 192.0.2.2:4420 again' || fail "the port does not listen again"
 	log_mark
 	connect
@@ -53,10 +54,10 @@ done
 host_disconnect testnqn
 
 note "the port goes while there is no device"
-rdma link delete rxe0
+rdma link delete "$device"
 wait_for 30 log_has 'port 1: no RDMA device' || fail "the log does not say that the port waits"
 unlink_port 1 testnqn
-rdma link add rxe0 type rxe netdev tgt0
+rdma link add "$device" type "$RDMA_DRIVER" netdev tgt0
 link_port 1 testnqn
 connect
 fio_verify "$disk" || fail "the disk in the end"
@@ -67,3 +68,32 @@ set_attr_fails() { ! in_tgt ln -s "$CONFIGFS/subsystems/testnqn" "$CONFIGFS/port
 make_port 2 203.0.113.77
 set_attr_fails || fail "a port listens where no device is"
 log_has 'cannot listen on 203.0.113.77:4420' || fail "the log does not say why"
+
+note "a port is opened while its device comes and goes"
+flap() {
+	while [ ! -e "$WORK/calm" ]; do
+		rdma link delete "$device"
+		rdma link add "$device" type "$RDMA_DRIVER" netdev tgt0
+	done
+}
+log_mark
+flap &
+flapper=$!
+unlink_port 1 testnqn
+opened=0 refused=0
+while [ "$opened" -lt 12 ] || [ "$refused" -lt 4 ]; do
+	if ln -s "$CONFIGFS/subsystems/testnqn" "$CONFIGFS/ports/1/subsystems/testnqn" 2>/dev/null; then
+		opened=$((opened + 1))
+		unlink_port 1 testnqn
+	else
+		refused=$((refused + 1))
+	fi
+	[ $((opened + refused)) -lt 300 ] || break
+done
+touch "$WORK/calm"
+wait "$flapper"
+note "opened $opened times, refused $refused times"
+link_port 1 testnqn
+connect
+fio_verify "$disk" || fail "the disk after all that"
+host_disconnect testnqn
