@@ -20,18 +20,28 @@ bool nvtgt_rdma_has_pi(const struct ib_device *ib)
 	return ib->attrs.kernel_cap_flags & IBK_INTEGRITY_HANDOVER;
 }
 
+static bool nvtgt_rdma_is_iwarp(const struct ib_device *ib)
+{
+	u32 port;
+
+	for (port = rdma_start_port(ib); port <= rdma_end_port(ib); port++)
+		if (rdma_protocol_iwarp(ib, port))
+			return true;
+	return false;
+}
+
 /* What the device has room for. */
 static void nvtgt_rdma_dev_limits(struct nvtgt_rdma_dev *dev)
 {
 	const struct ib_device_attr *attrs = &dev->ib->attrs;
 	int recv_sge = attrs->max_recv_sge, size;
-	u32 port;
 
-	if (nvtgt_rdma_use_srq && attrs->max_srq)
+	dev->iwarp = nvtgt_rdma_is_iwarp(dev->ib);
+	/* iWARP cannot say "receiver not ready": where a buffer is missing the connection ends */
+	dev->shares_rx = nvtgt_rdma_use_srq && attrs->max_srq && !dev->iwarp;
+	if (dev->shares_rx)
 		recv_sge = min(recv_sge, attrs->max_srq_sge);
-	dev->needs_mr = nvtgt_rdma_force_mr;
-	for (port = rdma_start_port(dev->ib); port <= rdma_end_port(dev->ib); port++)
-		dev->needs_mr |= rdma_protocol_iwarp(dev->ib, port);
+	dev->needs_mr = nvtgt_rdma_force_mr || dev->iwarp;
 	dev->pi = nvtgt_rdma_has_pi(dev->ib);
 	dev->max_sge = clamp(attrs->max_send_sge, 1, NVTGT_RDMA_SGES);
 	dev->max_read_sge = clamp(attrs->max_sge_rd, 1, (int)dev->max_sge);

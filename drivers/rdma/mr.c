@@ -257,6 +257,8 @@ void nvtgt_rdma_regs_put(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
  * @first: the first of them
  * @last: the last
  *
+ * The last one asks for a completion, which over iWARP nothing else can stand for.
+ *
  * Return: how many
  */
 unsigned int nvtgt_rdma_regs_build(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd,

@@ -11,6 +11,10 @@
  * nobody has needed for a second are given back. How much memory commands may have
  * in all is for the core's credit to say; free pieces come on top: no more than
  * were in use in the last second.
+ *
+ * siw (iWARP in software) sends pages without a copy and completes a WRITE when TCP has
+ * its pages, not when the host has acknowledged them. These pages are not used again:
+ * they are freed, which they are in truth when TCP lets go of them.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -97,6 +101,10 @@ struct nvtgt_rdma_piece *nvtgt_rdma_piece_get(struct nvtgt_rdma_dev *dev,
 void nvtgt_rdma_piece_put(struct nvtgt_rdma_dev *dev, struct nvtgt_rdma_pool *pool,
 			  struct nvtgt_rdma_piece *piece)
 {
+	if (unlikely(dev->iwarp) && page_ref_count(piece->page) > 1) {
+		nvtgt_rdma_piece_free(dev, piece);
+		return;
+	}
 	spin_lock(&pool->lock);
 	list_add(&piece->entry, &pool->free[piece->order]);	/* the warmest first */
 	pool->nr_free[piece->order]++;

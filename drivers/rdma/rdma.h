@@ -62,7 +62,9 @@ struct nvtgt_rdma_dev {
 	struct list_head entry;		/* nvtgt_rdma_devs; nvtgt_rdma_lock */
 	unsigned int nr_queues;		/* nvtgt_rdma_lock */
 	bool dying;			/* nvtgt_rdma_lock */
+	bool iwarp;
 	bool needs_mr;			/* for the memory that a READ goes to */
+	bool shares_rx;			/* queues of a reactor share a receive queue */
 	bool pi;			/* it has signature memory regions */
 	u8 max_sge;			/* of sends and writes */
 	u8 max_read_sge;

@@ -11,6 +11,9 @@
  * ones taking their place. Only when there is no memory does a command keep its
  * buffer; when half of the buffers are kept so, memory is taken beyond the bounds.
  *
+ * Over iWARP each queue has receives of its own, for each command that its host may
+ * have outstanding: where a SEND finds none, the device ends the connection.
+ *
  * The shared receive queue begins small. When it has run low (the limit event), a
  * work item adds buffers, up to srq_size.
  *
@@ -434,7 +437,7 @@ struct nvtgt_rdma_rx *nvtgt_rdma_rx_get(struct nvtgt_rdma_queue *q, struct nvtgt
 				dev_name(&dev->ib->dev), nr_pages);
 		return ERR_PTR(-EOPNOTSUPP);
 	}
-	if (!nvtgt_rdma_use_srq || !dev->ib->attrs.max_srq)
+	if (!dev->shares_rx)
 		return nvtgt_rdma_rx_create(q, reactor, nr_pages, false);
 
 	mutex_lock(&dev->rx_lock);

@@ -6,8 +6,9 @@
  * RDMA READs that fetch what hosts write, RDMA WRITEs of what they read, and
  * responses. The last work request of a chain, and one in NVTGT_RDMA_SIGNAL, asks
  * for a completion: it speaks for all before it, for a send queue is worked off in
- * order. Where a READ is out, the completion is waited for; where there are only
- * responses it is enough to look when the next capsule arrives, or a timer fires.
+ * order (nvtgt_rdma_sent_to() has the exception). Where a READ is out, the completion is
+ * waited for; where there are only responses it is enough to look when the next capsule
+ * arrives, or a timer fires.
  *
  * A command takes as many entries of the send queue as it has work requests; the
  * queue has room for the largest. What does not fit waits in tx_list, in order.
@@ -341,14 +342,22 @@ static void nvtgt_rdma_sent_one(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cm
 	}
 }
 
+/*
+ * A completion speaks for all before it. siw completes a SEND while READs before it are
+ * out: over iWARP each of these has a completion of its own, and waits for it.
+ */
 static void nvtgt_rdma_sent_to(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *to)
 {
-	struct nvtgt_rdma_cmd *cmd;
+	struct nvtgt_rdma_cmd *cmd, *next;
 
-	do {
-		cmd = list_first_entry(&q->posted, struct nvtgt_rdma_cmd, entry);
-		nvtgt_rdma_sent_one(q, cmd);
-	} while (cmd != to);
+	list_for_each_entry_safe(cmd, next, &q->posted, entry) {
+		bool last = cmd == to;
+
+		if (last || !unlikely(q->dev->iwarp) || cmd->state != NVTGT_RDMA_READING)
+			nvtgt_rdma_sent_one(q, cmd);
+		if (last)
+			break;
+	}
 }
 
 static void nvtgt_rdma_reap_one(struct nvtgt_rdma_queue *q, const struct ib_wc *wc)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: ext4 and xfs keep a real tree byte for byte over unmount and reconnect
 # kernels: all
-# variants: no-spin one-reactor rdma rdma@6.1 rdma@7.2
+# variants: no-spin one-reactor rdma rdma@6.1 rdma@7.2 iwarp
 # timeout: 240
 
 . "$TESTS/lib/guest.sh"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: the queues that a host gets: as many as it asks for, as many as attr_qid_max allows, of
 # the depth that the port allows
-# variants: rdma
+# variants: rdma iwarp
 # timeout: 150
 
 . "$TESTS/lib/guest.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guards: every module unloads the moment the configuration is gone, also right after heavy load
-# variants: rdma
+# variants: rdma iwarp
 # timeout: 180
 
 . "$TESTS/lib/guest.sh"

@@ -3,7 +3,7 @@
 # guards: what is written is read back: every size, depth and pattern, on 512-byte and 4 KiB
 # blocks, without digests and with both; over RDMA: on long queues and on short ones
 # kernels: all
-# variants: no-spin one-reactor rdma rdma@6.1 rdma@7.2 rdma-no-srq rdma-mr
+# variants: no-spin one-reactor rdma rdma@6.1 rdma@7.2 rdma-no-srq rdma-mr iwarp iwarp@7.2
 # timeout: 300
 
 . "$TESTS/lib/guest.sh"
@@ -52,7 +52,7 @@ cost() { sed -n "s/.* qid 1 live.* $1 \([0-9]*\).*/\1/p" /sys/kernel/debug/nvtgt
 requests=$(cost requests) commands=$(cost commands)
 note "$commands commands, $requests work requests"
 # memory that is registered takes more than a read, or a write, and a response
-if [ "$(cat /sys/module/nvtgt_rdma/parameters/force_mr)" = Y ]; then
+if over_iwarp || [ "$(cat /sys/module/nvtgt_rdma/parameters/force_mr)" = Y ]; then
 	[ "$requests" -gt $((2 * commands)) ] || fail "no memory was registered"
 else
 	[ "$requests" -le $((2 * commands)) ] || fail "more than two work requests per command"
