@@ -419,10 +419,14 @@ static int nvtgt_rdma_take_inline(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_
 	return nvtgt_rdma_copy_in(cmd);
 }
 
-/* Half of the buffers that all of them receive into are kept by some. */
+/*
+ * Half of the buffers that all of them receive into are kept by some. One that is retired
+ * may have lost half of its own.
+ */
 static bool nvtgt_rdma_rx_is_short(const struct nvtgt_rdma_rx *rx)
 {
-	return rx->srq && rx->nr_held > READ_ONCE(rx->nr_recvs) / 2;
+	return rx->srq &&
+	       rx->nr_held > READ_ONCE(rx->nr_recvs) / (READ_ONCE(rx->retired) ? 4 : 2);
 }
 
 /*

@@ -62,6 +62,7 @@ static int nvtgt_rdma_add_one(struct ib_device *ib)
 		return -ENOMEM;
 	dev->ib = ib;
 	mutex_init(&dev->rx_lock);
+	INIT_LIST_HEAD(&dev->rx_retired);
 	nvtgt_rdma_dev_limits(dev);
 	ret = nvtgt_rdma_pools_init(dev);
 	if (ret)
@@ -113,7 +114,7 @@ static void nvtgt_rdma_remove_one(struct ib_device *ib, void *client_data)
 	mutex_unlock(&nvtgt_rdma_lock);
 	if (!dev)
 		return;
-	nvtgt_rdma_disconnect_all(NULL, dev);
+	nvtgt_rdma_disconnect_all(NULL, dev, NULL);
 	nvtgt_rdma_wait_no_queues(dev);
 	mutex_lock(&nvtgt_rdma_lock);
 	list_del(&dev->entry);

@@ -314,7 +314,7 @@ void nvtgt_rdma_remove_port(struct nvtgt_port *port)
 	struct nvtgt_rdma_port *rport = port->priv;
 
 	nvtgt_rdma_close_port(rport);
-	nvtgt_rdma_disconnect_all(port, NULL);
+	nvtgt_rdma_disconnect_all(port, NULL, NULL);
 	port->priv = NULL;
 	kfree(rport);
 	pr_info("port %u: closed\n", port->id);

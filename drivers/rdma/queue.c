@@ -655,19 +655,22 @@ void nvtgt_rdma_disconnect(struct nvtgt_queue *queue)
 }
 
 /**
- * nvtgt_rdma_disconnect_all - end all connections of a port or of a device
+ * nvtgt_rdma_disconnect_all - end all connections of a port, a device or a receive queue
  * @port: the port, whose listener is closed, or NULL
  * @dev: the device, which takes no new ones, or NULL
+ * @rx: the receive queue, which gets no new ones and has not been freed, or NULL
  *
  * Context: process, may sleep.
  */
-void nvtgt_rdma_disconnect_all(const struct nvtgt_port *port, const struct nvtgt_rdma_dev *dev)
+void nvtgt_rdma_disconnect_all(const struct nvtgt_port *port, const struct nvtgt_rdma_dev *dev,
+			       const struct nvtgt_rdma_rx *rx)
 {
 	struct nvtgt_rdma_queue *q;
 
 	mutex_lock(&nvtgt_rdma_lock);
 	list_for_each_entry(q, &nvtgt_rdma_queues, entry)
-		if ((port && q->queue.port == port) || (dev && q->dev == dev))
+		if ((port && q->queue.port == port) || (dev && q->dev == dev) ||
+		    (rx && READ_ONCE(q->rx) == rx))
 			nvtgt_rdma_disconnect(&q->queue);
 	mutex_unlock(&nvtgt_rdma_lock);
 }

@@ -29,6 +29,8 @@
 #define NVTGT_RDMA_PI_MDTS	5		/* with protection information: 128 KiB */
 #define NVTGT_RDMA_PI_QUEUE_SIZE 128		/* and so many entries */
 #define NVTGT_RDMA_RX_STEP	256U		/* receives that a shared receive queue grows by */
+#define NVTGT_RDMA_RX_PAUSE	(HZ / 10)	/* before one that is low is looked at again */
+#define NVTGT_RDMA_RX_RETIRED	4		/* of a reactor that get no new connections */
 
 /**
  * struct nvtgt_rdma_piece - contiguous memory, mapped for a device
@@ -73,8 +75,9 @@ struct nvtgt_rdma_dev {
 	struct nvtgt_rdma_pool *pools;	/* by CPU */
 	struct delayed_work trim_work;
 	atomic_t nr_pieces;
-	struct mutex rx_lock;		/* protects rx, their users */
+	struct mutex rx_lock;		/* protects what follows, and the users of each rx */
 	struct nvtgt_rdma_rx **rx;	/* shared ones, by CPU and inline pages */
+	struct list_head rx_retired;	/* shared ones that get no new users, the oldest first */
 };
 
 /**
@@ -122,11 +125,14 @@ struct nvtgt_rdma_rx {
 	struct ib_srq *srq;		/* NULL: the receive queue of @queue */
 	struct nvtgt_rdma_queue *queue;
 	unsigned int users;		/* dev->rx_lock */
+	unsigned int nr_ended;		/* that were users; dev->rx_lock */
+	bool retired;			/* dev->rx_lock */
+	struct list_head entry;		/* dev->rx_retired, if it is */
 	int index;			/* in dev->rx, if shared */
 	u8 nr_pages;			/* of data in a capsule */
 	unsigned int nr_recvs, max_recvs;
 	struct list_head recvs;		/* nvtgt_rdma_recvs; work items of grow_work only */
-	struct work_struct grow_work;
+	struct delayed_work grow_work;
 	bool going;			/* it grows no more */
 	struct completion gone;
 
@@ -372,7 +378,8 @@ extern atomic_t nvtgt_rdma_nr_half_open;
 int nvtgt_rdma_queue_create(struct nvtgt_port *port, struct rdma_cm_id *cm_id,
 			    const struct rdma_conn_param *conn);
 void nvtgt_rdma_disconnect(struct nvtgt_queue *queue);
-void nvtgt_rdma_disconnect_all(const struct nvtgt_port *port, const struct nvtgt_rdma_dev *dev);
+void nvtgt_rdma_disconnect_all(const struct nvtgt_port *port, const struct nvtgt_rdma_dev *dev,
+			       const struct nvtgt_rdma_rx *rx);
 void nvtgt_rdma_wait_no_queues(const struct nvtgt_rdma_dev *dev);
 void nvtgt_rdma_host_traddr(struct nvtgt_queue *queue, char *buf, size_t len);
 void nvtgt_rdma_queue_event(struct nvtgt_rdma_queue *q, unsigned int flag);

@@ -17,12 +17,17 @@
  * The shared receive queue begins small. When it has run low (the limit event), a
  * work item adds buffers, up to srq_size.
  *
- * Buffers that are to be posted again are chained; one call posts them all. A buffer
- * that a device has taken and never completes is back when the last queue that
- * shares it is gone.
+ * Buffers that are to be posted again are chained; one call posts them all. Some devices
+ * never complete a buffer that they have taken for a SEND in which the host died: it is
+ * back when the last queue that shares it is gone. No verb tells how many these are. But
+ * a queue takes one at most. So when a shared receive queue of full size runs low, and as
+ * many of its queues have ended as a quarter of it, it is retired: new queues get a
+ * new one, and it goes with the last of its own. When too many of a reactor's are
+ * retired, the connections of the one that has the fewest are ended.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "rdma.h"
 
@@ -33,13 +38,14 @@ static void nvtgt_rdma_rx_ready(struct ib_cq *cq, void *context)
 	nvtgt_source_kick(&rx->source);
 }
 
-/* The limit is for once: it is set again when there are more. */
+/* The limit is for once: grow_work sets it again. Adding buffers cannot wait, looking can. */
 static void nvtgt_rdma_srq_event(struct ib_event *event, void *context)
 {
 	struct nvtgt_rdma_rx *rx = context;
+	bool full = READ_ONCE(rx->nr_recvs) >= rx->max_recvs;
 
 	if (event->event == IB_EVENT_SRQ_LIMIT_REACHED && !READ_ONCE(rx->going))
-		queue_work(nvtgt_rdma_wq, &rx->grow_work);
+		queue_delayed_work(nvtgt_rdma_wq, &rx->grow_work, full ? NVTGT_RDMA_RX_PAUSE : 0);
 }
 
 /* Adds a buffer to those that are to be posted. */
@@ -200,20 +206,74 @@ static void nvtgt_rdma_rx_set_limit(struct nvtgt_rdma_rx *rx)
 {
 	struct ib_srq_attr attr = { .srq_limit = rx->nr_recvs / 2 };
 
-	if (rx->nr_recvs < rx->max_recvs)
-		ib_modify_srq(rx->srq, &attr, IB_SRQ_LIMIT);
+	ib_modify_srq(rx->srq, &attr, IB_SRQ_LIMIT);
+}
+
+/* There is one more that is retired: of too many, the one with the fewest queues ends them. */
+static void nvtgt_rdma_rx_end_one(struct nvtgt_rdma_rx *rx)
+{
+	struct nvtgt_rdma_rx *pos, *least = NULL;
+	unsigned int nr = 0;
+
+	lockdep_assert_held(&rx->dev->rx_lock);
+	list_for_each_entry(pos, &rx->dev->rx_retired, entry) {
+		if (pos->index != rx->index)
+			continue;
+		if (!least || pos->users < least->users)
+			least = pos;
+		nr++;
+	}
+	/* it has users, or it would not be in the list */
+	if (nr > NVTGT_RDMA_RX_RETIRED)
+		nvtgt_rdma_disconnect_all(NULL, NULL, least);
+}
+
+/*
+ * It is low at its full size. Those who use it may just be busy; or it has lost buffers
+ * to queues that have ended, and then new queues get another. Returns whether that is so.
+ */
+static bool nvtgt_rdma_rx_retire(struct nvtgt_rdma_rx *rx)
+{
+	struct nvtgt_rdma_dev *dev = rx->dev;
+	bool retire;
+
+	mutex_lock(&dev->rx_lock);
+	/* without users it is on its way out */
+	retire = dev->rx[rx->index] == rx && rx->nr_ended >= rx->nr_recvs / 4;
+	if (retire) {
+		pr_info_ratelimited("%s: a receive queue of CPU %d is low after %u connections: new ones get another\n",
+				    dev_name(&dev->ib->dev), nvtgt_reactor_cpu(rx->reactor),
+				    rx->nr_ended);
+		dev->rx[rx->index] = NULL;
+		WRITE_ONCE(rx->retired, true);
+		list_add_tail(&rx->entry, &dev->rx_retired);
+		nvtgt_rdma_rx_end_one(rx);
+	}
+	mutex_unlock(&dev->rx_lock);
+	return retire;
 }
 
 static void nvtgt_rdma_grow_work(struct work_struct *work)
 {
-	struct nvtgt_rdma_rx *rx = container_of(work, struct nvtgt_rdma_rx, grow_work);
+	struct nvtgt_rdma_rx *rx = container_of(to_delayed_work(work), struct nvtgt_rdma_rx,
+						grow_work);
 	unsigned int nr = min(NVTGT_RDMA_RX_STEP, rx->max_recvs - rx->nr_recvs);
+	unsigned int noio;
+	int ret = 0;
 
-	if (!nr || READ_ONCE(rx->going))
+	if (READ_ONCE(rx->going))
 		return;
-	nvtgt_rdma_rx_grow(rx, nr);
-	/* without memory it is tried again the next time */
-	nvtgt_rdma_rx_set_limit(rx);
+	noio = memalloc_noio_save();	/* a host that writes back to free memory may wait for this */
+	if (nr)
+		ret = nvtgt_rdma_rx_grow(rx, nr);
+	else if (nvtgt_rdma_rx_retire(rx))
+		goto out;
+	if (ret)
+		queue_delayed_work(nvtgt_rdma_wq, &rx->grow_work, NVTGT_RDMA_RX_PAUSE);
+	else
+		nvtgt_rdma_rx_set_limit(rx);
+out:
+	memalloc_noio_restore(noio);
 }
 
 /**
@@ -372,7 +432,7 @@ static struct nvtgt_rdma_rx *nvtgt_rdma_rx_create(struct nvtgt_rdma_queue *q,
 	rx->nr_pages = nr_pages;
 	rx->users = 1;
 	INIT_LIST_HEAD(&rx->recvs);
-	INIT_WORK(&rx->grow_work, nvtgt_rdma_grow_work);
+	INIT_DELAYED_WORK(&rx->grow_work, nvtgt_rdma_grow_work);
 	init_completion(&rx->gone);
 	rx->source.receive = nvtgt_rdma_rx_receive;
 	rx->source.release = nvtgt_rdma_rx_release;
@@ -481,8 +541,11 @@ void nvtgt_rdma_rx_put(struct nvtgt_rdma_rx *rx)
 	bool last;
 
 	mutex_lock(&dev->rx_lock);
+	rx->nr_ended++;
 	last = !--rx->users;
-	if (last && rx->srq)
+	if (last && rx->retired)
+		list_del(&rx->entry);
+	else if (last && rx->srq)
 		dev->rx[rx->index] = NULL;
 	mutex_unlock(&dev->rx_lock);
 	if (!last)
@@ -492,9 +555,9 @@ void nvtgt_rdma_rx_put(struct nvtgt_rdma_rx *rx)
 	nvtgt_rdma_run(rx->reactor, nvtgt_rdma_rx_die, rx);
 	if (rx->srq) {
 		WRITE_ONCE(rx->going, true);
-		cancel_work_sync(&rx->grow_work);	/* from now on it does nothing */
+		cancel_delayed_work_sync(&rx->grow_work);	/* from now on it does nothing */
 		ib_destroy_srq(rx->srq);
-		cancel_work_sync(&rx->grow_work);	/* and now nobody queues it */
+		cancel_delayed_work_sync(&rx->grow_work);	/* and now nobody queues it */
 	}
 	ib_destroy_cq(rx->cq);
 	nvtgt_rdma_run(rx->reactor, nvtgt_rdma_rx_del, rx);

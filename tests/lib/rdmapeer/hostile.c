@@ -6,6 +6,7 @@
  * usage: rdmapeer [CASE]...          all cases without one
  *        rdmapeer connects NUMBER    so many connections, each third one without a farewell
  *        rdmapeer sudden NUMBER      one sudden end, of the kind NUMBER % 3
+ *        rdmapeer deaths NUMBER      so many connections that end in the middle of a SEND
  *        rdmapeer life NUMBER        so many lives of a good host whose target may refuse
  *                                    each step; nothing may hang
  *        rdmapeer batches            a good host: for each line "read|write BLOCKS NUMBER" on
@@ -966,6 +967,8 @@ int main(int argc, char **argv)
 		connects(atoi(argv[2]));
 		return !!failures;
 	}
+	if (argc == 3 && !strcmp(argv[1], "deaths"))
+		return peer_deaths(atoi(argv[2]));
 	if (argc == 3 && !strcmp(argv[1], "life"))
 		return life(atoi(argv[2]));
 	if (argc == 2 && !strcmp(argv[1], "batches"))

@@ -106,7 +106,7 @@ static bool make_qp(struct peer *p)
 {
 	size_t room = CAPSULES * CAPSULE_ROOM + RESPONSES * 16 + DATA_ROOM;
 	struct ibv_qp_init_attr attr = {
-		.cap = { .max_send_wr = CAPSULES, .max_recv_wr = RESPONSES, .max_send_sge = 1,
+		.cap = { .max_send_wr = CAPSULES, .max_recv_wr = RESPONSES, .max_send_sge = 2,
 			 .max_recv_sge = 1 },
 		.qp_type = IBV_QPT_RC, .sq_sig_all = 1,
 	};
@@ -248,6 +248,50 @@ bool peer_send_all(struct peer *p, void *capsules, uint32_t len, unsigned int nr
 					       .next = i + 1 < nr ? &wr[i + 1] : NULL };
 	}
 	return reap(p) && !ibv_post_send(p->id->qp, wr, &bad);
+}
+
+bool peer_send_half(struct peer *p)
+{
+	struct ibv_sge sge[2] = {
+		{ .addr = (uintptr_t)p->mem, .length = 2048, .lkey = p->mr->lkey },
+		{ .addr = (uintptr_t)p->mem + 2048, .length = 2048, .lkey = p->mr->lkey ^ 0x5a00 },
+	};
+	struct ibv_send_wr wr = { .sg_list = sge, .num_sge = 2, .opcode = IBV_WR_SEND }, *bad;
+	long end = now_ms() + patience_ms();
+	struct ibv_wc wc;
+
+	if (ibv_post_send(p->id->qp, &wr, &bad))
+		return false;
+	while (ibv_poll_cq(p->scq, 1, &wc) <= 0) {
+		if (now_ms() > end)
+			return false;
+		usleep(100);
+	}
+	return wc.status != IBV_WC_SUCCESS;
+}
+
+int peer_deaths(int number)
+{
+	struct request req = request(0, 32);
+	int refusals = 0;
+
+	while (number) {
+		struct peer *p = peer_open(&req);
+
+		/* those before may still be on their way out */
+		if (p && p->rejected && refusals++ < 1000) {
+			peer_close(p, false);
+			usleep(20000);
+			continue;
+		}
+		if (!p || p->rejected || !peer_send_half(p)) {
+			printf("    %d deaths before the end: %s\n", number, p ? "refused, or sent" : peer_error);
+			return 1;
+		}
+		peer_close(p, false);
+		number--;
+	}
+	return 0;
 }
 
 static bool gone(struct peer *p)

@@ -68,6 +68,8 @@ struct peer *peer_open(const struct request *req);	/* NULL: no connection, and n
 void peer_close(struct peer *p, bool farewell);
 bool peer_send(struct peer *p, const void *capsule, uint32_t len);
 bool peer_send_all(struct peer *p, void *capsules, uint32_t len, unsigned int nr);	/* in one call */
+bool peer_send_half(struct peer *p);			/* the first half of a capsule, and no more ever */
+int peer_deaths(int number);				/* as many end like that; 0: they did */
 bool peer_wait(struct peer *p, struct response *rsp);	/* false: the connection has ended */
 bool peer_makes_room(struct peer *p);			/* a lazy one takes responses from now on */
 bool peer_ends(struct peer *p);				/* it ends in time */
