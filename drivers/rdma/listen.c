@@ -6,6 +6,7 @@
 
 #include <linux/inetdevice.h>
 #include <linux/netdevice.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <net/addrconf.h>
 #include <rdma/ib_cm.h>
@@ -37,8 +38,11 @@ void nvtgt_rdma_reject(struct rdma_cm_id *cm_id, enum nvme_rdma_cm_status status
 static int nvtgt_rdma_connect_request(struct nvtgt_rdma_port *rport, struct rdma_cm_id *cm_id,
 				      const struct rdma_conn_param *conn)
 {
+	/* a host that comes back may have to write before there is memory */
+	unsigned int noio = memalloc_noio_save();
 	int status = nvtgt_rdma_queue_create(rport->port, cm_id, conn);
 
+	memalloc_noio_restore(noio);
 	if (!status)
 		return 0;
 	pr_warn_ratelimited("port %u: connection from %pISpc refused: %s\n", rport->port->id,
@@ -118,6 +122,7 @@ static void nvtgt_rdma_repair_work(struct work_struct *work)
 {
 	struct nvtgt_rdma_port *rport = container_of(to_delayed_work(work),
 						     struct nvtgt_rdma_port, repair_work);
+	unsigned int noio = memalloc_noio_save();	/* as hosts wait for it */
 	int ret = 0;
 
 	mutex_lock(&rport->lock);
@@ -137,6 +142,7 @@ static void nvtgt_rdma_repair_work(struct work_struct *work)
 		queue_delayed_work(nvtgt_rdma_wq, &rport->repair_work, NVTGT_RDMA_REPAIR);
 out:
 	mutex_unlock(&rport->lock);
+	memalloc_noio_restore(noio);
 }
 
 /*

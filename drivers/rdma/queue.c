@@ -21,9 +21,13 @@
  *  6. its controller, remove_port(), the device's removal, through ops->disconnect():
  *     taken out of their lists
  *  7. the reactor: last of all, when nobody is left who could kick it
+ *
+ * Hosts wait for these work items with what they write, and one of them may be this
+ * machine, which writes to have memory: no allocation of theirs starts I/O.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "rdma.h"
 
@@ -205,10 +209,12 @@ static void nvtgt_rdma_disconnect_work(struct work_struct *work)
 {
 	struct nvtgt_rdma_queue *q = container_of(work, struct nvtgt_rdma_queue, disconnect_work);
 	struct ib_qp_attr attr = { .qp_state = IB_QPS_ERR };
+	unsigned int noio = memalloc_noio_save();
 
 	if (q->accepted)
 		rdma_disconnect(q->cm_id);
 	ib_modify_qp(q->qp, &attr, IB_QP_STATE);
+	memalloc_noio_restore(noio);
 	nvtgt_rdma_queue_event(q, NVTGT_RDMA_F_ERROR);
 }
 
@@ -352,6 +358,7 @@ static void nvtgt_rdma_teardown_work(struct work_struct *work)
 	struct nvtgt_rdma_queue *q = container_of(work, struct nvtgt_rdma_queue, teardown_work);
 	struct nvtgt_reactor *reactor = q->queue.reactor;
 	struct ib_qp_attr attr = { .qp_state = IB_QPS_RESET };
+	unsigned int noio = memalloc_noio_save();
 
 	/* its last word to the reactor may have been heard before it was out */
 	cancel_work_sync(&q->disconnect_work);
@@ -378,6 +385,7 @@ static void nvtgt_rdma_teardown_work(struct work_struct *work)
 	nvtgt_rdma_rx_put(q->rx);
 	nvtgt_reactor_put(reactor);
 	nvtgt_rdma_free_queue(q);
+	memalloc_noio_restore(noio);
 }
 
 static int nvtgt_rdma_create_qp(struct nvtgt_rdma_queue *q)
@@ -499,13 +507,14 @@ static void nvtgt_rdma_refuse(struct nvtgt_rdma_queue *q)
 static void nvtgt_rdma_setup_work(struct work_struct *work)
 {
 	struct nvtgt_rdma_queue *q = container_of(work, struct nvtgt_rdma_queue, setup_work);
+	unsigned int noio = memalloc_noio_save();
 	int ret;
 
 	ret = nvtgt_rdma_setup(q);
 	if (ret) {
 		nvtgt_rdma_warn(q, "no room for the connection: error %d\n", ret);
 		nvtgt_rdma_refuse(q);
-		return;
+		goto out;
 	}
 	/* all others' kicks count for nothing before the one at the end */
 	nvtgt_source_add(&q->source, q->queue.reactor);
@@ -522,6 +531,8 @@ static void nvtgt_rdma_setup_work(struct work_struct *work)
 	}
 	/* from here on the connection is the reactor's, and may be gone at once */
 	__nvtgt_source_kick(&q->source);
+out:
+	memalloc_noio_restore(noio);
 }
 
 static void nvtgt_rdma_queue_init(struct nvtgt_rdma_queue *q, struct rdma_cm_id *cm_id,
