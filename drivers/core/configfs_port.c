@@ -306,17 +306,35 @@ CONFIGFS_ATTR(nvtgt_port_, addr_tsas);
 
 /* ports/ID/param_* */
 
-static ssize_t nvtgt_port_param_show(struct nvtgt_cport *cport, const int *conf,
-				     const int *in_force, char *page)
+/*
+ * What was configured stays readable while the port is open: a saved file must
+ * ask for the same again. What came of it has a file of its own.
+ */
+static ssize_t nvtgt_port_param_show(const int *conf, char *page)
 {
 	ssize_t len;
 
 	down_read(&nvtgt_config_sem);
-	len = sysfs_emit(page, "%d\n", cport->enabled ? *in_force : *conf);
+	len = sysfs_emit(page, "%d\n", *conf);
 	up_read(&nvtgt_config_sem);
 	return len;
 }
 
+static ssize_t nvtgt_port_in_force_show(struct nvtgt_cport *cport, const int *in_force,
+					char *page)
+{
+	ssize_t len;
+
+	down_read(&nvtgt_config_sem);
+	if (cport->enabled)
+		len = sysfs_emit(page, "%d\n", *in_force);
+	else
+		len = sysfs_emit(page, "-\n");
+	up_read(&nvtgt_config_sem);
+	return len;
+}
+
+/* An open port takes what changes nothing: the same again, or the value in force. */
 static int nvtgt_port_param_store(struct nvtgt_cport *cport, const char *attr, int *conf,
 				  const int *in_force, int min, int max, const char *page)
 {
@@ -327,9 +345,9 @@ static int nvtgt_port_param_store(struct nvtgt_cport *cport, const char *attr, i
 				    "port %u: %s: must be %d to %d, or -1 for the transport's choice",
 				    cport->port.id, attr, min, max);
 	down_write(&nvtgt_config_sem);
-	if (!cport->enabled)
+	if (!cport->enabled || val == *in_force)
 		*conf = val;
-	else if (val != *conf && val != *in_force)
+	else if (val != *conf)
 		ret = nvtgt_refuse(-EACCES, page,
 				   "port %u: %s: the port must have no subsystem linked",
 				   cport->port.id, attr);
@@ -340,10 +358,15 @@ static int nvtgt_port_param_store(struct nvtgt_cport *cport, const char *attr, i
 #define NVTGT_PORT_PARAM(_name, _min, _max)					\
 static ssize_t nvtgt_port_param_##_name##_show(struct config_item *item, char *page) \
 {										\
+	return nvtgt_port_param_show(&to_cport(item)->conf_##_name, page);	\
+}										\
+										\
+static ssize_t nvtgt_port_param_##_name##_in_force_show(struct config_item *item, \
+							char *page)		\
+{										\
 	struct nvtgt_cport *cport = to_cport(item);				\
 										\
-	return nvtgt_port_param_show(cport, &cport->conf_##_name,		\
-				     &cport->port._name, page);			\
+	return nvtgt_port_in_force_show(cport, &cport->port._name, page);	\
 }										\
 										\
 static ssize_t nvtgt_port_param_##_name##_store(struct config_item *item,	\
@@ -354,7 +377,8 @@ static ssize_t nvtgt_port_param_##_name##_store(struct config_item *item,	\
 	return nvtgt_port_param_store(cport, "param_" #_name, &cport->conf_##_name, \
 				      &cport->port._name, _min, _max, page) ?: count; \
 }										\
-CONFIGFS_ATTR(nvtgt_port_, param_##_name)
+CONFIGFS_ATTR(nvtgt_port_, param_##_name);					\
+CONFIGFS_ATTR_RO(nvtgt_port_, param_##_name##_in_force)
 
 NVTGT_PORT_PARAM(inline_data_size, 0, NVTGT_MAX_INLINE);
 NVTGT_PORT_PARAM(max_queue_size, 1, 65535);
@@ -449,8 +473,11 @@ static struct configfs_attribute *nvtgt_port_attrs[] = {
 	&nvtgt_port_attr_addr_trsvcid,
 	&nvtgt_port_attr_addr_tsas,
 	&nvtgt_port_attr_param_inline_data_size,
+	&nvtgt_port_attr_param_inline_data_size_in_force,
 	&nvtgt_port_attr_param_max_queue_size,
+	&nvtgt_port_attr_param_max_queue_size_in_force,
 	&nvtgt_port_attr_param_mdts,
+	&nvtgt_port_attr_param_mdts_in_force,
 	&nvtgt_port_attr_param_pi_enable,
 	&nvtgt_port_attr_param_cpus,
 	NULL,

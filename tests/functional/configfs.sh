@@ -239,7 +239,10 @@ in_tgt mkdir "$CONFIGFS/$p"
 defer drop_port 1
 for a in trtype adrfam traddr trsvcid tsas; do reads $p/addr_$a ""; done
 reads $p/addr_treq "not specified"
-for a in inline_data_size max_queue_size mdts; do reads $p/param_$a -1; done
+for a in inline_data_size max_queue_size mdts; do
+	reads $p/param_$a -1
+	reads $p/param_${a}_in_force -
+done
 reads $p/param_cpus all
 ! ln -s "$CONFIGFS/$s" "$CONFIGFS/$p/subsystems/testnqn" 2>/dev/null ||
 	fail "a port without a type was opened"
@@ -297,6 +300,21 @@ denies "Permission denied" "addr_traddr: it must be disabled" $p/addr_traddr 192
 denies "Permission denied" "addr_trsvcid: it must be disabled" $p/addr_trsvcid 4421
 denies "Permission denied" "param_mdts: the port" $p/param_mdts 6
 denies "Permission denied" "param_cpus: the port" $p/param_cpus 1
+unlink_port 1 testnqn
+
+# what was written stays readable beside what came of it
+takes $p/param_inline_data_size -1
+takes $p/param_max_queue_size 5000
+takes $p/param_mdts 255
+link_port 1 testnqn
+reads $p/param_inline_data_size -1
+reads $p/param_inline_data_size_in_force 16384
+reads $p/param_max_queue_size 5000
+reads $p/param_max_queue_size_in_force 1024
+reads $p/param_mdts 255
+reads $p/param_mdts_in_force 10
+denies "Permission denied" "param_mdts: the port" $p/param_mdts 6
+takes $p/param_mdts 10
 unlink_port 1 testnqn
 takes $p/addr_trsvcid 4421
 takes $p/addr_traddr 192.0.2.99

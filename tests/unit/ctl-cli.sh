@@ -351,6 +351,15 @@ differences() {
 	ok "merge" apply --merge --dry-run "$tmp/edited.json"
 	printf '%s\n' "create subsystem new" | diff - "$tmp/out" ||
 		bad "merge has other steps"
+	# what is in force already, and other spellings, are no reason to close a port
+	edit 'port[1]["param"]["inline_data_size"] = "16384"; port[2]["param"]["cpus"] = open("/sys/devices/system/cpu/possible").read().strip()
+sub["1"]["namespaces"][0]["device"]["nguid"] = "00:" * 15 + "00"'
+	ok "in force" apply --dry-run "$tmp/edited.json"
+	[ ! -s "$tmp/out" ] || bad "steps for what is in force"
+	edit 'port[2]["param"]["inline_data_size"] = "8192"'
+	steps "remove port 2 link to ${A}1" "remove port 2 link to ${A}2" \
+		"set port 2 param_inline_data_size=8192" \
+		"add port 2 link to ${A}1" "add port 2 link to ${A}2"
 	edit 'sub["1"]["namespaces"][0]["backend_options"] = "lba=4096"'
 	ok "live attribute that is not" apply "$tmp/edited.json"
 	is "subsystems/${A}1/namespaces/1/backend_options" lba=4096

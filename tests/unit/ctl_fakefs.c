@@ -54,7 +54,9 @@ static const struct entry port[] = {
 	{ "addr_trtype", "", 0644 }, { "addr_adrfam", "", 0644 },
 	{ "addr_traddr", "", 0644 }, { "addr_trsvcid", "", 0644 },
 	{ "addr_treq", "not specified", 0644 }, { "addr_tsas", "", 0644 },
-	{ "param_inline_data_size", "16384", 0644 },
+	{ "param_inline_data_size", "-1", 0644 },
+	{ "param_inline_data_size_in_force", "16384", 0444 },
+	{ "param_cpus", "all", 0644 },
 	{ "subsystems", NULL, 0 }, { "referrals", NULL, 0 },
 	{ "ana_groups", NULL, 0 }, { "ana_groups/1", NULL, 0 },
 	{ "ana_groups/1/ana_state", "optimized", 0644 }, { 0 }

@@ -40,6 +40,26 @@ static bool is_access_attr(const struct nv_kind *kind, const char *name)
 	       !strcmp(name, "attr_allow_any_host");
 }
 
+/*
+ * A port whose file names what is in force anyway, as one saved from another
+ * target may, has nothing to gain from being closed. A target that does not
+ * show what is in force apart (nvmet) shows it in the place of -1.
+ */
+static bool in_force(const struct nv_node *have, const struct nv_attr *a)
+{
+	const struct nv_attr *now;
+	char *name;
+
+	if (have->kind != &nv_kind_port || strncmp(a->name, "param_", 6))
+		return false;
+	name = xasprintf("%s_in_force", a->name);
+	now = nv_attr_get(have, name);
+	free(name);
+	if (now)
+		return nv_value_same(a->name, now->value, a->value);
+	return have->links.n && !strcmp(a->value, "-1");
+}
+
 /* Whether the file's value asks for a write; @have may be NULL. */
 static bool differs(const struct nv_kind *kind, const struct nv_node *have,
 		    const struct nv_attr *a)
@@ -56,7 +76,8 @@ static bool differs(const struct nv_kind *kind, const struct nv_node *have,
 	/* write only: nothing to compare with, and nothing to keep */
 	if (!now->readable)
 		return false;
-	return !nv_value_same(a->name, now->value, a->value);
+	return !nv_value_same(a->name, now->value, a->value) &&
+	       !in_force(have, a);
 }
 
 static size_t rank(const struct nv_kind *kind, const char *name)

@@ -182,8 +182,8 @@ bool nv_value_ok(const char *s, const char **why)
 static bool same_digits(const char *a, const char *b)
 {
 	for (;; a++, b++) {
-		a += strspn(a, "-");
-		b += strspn(b, "-");
+		a += strspn(a, "-:");
+		b += strspn(b, "-:");
 		if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
 			return false;
 		if (!*a)
@@ -199,6 +199,50 @@ static bool same_version(const char *a, const char *b)
 	if (x < y)
 		return same_version(b, a);
 	return !strncmp(a, b, y) && !strcmp(a + y, ".0");
+}
+
+#define MAX_CPUS 8192
+
+/* Marks the CPUs of a list such as "0-3,8"; "all" is every possible one. */
+static bool cpu_list(const char *s, unsigned char *set)
+{
+	char possible[256] = "", *end;
+
+	if (!strcmp(s, "all")) {
+		FILE *f = fopen("/sys/devices/system/cpu/possible", "re");
+
+		if (f) {
+			if (!fgets(possible, sizeof(possible), f))
+				*possible = '\0';
+			fclose(f);
+		}
+		possible[strcspn(possible, "\n")] = '\0';
+		s = possible;
+	}
+	for (;; s = end + 1) {
+		unsigned long from, to;
+
+		if (!isdigit((unsigned char)*s))
+			return false;
+		from = to = strtoul(s, &end, 10);
+		if (*end == '-' && isdigit((unsigned char)end[1]))
+			to = strtoul(end + 1, &end, 10);
+		if (from > to || to >= MAX_CPUS)
+			return false;
+		memset(set + from, 1, to - from + 1);
+		if (*end != ',')
+			return !*end;
+	}
+}
+
+static bool same_cpus(const char *a, const char *b)
+{
+	unsigned char *x = xcalloc(2, MAX_CPUS), *y = x + MAX_CPUS;
+	bool same = cpu_list(a, x) && cpu_list(b, y) &&
+		    !memcmp(x, y, MAX_CPUS);
+
+	free(x);
+	return same;
 }
 
 /** nv_value_same() - whether two values of @attr mean the same */
@@ -218,6 +262,8 @@ bool nv_value_same(const char *attr, const char *a, const char *b)
 		return !strcasecmp(a, b);
 	if (!strcmp(attr, "attr_version"))
 		return same_version(a, b);
+	if (!strcmp(attr, "param_cpus"))
+		return same_cpus(a, b);
 	/* a text that looks like a number is still a text */
 	if (str_in(texts, attr))
 		return false;
@@ -350,9 +396,9 @@ static const struct {
 	{ "dhchap_key", "a secret as \"nvme gen-dhchap-key\" prints it" },
 	{ "enable", "0 or 1; 1 needs a device that can be opened" },
 	{ "param_cpus", "a list of CPUs such as 0-3,8, or all; only while no subsystem is linked to the port" },
-	{ "param_inline_data_size", "bytes; only while no subsystem is linked to the port" },
-	{ "param_max_queue_size", "entries; only while no subsystem is linked to the port" },
-	{ "param_mdts", "a power of two of pages; only while no subsystem is linked to the port" },
+	{ "param_inline_data_size", "bytes, or -1 for the transport's choice; only while no subsystem is linked to the port" },
+	{ "param_max_queue_size", "entries, or -1 for the transport's choice; only while no subsystem is linked to the port" },
+	{ "param_mdts", "a power of two of pages, or -1 for the transport's choice; only while no subsystem is linked to the port" },
 };
 
 /** nv_attr_rule() - what may be written into an attribute, or NULL */
