@@ -262,7 +262,7 @@ files() {
 	tree >"$tmp/before"
 	ok "save" save "$tmp/dir/config.json"
 	[ "$(stat -c %a "$tmp/dir/config.json")" = 600 ] || bad "mode of the file"
-	[ ! -e "$tmp/dir/config.json.temp" ] || bad "temporary file left"
+	[ "$(ls -A "$tmp/dir")" = config.json ] || bad "temporary file left: $(ls -A "$tmp/dir")"
 	grep -q 'DHHC-1:00:secret' "$tmp/dir/config.json" || bad "secret lost"
 	ok "show hides secrets" show --json
 	! grep -q 'DHHC' "$tmp/out" || bad "secret shown"
@@ -286,6 +286,104 @@ files() {
 t = open(sys.argv[1]).read()
 assert t == json.dumps(json.loads(t), sort_keys=True, indent=2) + "\n"' \
 		"$tmp/dir/config.json" || bad "not written as nvmetcli does"
+}
+
+# a removal that fails midway is undone: attributes, links, namespaces
+undone_removal() {
+	big_tree
+	ok "" subsystem set "${A}1" cntlid_min=500 cntlid_max=600
+	ok "" ana-group set 1 1 state=inaccessible
+	tree >"$tmp/before"
+	NVTGT_FAKE_BUSY=subsystems/${A}1 no 1 "is back as it was" \
+		subsystem delete "${A}1" --force
+	unchanged "after a subsystem that did not go"
+	NVTGT_FAKE_BUSY=ports/1 no 1 "is back as it was" port delete 1 --force
+	unchanged "after a port that did not go"
+	NVTGT_FAKE_BUSY=subsystems/${A}1/namespaces/1 no 1 "is back as it was" \
+		subsystem delete "${A}1" --force
+	unchanged "after a namespace that did not go"
+	NVTGT_FAKE_BUSY=hosts/${H}1 no 1 "is back as it was" \
+		host delete "${H}1" --force
+	unchanged "after a host that did not go"
+}
+
+# versions N SERIAL... : config.json.1 ... have these serial numbers, and no more
+versions() {
+	local n=0 serial
+	for serial in "$@"; do
+		n=$((n + 1))
+		checks=$((checks + 1))
+		grep -q "\"serial\": \"$serial\"" "$tmp/dir/config.json.$n" ||
+			bad "config.json.$n is not $serial"
+		[ "$(stat -c %a "$tmp/dir/config.json.$n")" = 600 ] ||
+			bad "others can read config.json.$n"
+	done
+	[ "$(find "$tmp/dir" -type f | wc -l)" = $((n + 1)) ] ||
+		bad "files: $(ls -A "$tmp/dir")"
+}
+
+saving() {
+	local n
+	rm -rf "$tmp/dir"
+	fresh
+	ok "" subsystem create "${A}1" serial=v0
+	for n in 1 2; do
+		ok "" save "$tmp/dir/config.json"
+		ok "the same again" save "$tmp/dir/config.json"
+		ok "" subsystem set "${A}1" serial="v$n"
+	done
+	versions v0
+	for n in 3 4 5 6 7; do
+		ok "" save "$tmp/dir/config.json"
+		ok "" subsystem set "${A}1" serial="v$n"
+	done
+	ok "" save "$tmp/dir/config.json"
+	versions v6 v5 v4 v3 v2
+
+	# what runs is less than what the file has
+	rm -rf "$tmp/dir"
+	ok "" namespace create "${A}1" --device "$dev"
+	ok "" port create 1 --traddr 203.0.113.99 --subsystem "${A}1"
+	ok "" save "$tmp/dir/config.json"
+	cp "$tmp/dir/config.json" "$tmp/good.json"
+	ok "" namespace disable "${A}1" 1
+	mv "$dev" "$dev.away"
+	no 1 "namespace 1: its device $dev is missing" save "$tmp/dir/config.json"
+	mv "$dev.away" "$dev"
+	ok "" port unlink 1 "${A}1"
+	no 1 "port 1: its address 203.0.113.99 is missing" save "$tmp/dir/config.json"
+	ok "" clear
+	no 1 "nothing at all is configured" save "$tmp/dir/config.json"
+	no 1 "save --force" save "$tmp/dir/config.json"
+	cmp "$tmp/good.json" "$tmp/dir/config.json" || bad "the good file is lost"
+	ok "forced" save --force "$tmp/dir/config.json"
+	cmp "$tmp/good.json" "$tmp/dir/config.json.1" || bad "the old version is lost"
+	# what somebody has removed or disabled is meant so
+	rm -rf "$tmp/dir"
+	big_tree
+	ok "" save "$tmp/dir/config.json"
+	ok "" namespace disable "${A}1" 1
+	ok "" namespace delete "${A}1" 2
+	ok "" port unlink 2 "${A}1"
+	ok "meant so" save "$tmp/dir/config.json"
+	echo '{"hosts": oops}' >"$tmp/dir/config.json"
+	ok "over rubbish" save "$tmp/dir/config.json"
+	grep -q oops "$tmp/dir/config.json.1" || bad "even rubbish stays"
+	# many at once: the file is whole whenever somebody looks
+	for n in {1..6}; do
+		(for _ in {1..5}; do
+			"$ctl" --quiet --lock "$tmp/lock" subsystem set "${A}1" serial="run$n"
+			"$ctl" --quiet --lock "$tmp/lock" save "$tmp/dir/config.json"
+		done) >>"$tmp/many" 2>&1 &
+	done
+	for n in {1..40}; do
+		python3 -c 'import json, sys; json.load(open(sys.argv[1]))' \
+			"$tmp/dir/config.json" || bad "half a file"
+	done
+	wait
+	[ ! -s "$tmp/many" ] || bad "saving at once: $(cat "$tmp/many")"
+	[ "$(find "$tmp/dir" -type f | wc -l)" = 6 ] || bad "left: $(ls -A "$tmp/dir")"
+	rm -rf "$tmp/dir"
 }
 
 # edit CODE : the saved file, changed by python, in edited.json
@@ -645,7 +743,7 @@ completion() {
 	ok "" --root /nowhere completion -- port link
 }
 
-for part in objects deletion wrong roll_back_set files differences \
+for part in objects deletion wrong roll_back_set undone_removal saving files differences \
 	broken_parts waiting bad_files exporting dry_runs killed locking \
 	shell_session completion; do
 	"$part"

@@ -144,6 +144,12 @@ int __wrap_unlinkat(int dirfd, const char *path, int flags)
 
 	if (template_of(path))
 		maybe_die();
+	/* NVTGT_FAKE_BUSY=PATH: this object does not go */
+	if (getenv("NVTGT_FAKE_BUSY") && flags & AT_REMOVEDIR &&
+	    !strcmp(path, getenv("NVTGT_FAKE_BUSY"))) {
+		errno = EBUSY;
+		return -1;
+	}
 	if (!(flags & AT_REMOVEDIR) || !all)
 		return __real_unlinkat(dirfd, path, flags);
 	/* user-made children keep their parent, as in configfs */

@@ -80,16 +80,6 @@ static bool differs(const struct nv_kind *kind, const struct nv_node *have,
 	       !in_force(have, a);
 }
 
-static size_t rank(const struct nv_kind *kind, const char *name)
-{
-	size_t i = 0;
-
-	for (const char *const *o = kind->order; o && *o; o++, i++)
-		if (!strcmp(*o, name))
-			break;
-	return i;
-}
-
 /* The attributes to write, "enable" and access left out, in writing order. */
 static size_t changed_attrs(const struct nv_node *have,
 			    const struct nv_node *want,
@@ -106,8 +96,8 @@ static size_t changed_attrs(const struct nv_node *have,
 		if (!strcmp(a->name, "enable") ||
 		    is_access_attr(kind, a->name) || !differs(kind, have, a))
 			continue;
-		for (at = n; at && rank(kind, v[at - 1]->name) >
-				   rank(kind, a->name); at--)
+		for (at = n; at && nv_attr_rank(kind, v[at - 1]->name) >
+				   nv_attr_rank(kind, a->name); at--)
 			v[at] = v[at - 1];
 		v[at] = a;
 		n++;

@@ -28,6 +28,5 @@ struct json_object;
 struct json_object *nv_json_from_node(const struct nv_node *node,
 				      enum nv_json_what what);
 void nv_json_print(FILE *f, struct json_object *obj);
-int nv_json_save_file(const char *file, const struct nv_node *root);
 
 #endif

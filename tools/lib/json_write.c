@@ -2,15 +2,9 @@
 /* Writing a configuration the way nvmetcli does: sorted keys, two blanks. */
 #include "json.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "msg.h"
 
 static const char *group_of(const struct nv_kind *kind, const char *name)
 {
@@ -186,93 +180,4 @@ void nv_json_print(FILE *f, struct json_object *obj)
 {
 	print_value(f, obj, 0);
 	fputc('\n', f);
-}
-
-static int make_parent(const char *file)
-{
-	const char *slash = strrchr(file, '/');
-	char *dir;
-	int ret = 0;
-
-	if (!slash || slash == file)
-		return 0;
-	dir = xstrndup(file, slash - file);
-	if (mkdir(dir, 0755) && errno != EEXIST)
-		ret = -errno;
-	free(dir);
-	return ret;
-}
-
-static int sync_parent(const char *file)
-{
-	const char *slash = strrchr(file, '/');
-	char *dir = slash ? xstrndup(file, slash - file + 1) : xstrdup(".");
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int ret = 0;
-
-	if (fd < 0 || (fsync(fd) && errno != EINVAL))
-		ret = -errno;
-	if (fd >= 0)
-		close(fd);
-	free(dir);
-	return ret;
-}
-
-static int write_temp(const char *temp, struct json_object *obj)
-{
-	int fd, ret = 0;
-	FILE *f;
-
-	/* a left-over of a killed run */
-	unlink(temp);
-	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	f = fdopen(fd, "w");
-	if (!f) {
-		ret = -errno;
-		close(fd);
-		return ret;
-	}
-	nv_json_print(f, obj);
-	if (fflush(f) || ferror(f) || fsync(fd))
-		ret = errno ? -errno : -EIO;
-	if (fclose(f) && !ret)
-		ret = -errno;
-	return ret;
-}
-
-/**
- * nv_json_save_file() - save a configuration, "-" being standard output
- *
- * The file appears whole or not at all and is readable by its owner only, since
- * it may hold secrets.
- * Return: 0, or -1 after a message.
- */
-int nv_json_save_file(const char *file, const struct nv_node *root)
-{
-	struct json_object *obj = nv_json_from_node(root, NV_JSON_SAVE);
-	char *temp = xasprintf("%s.temp", file);
-	int ret = 0;
-
-	if (!strcmp(file, "-")) {
-		nv_json_print(stdout, obj);
-		if (fflush(stdout))
-			ret = -errno;
-	} else {
-		ret = make_parent(file);
-		if (!ret)
-			ret = write_temp(temp, obj);
-		if (!ret && rename(temp, file))
-			ret = -errno;
-		if (!ret)
-			ret = sync_parent(file);
-		else
-			unlink(temp);
-	}
-	if (ret)
-		msg_error("cannot save to %s: %s", file, strerror(-ret));
-	json_object_put(obj);
-	free(temp);
-	return ret ? -1 : 0;
 }

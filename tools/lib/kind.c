@@ -286,6 +286,17 @@ bool nv_value_is_off(const char *attr, const char *value)
 		      value);
 }
 
+/** nv_attr_rank() - the place of an attribute in the order of writing */
+size_t nv_attr_rank(const struct nv_kind *kind, const char *name)
+{
+	size_t i = 0;
+
+	for (const char *const *o = kind->order; o && *o; o++, i++)
+		if (!strcmp(*o, name))
+			break;
+	return i;
+}
+
 /** nv_is_secret() - whether an attribute's value must not be shown */
 bool nv_is_secret(const char *attr)
 {

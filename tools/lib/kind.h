@@ -55,6 +55,7 @@ bool nv_attr_name_ok(const char *s);
 bool nv_value_ok(const char *s, const char **why);
 bool nv_value_same(const char *attr, const char *a, const char *b);
 bool nv_value_is_off(const char *attr, const char *value);
+size_t nv_attr_rank(const struct nv_kind *kind, const char *name);
 bool nv_is_secret(const char *attr);
 char *nv_path(const struct nv_kind *kind, const char *const *ids);
 char *nv_describe(const char *path);

@@ -9,11 +9,9 @@
 
 #include "msg.h"
 
-static int try_lock(int fd, bool shared)
+static int try_lock(int fd)
 {
-	int op = (shared ? LOCK_SH : LOCK_EX) | LOCK_NB;
-
-	while (flock(fd, op))
+	while (flock(fd, LOCK_EX | LOCK_NB))
 		if (errno != EINTR)
 			return -errno;
 	return 0;
@@ -22,11 +20,10 @@ static int try_lock(int fd, bool shared)
 /**
  * nv_lock() - let no other run change the target meanwhile
  * @file: the lock file; the kernel ends the lock with the process
- * @shared: readers do not exclude each other
  * @wait: wait for the other run, with a message after a second
  * Return: a descriptor that holds the lock, or -1 after a message.
  */
-int nv_lock(const char *file, bool shared, bool wait)
+int nv_lock(const char *file, bool wait)
 {
 	int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	long long start = monotonic_ms();
@@ -40,7 +37,7 @@ int nv_lock(const char *file, bool shared, bool wait)
 			msg_hint("only root may change the target; try sudo");
 		return -1;
 	}
-	while ((ret = try_lock(fd, shared)) == -EWOULDBLOCK && wait) {
+	while ((ret = try_lock(fd)) == -EWOULDBLOCK && wait) {
 		if (!told && monotonic_ms() - start >= 1000) {
 			msg_note("another nvtgtctl is at work, waiting for it");
 			told = true;

@@ -7,6 +7,6 @@
 
 #define NV_LOCK_FILE "/run/nvtgtctl.lock"
 
-int nv_lock(const char *file, bool shared, bool wait);
+int nv_lock(const char *file, bool wait);
 
 #endif

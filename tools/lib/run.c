@@ -14,6 +14,7 @@ struct undo {
 	char *path;
 	char *attr;
 	char *old;
+	struct nv_node *node;
 };
 
 struct exec {
@@ -112,47 +113,6 @@ static void did(struct exec *e, enum nv_op op, const char *path,
 		.attr = attr ? xstrdup(attr) : NULL,
 		.old = old ? xstrdup(old) : NULL,
 	};
-}
-
-static int undo_one(const struct cfs *c, const struct undo *u)
-{
-	switch (u->op) {
-	case NV_MKDIR:
-		return cfs_rmdir(c, u->path);
-	case NV_LINK:
-		return cfs_unlink(c, u->path);
-	case NV_UNLINK:
-		return cfs_link(c, u->old, u->path);
-	case NV_SET:
-		return cfs_write(c, u->path, u->attr, u->old);
-	case NV_RMDIR:
-	case NV_ACCESS:
-		break;
-	}
-	return 0;
-}
-
-static void roll_back(struct exec *e)
-{
-	bool clean = true;
-
-	/* what goes away with its object needs no way back of its own */
-	for (size_t i = e->n_undo; i--; ) {
-		const struct undo *u = &e->undo[i];
-		bool gone = false;
-		int ret;
-
-		for (size_t j = 0; u->op == NV_SET && j < i; j++)
-			gone |= e->undo[j].op == NV_MKDIR &&
-				!strcmp(e->undo[j].path, u->path);
-		ret = gone ? 0 : undo_one(e->c, u);
-		if (!ret)
-			continue;
-		nv_explain(e->c, u->path, u->attr, u->old, -ret);
-		clean = false;
-	}
-	msg_hint(clean ? "nothing was changed" :
-			 "the steps before it could not all be undone");
 }
 
 static int set_attr(struct exec *e, const char *path, const char *attr,
@@ -389,6 +349,23 @@ static bool run_mkdir(struct exec *e, const struct nv_step *s)
 	return done(e, s->path, NULL, NULL, ret);
 }
 
+static bool run_rmdir(struct exec *e, const struct nv_step *s)
+{
+	struct nv_node *was = NULL;
+	int ret;
+
+	if (e->run->atomic)
+		was = nv_node_load(e->c, s->kind, s->path);
+	ret = cfs_rmdir(e->c, s->path);
+	if (!ret && was) {
+		did(e, NV_RMDIR, s->path, NULL, NULL);
+		e->undo[e->n_undo - 1].node = was;
+	} else {
+		nv_node_free(was);
+	}
+	return done(e, s->path, NULL, NULL, ret == -ENOENT ? 0 : ret);
+}
+
 static bool run_step(struct exec *e, const struct nv_step *s)
 {
 	int ret;
@@ -398,8 +375,7 @@ static bool run_step(struct exec *e, const struct nv_step *s)
 	case NV_MKDIR:
 		return run_mkdir(e, s);
 	case NV_RMDIR:
-		ret = cfs_rmdir(e->c, s->path);
-		return done(e, s->path, NULL, NULL, ret == -ENOENT ? 0 : ret);
+		return run_rmdir(e, s);
 	case NV_SET:
 		return run_set(e, s);
 	case NV_LINK:
@@ -412,6 +388,106 @@ static bool run_step(struct exec *e, const struct nv_step *s)
 		return run_access(e, s);
 	}
 	return false;
+}
+
+static void free_undo(struct exec *e)
+{
+	for (size_t i = 0; i < e->n_undo; i++) {
+		free(e->undo[i].path);
+		free(e->undo[i].attr);
+		free(e->undo[i].old);
+		nv_node_free(e->undo[i].node);
+	}
+	free(e->undo);
+}
+
+/* The attributes that a removed object had, and those of what came with it. */
+static int put_attrs(const struct cfs *c, const struct nv_node *node)
+{
+	struct nv_run run = { .c = c };
+	struct exec e = { .run = &run, .c = c };
+	struct nv_plan plan = { 0 };
+	struct nv_step *s = nv_plan_add(&plan, NV_SET, node->kind, node->path);
+	int ret = 0;
+
+	for (size_t i = 0; i < node->n_attrs; i++) {
+		const struct nv_attr *a = &node->attrs[i];
+
+		if (a->readable && a->writable && strcmp(a->name, "enable"))
+			nv_step_attr(s, a->name, a->value);
+	}
+	/* run_set() finds an order that the target takes */
+	if (!run_set(&e, s))
+		ret = -EINVAL;
+	free_undo(&e);
+	nv_plan_free(&plan);
+	for (size_t i = 0; i < node->n_kids; i++)
+		if (cfs_exists(c, node->kids[i]->path) &&
+		    put_attrs(c, node->kids[i]))
+			ret = -EINVAL;
+	return ret;
+}
+
+static int undo_rmdir(const struct cfs *c, const struct nv_node *node)
+{
+	int ret = cfs_mkdir(c, node->path);
+
+	return ret ? ret : put_attrs(c, node);
+}
+
+static int undo_one(const struct cfs *c, const struct undo *u)
+{
+	switch (u->op) {
+	case NV_MKDIR:
+		return cfs_rmdir(c, u->path);
+	case NV_RMDIR:
+		return undo_rmdir(c, u->node);
+	case NV_LINK:
+		return cfs_unlink(c, u->path);
+	case NV_UNLINK:
+		return cfs_link(c, u->old, u->path);
+	case NV_SET:
+		return cfs_write(c, u->path, u->attr, u->old);
+	case NV_ACCESS:
+		break;
+	}
+	return 0;
+}
+
+/* Whether hosts may have noticed what was done, though it is undone. */
+static bool was_felt(const struct undo *u)
+{
+	return u->op == NV_RMDIR || u->op == NV_UNLINK ||
+	       (u->op == NV_SET && !strcmp(u->attr, "enable") &&
+		!strcmp(u->old, "1"));
+}
+
+static void roll_back(struct exec *e)
+{
+	bool clean = true, felt = false;
+
+	/* what goes away with its object needs no way back of its own */
+	for (size_t i = e->n_undo; i--; ) {
+		const struct undo *u = &e->undo[i];
+		bool gone = false;
+		int ret;
+
+		for (size_t j = 0; u->op == NV_SET && j < i; j++)
+			gone |= e->undo[j].op == NV_MKDIR &&
+				!strcmp(e->undo[j].path, u->path);
+		felt |= was_felt(u);
+		ret = gone ? 0 : undo_one(e->c, u);
+		if (!ret)
+			continue;
+		nv_explain(e->c, u->path, u->attr, u->old, -ret);
+		clean = false;
+	}
+	if (!clean)
+		msg_hint("the steps before it could not all be undone: see \"nvtgtctl show\"");
+	else if (felt)
+		msg_hint("what had been removed or disabled is back as it was, but hosts may have lost their connections to it");
+	else
+		msg_hint("nothing was changed");
 }
 
 /* Steps that would bring something into service that is not as it should be. */
@@ -469,12 +545,7 @@ size_t nv_plan_run(const struct nv_plan *plan, const struct nv_run *run)
 	errors = e.errors;
 	if (errors && run->atomic)
 		roll_back(&e);
-	for (size_t i = 0; i < e.n_undo; i++) {
-		free(e.undo[i].path);
-		free(e.undo[i].attr);
-		free(e.undo[i].old);
-	}
-	free(e.undo);
+	free_undo(&e);
 	strvec_free(&e.failed);
 	return errors;
 }

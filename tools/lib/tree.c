@@ -246,3 +246,27 @@ struct nv_node *nv_tree_load_at(const struct cfs *c,
 	nv_node_sort(n);
 	return root;
 }
+
+/**
+ * nv_node_load() - one running object with everything below it
+ * @c: the tree
+ * @kind: its kind
+ * @path: its path below the root
+ * Return: the object alone, which the caller frees, or NULL when there is none.
+ */
+struct nv_node *nv_node_load(const struct cfs *c, const struct nv_kind *kind,
+			     const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	struct nv_node *n;
+
+	if (!cfs_exists(c, path))
+		return NULL;
+	n = xcalloc(1, sizeof(*n));
+	n->kind = kind;
+	n->id = xstrdup(slash ? slash + 1 : path);
+	n->path = xstrdup(path);
+	load_node(c, n);
+	nv_node_sort(n);
+	return n;
+}

@@ -62,5 +62,7 @@ struct nv_node *nv_tree_load(const struct cfs *c);
 struct nv_node *nv_tree_load_at(const struct cfs *c,
 				const struct nv_kind *kind,
 				const char *const *ids);
+struct nv_node *nv_node_load(const struct cfs *c, const struct nv_kind *kind,
+			     const char *path);
 
 #endif

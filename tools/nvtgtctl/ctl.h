@@ -51,7 +51,7 @@ struct ctl {
 };
 
 /* what a verb needs before it runs */
-enum { NEED_TREE = 1, NEED_SHARED = 2, NEED_LOCK = 4 };
+enum { NEED_TREE = 1, NEED_LOCK = 2 };
 
 /**
  * struct verb - something that can be done

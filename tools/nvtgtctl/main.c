@@ -66,9 +66,8 @@ static int prepare(struct ctl *ctl, unsigned int need)
 		ret = enter_netns(ctl->netns);
 	if (!ret && need & NEED_TREE && cfs_open(&ctl->cfs, ctl->root))
 		ret = EXIT_FAILED;
-	if (!ret && need & (NEED_LOCK | NEED_SHARED)) {
-		ctl->lock_fd = nv_lock(ctl->lock_file, !(need & NEED_LOCK),
-				       !ctl->no_wait);
+	if (!ret && need & NEED_LOCK) {
+		ctl->lock_fd = nv_lock(ctl->lock_file, !ctl->no_wait);
 		if (ctl->lock_fd < 0)
 			ret = EXIT_FAILED;
 	}

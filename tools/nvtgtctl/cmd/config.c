@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The whole configuration: save, restore, apply, clear, show. */
+/* The whole configuration: restore, apply, clear, show. */
 #include "../ctl.h"
 #include "cmd.h"
 
@@ -12,15 +12,6 @@
 static const char *file_arg(const struct args *a)
 {
 	return a->npos ? a->pos[0] : NV_CONFIG_FILE;
-}
-
-static int cmd_save(struct ctl *ctl, const struct args *a)
-{
-	struct nv_node *root = nv_tree_load(&ctl->cfs);
-	int ret = nv_json_save_file(file_arg(a), root);
-
-	nv_node_free(root);
-	return ret ? EXIT_FAILED : EXIT_DONE;
 }
 
 /* Paths of the devices that enabled namespaces of a file need. */
@@ -226,12 +217,6 @@ static const struct opt clear_opts[] = {
 	{ 0 }
 };
 
-static const struct verb save_verb[] = {
-	{ NULL, "[FILE]", "write the configuration as JSON", 0, 1,
-	  NEED_TREE | NEED_SHARED, NULL, cmd_save },
-	{ 0 }
-};
-
 static const struct verb restore_verb[] = {
 	{ NULL, "[FILE]", "configure an empty target as the file says", 0, 1,
 	  NEED_TREE | NEED_LOCK, restore_opts, cmd_restore },
@@ -257,9 +242,6 @@ static const struct verb show_verb[] = {
 	{ 0 }
 };
 
-const struct object object_save = {
-	"save", "write the configuration to a file", NULL, save_verb
-};
 const struct object object_restore = {
 	"restore", "configure an empty target from a file", NULL, restore_verb
 };
