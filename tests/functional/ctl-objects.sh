@@ -63,7 +63,10 @@ ctl namespace set testnqn 1 ana_grpid=2
 ctl referral create 1 spare --traddr 198.51.100.77
 ctl host set "$HOST_NQN" 2>/dev/null && fail "set without an attribute" || true
 nvtgtctl show | grep -q "namespace 1" || fail "show"
-nvtgtctl namespace list | grep -q "$dev" || fail "list"
+nvtgtctl namespace list | grep -qE "^testnqn +1 +1 +64M +rw +$dev" ||
+	fail "namespace list: $(nvtgtctl namespace list)"
+nvtgtctl port list | grep -qE "^1 .* listening +testnqn$" ||
+	fail "port list: $(nvtgtctl port list)"
 
 ctl namespace disable testnqn 1
 wait_for 20 test ! -b "$disk" || fail "the host keeps a disabled namespace"

@@ -163,6 +163,17 @@ objects() {
 		ok "$o list --json" "$o" list --json
 		ok "$o show" "$o" show
 	done
+	ok "sizes and access" namespace list
+	printf '%s\n' "subsystem nsid enable size access path uuid" \
+		"${A}1 1 1 1.5G ro $dev 11111111-2222-3333-4444-555555555555" \
+		"${A}1 2 1 1.5G ro - 11111111-2222-3333-4444-555555555555" \
+		"${A}1 7 0 - - $dev 01234567-89ab-cdef-0123-456789abcdef" |
+		diff - <(sed 's/  */ /g' "$tmp/out") || bad "namespace list"
+	ok "state and links" port list
+	printf '%s\n' "portid trtype traddr trsvcid state subsystems" \
+		"1 tcp 0.0.0.0 4420 listening ${A}1" \
+		"9 tcp :: 4422 closed -" |
+		diff - <(sed 's/  */ /g' "$tmp/out") || bad "port list"
 	ok "show one" namespace show "${A}1" 7 --json
 	out "\"path\": \"$dev\""
 }

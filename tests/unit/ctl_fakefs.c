@@ -47,7 +47,8 @@ static const struct entry ns[] = {
 	{ "device_nguid", "00000000-0000-0000-0000-000000000000", 0644 },
 	{ "ana_grpid", "1", 0644 }, { "buffered_io", "0", 0644 },
 	{ "revalidate_size", "", 0200 }, { "enable", "0", 0644 },
-	{ "backend", "bdev", 0644 }, { "backend_options", "", 0644 }, { 0 }
+	{ "backend", "bdev", 0644 }, { "backend_options", "", 0644 },
+	{ "size_bytes", "1610612736", 0444 }, { "readonly", "1", 0444 }, { 0 }
 };
 
 static const struct entry port[] = {

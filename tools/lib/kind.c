@@ -51,7 +51,8 @@ const struct nv_kind nv_kind_namespace = {
 	.live = LIST("ana_grpid", "backend_options"),
 	.vital = LIST("backend", "backend_options", "device_path",
 		      "device_uuid", "device_nguid", "resv_enable"),
-	.columns = LIST("enable", "device_path", "device_uuid"),
+	.columns = LIST("enable", NV_COLUMN_SIZE, NV_COLUMN_ACCESS,
+			"device_path", "device_uuid"),
 };
 
 const struct nv_kind nv_kind_passthru = {
@@ -76,7 +77,8 @@ const struct nv_kind nv_kind_port = {
 		      "addr_trsvcid", "addr_tsas", "addr_treq"),
 	.vital = LIST("addr_trtype", "addr_adrfam", "addr_traddr",
 		      "addr_trsvcid", "addr_tsas", "addr_treq"),
-	.columns = LIST("addr_trtype", "addr_traddr", "addr_trsvcid"),
+	.columns = LIST("addr_trtype", "addr_traddr", "addr_trsvcid",
+			NV_COLUMN_STATE, NV_COLUMN_LINKS),
 };
 
 const struct nv_kind nv_kind_referral = {

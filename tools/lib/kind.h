@@ -9,6 +9,12 @@
 
 #include "util.h"
 
+/* columns of "list" that are worked out */
+#define NV_COLUMN_LINKS "*subsystems"
+#define NV_COLUMN_STATE "*state"
+#define NV_COLUMN_SIZE "*size"
+#define NV_COLUMN_ACCESS "*access"
+
 /** struct nv_kind - one kind of object */
 struct nv_kind {
 	/** @word: what the command line calls it */
@@ -39,7 +45,7 @@ struct nv_kind {
 	const char *const *live;
 	/** @vital: a refusal of one of these keeps the object out of service */
 	const char *const *vital;
-	/** @columns: attributes that "list" shows */
+	/** @columns: attributes that "list" shows, and NV_COLUMN_* */
 	const char *const *columns;
 	/** @builtin: identifier of an object that always exists, or NULL */
 	const char *builtin;

@@ -54,21 +54,83 @@ static const char *short_name(const struct nv_kind *kind, const char *attr)
 	return attr;
 }
 
-/* Cell @col of the row for @node; NULL for the title's row. */
-static const char *cell(const struct nv_kind *kind, const struct nv_node *node,
-			const char *parent, size_t col)
+/* Bytes as lsblk shows them: 512B, 64M, 1.8T. */
+static char *short_size(uint64_t bytes)
 {
+	static const char units[] = "BKMGTPE";
+	unsigned int unit = 0, tenth;
+	uint64_t part = 1;
+
+	while (units[unit + 1] && bytes / part >= 1024) {
+		part *= 1024;
+		unit++;
+	}
+	tenth = bytes % part * 10 / part;
+	if (!tenth)
+		return xasprintf("%llu%c", (unsigned long long)(bytes / part),
+				 units[unit]);
+	return xasprintf("%llu.%u%c", (unsigned long long)(bytes / part), tenth,
+			 units[unit]);
+}
+
+static char *join(const struct strvec *v)
+{
+	char *all = xstrdup("");
+
+	for (size_t i = 0; i < v->n; i++) {
+		char *more = xasprintf("%s%s%s", all, i ? "," : "", v->v[i]);
+
+		free(all);
+		all = more;
+	}
+	return all;
+}
+
+/* Columns that are no attribute's bare value; the kernel listens while linked. */
+static char *computed(const struct nv_node *node, const char *column)
+{
+	uint64_t n;
+
+	if (!strcmp(column, NV_COLUMN_LINKS))
+		return join(&node->links);
+	if (!strcmp(column, NV_COLUMN_STATE))
+		return xstrdup(node->links.n ? "listening" : "closed");
+	if (strcmp(nv_attr_value(node, "enable"), "1"))
+		return xstrdup("");
+	if (!strcmp(column, NV_COLUMN_SIZE) &&
+	    str_to_u64(nv_attr_value(node, "size_bytes"), &n))
+		return short_size(n);
+	if (!strcmp(column, NV_COLUMN_ACCESS) &&
+	    *nv_attr_value(node, "readonly"))
+		return xstrdup(strcmp(nv_attr_value(node, "readonly"), "0") ?
+			       "ro" : "rw");
+	return xstrdup("");
+}
+
+/* Cell @col of the row for @node; NULL for the title's row. */
+static char *cell(const struct nv_kind *kind, const struct nv_node *node,
+		  const char *parent, size_t col)
+{
+	const char *column;
+	char *text;
+
 	if (kind->parent) {
 		if (!col)
-			return node ? parent : kind->parent->word;
+			return xstrdup(node ? parent : kind->parent->word);
 		col--;
 	}
 	if (!col)
-		return node ? node->id : kind->id_key;
+		return xstrdup(node ? node->id : kind->id_key);
+	column = kind->columns[col - 1];
 	if (!node)
-		return short_name(kind, kind->columns[col - 1]);
-	return *nv_attr_value(node, kind->columns[col - 1]) ?
-	       nv_attr_value(node, kind->columns[col - 1]) : "-";
+		return xstrdup(*column == '*' ? column + 1 :
+			       short_name(kind, column));
+	text = *column == '*' ? computed(node, column) :
+	       xstrdup(nv_attr_value(node, column));
+	if (*text)
+		return text;
+	free(text);
+	return xstrdup("-");
 }
 
 /**
@@ -84,24 +146,26 @@ void print_table(FILE *f, const struct nv_kind *kind,
 		 size_t n)
 {
 	size_t cols = column_count(kind) + id_count(kind);
+	char **cells = xcalloc((n + 1) * cols, sizeof(*cells));
 	int *width = xcalloc(cols, sizeof(*width));
 
-	for (size_t i = 0; i <= n; i++)
-		for (size_t c = 0; c < cols; c++) {
-			int w = strlen(cell(kind, i ? nodes[i - 1] : NULL,
-					    i ? parents[i - 1] : NULL, c));
+	for (size_t i = 0; i < (n + 1) * cols; i++) {
+		size_t row = i / cols, col = i % cols;
+		int w;
 
-			if (w > width[c])
-				width[c] = w;
-		}
-	for (size_t i = 0; i <= n; i++)
-		for (size_t c = 0; c < cols; c++) {
-			bool last = c + 1 == cols;
+		cells[i] = cell(kind, row ? nodes[row - 1] : NULL,
+				row ? parents[row - 1] : NULL, col);
+		w = strlen(cells[i]);
+		if (w > width[col])
+			width[col] = w;
+	}
+	for (size_t i = 0; i < (n + 1) * cols; i++) {
+		bool last = i % cols + 1 == cols;
 
-			fprintf(f, "%-*s%s", last ? 0 : width[c],
-				cell(kind, i ? nodes[i - 1] : NULL,
-				     i ? parents[i - 1] : NULL, c),
-				last ? "\n" : "  ");
-		}
+		fprintf(f, "%-*s%s", last ? 0 : width[i % cols], cells[i],
+			last ? "\n" : "  ");
+		free(cells[i]);
+	}
+	free(cells);
 	free(width);
 }
