@@ -7,7 +7,7 @@
 
 . "$TESTS/lib/guest.sh"
 need_modules tcp bdev
-make_networks
+make_networks 2
 export NVTGT_ROOT=$CONFIGFS
 dev=$(null_blk_make size=64)
 defer nvtgtctl clear
@@ -25,12 +25,24 @@ wait_for 20 has_disk "$ctrl" || fail "no disk"
 fio_verify "$(disk_of "$ctrl")" || fail "I/O"
 host_disconnect "$nqn"
 
-# all addresses: the printed one is an address of that network namespace
+# all addresses: those that a host could use in that network namespace, each with
+# a line, and no others; :: takes both families
 other=$(null_blk_make size=64)
-line=$(ctl export "$other" --allow-any-host --nqn testnqn --traddr 0.0.0.0 --trsvcid 4421)
-[ "$line" = "nvme connect -t tcp -a $TGT_IP -s 4421 -n testnqn" ] || fail "the line: $line"
-$line >/dev/null || fail "connect to 0.0.0.0's port"
-host_disconnect testnqn
+lines=$(ctl export "$other" --allow-any-host --nqn testnqn --traddr 0.0.0.0 --trsvcid 4421)
+diff <(printf "nvme connect -t tcp -a %s -s 4421 -n testnqn\n" "$TGT_IP" "$TGT_IP_2" | sort) \
+	<(sort <<<"$lines") || fail "the lines for 0.0.0.0"
+while read -r line; do
+	$line >/dev/null </dev/null || fail "it does not connect: $line"
+	host_disconnect testnqn
+done <<<"$lines"
+ctl unexport "$other"
+lines=$(ctl export "$other" --allow-any-host --nqn testnqn --traddr :: --trsvcid 4421)
+diff <(printf "nvme connect -t tcp -a %s -s 4421 -n testnqn\n" "$TGT_IP" "$TGT_IP_2" "$TGT_IP6" \
+	"$TGT_IP6_2" | sort) <(sort <<<"$lines") || fail "the lines for ::"
+for address in "$TGT_IP" "$TGT_IP6"; do
+	$(grep -F -- "-a $address " <<<"$lines") >/dev/null || fail "connect to $address of ::"
+	host_disconnect testnqn
+done
 
 ctl unexport "$other"
 ctl unexport "$dev"

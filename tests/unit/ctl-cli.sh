@@ -597,6 +597,24 @@ exporting() {
 	ok "by name" export "$dev" --host "${H}1" --nqn "${A}1"
 	ok "by name" unexport "${A}1"
 	unchanged "after unexport by name"
+	# another subsystem's device only when that is meant
+	ln -f "$dev" "$tmp/hardlink"
+	ok "one" export "$dev" --allow-any-host --nqn "${A}1"
+	tree >"$tmp/before2"
+	no 1 "is exported already: namespace 1 of subsystem ${A}1" \
+		export "$tmp/hardlink" --allow-any-host --nqn "${A}2"
+	no 1 "--force serves it" \
+		export "$dev" --allow-any-host --nqn "${A}2"
+	tree | diff "$tmp/before2" - || bad "a refused export left something"
+	ok "forced" export "$dev" --allow-any-host --nqn "${A}2" --force
+	has "subsystems/${A}2/namespaces/1"
+	ok "unexport both" unexport "$dev"
+	unchanged "after unexport of both"
+	# everywhere: never the address that no host can connect to
+	ok "everywhere" export "$dev" --allow-any-host
+	out "nvme connect -t tcp -a "
+	! grep -q -- '-a 0.0.0.0' "$tmp/out" || bad "0.0.0.0 printed"
+	ok "" unexport "$dev"
 }
 
 # Each command that takes things away says first what it would do.

@@ -5,6 +5,10 @@
 
 #include "../ctl.h"
 
+/* address.c */
+void usable_addresses(const char *trtype, const char *traddr,
+		      struct strvec *out);
+
 /* namespace.c */
 char *device_path(const char *dev);
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* One command that serves a device, and one that stops. */
 #include "../ctl.h"
+#include "../../lib/claim.h"
 #include "cmd.h"
 
-#include <arpa/inet.h>
-#include <ifaddrs.h>
-#include <net/if.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -19,6 +18,7 @@
  * @nqn: the subsystem
  * @nsid: the namespace
  * @port: the port
+ * @again: the subsystem serves the device already
  */
 struct job {
 	struct nv_node *have;
@@ -27,6 +27,7 @@ struct job {
 	char *nqn;
 	char *nsid;
 	char *port;
+	bool again;
 };
 
 static char *random_nqn(void)
@@ -43,26 +44,13 @@ static char *random_nqn(void)
 			 b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
-static bool same_device(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	if (!strcmp(a, b))
-		return true;
-	if (!*b || stat(a, &x) || stat(b, &y))
-		return false;
-	if (S_ISBLK(x.st_mode) && S_ISBLK(y.st_mode))
-		return x.st_rdev == y.st_rdev;
-	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 static const struct nv_node *find_device(const struct nv_node *subsys,
 					 const char *dev)
 {
 	for (size_t i = 0; i < subsys->n_kids; i++)
 		if (subsys->kids[i]->kind == &nv_kind_namespace &&
-		    same_device(dev, nv_attr_value(subsys->kids[i],
-						   "device_path")))
+		    nv_same_device(dev, nv_attr_value(subsys->kids[i],
+						      "device_path")))
 			return subsys->kids[i];
 	return NULL;
 }
@@ -110,6 +98,7 @@ static int choose_namespace(struct job *j, const struct args *a)
 			continue;
 		j->nqn = xstrdup(subsys->id);
 		j->nsid = xstrdup(ns->id);
+		j->again = true;
 		return 0;
 	}
 	j->nqn = nqn ? xstrdup(nqn) : random_nqn();
@@ -121,6 +110,80 @@ static int choose_namespace(struct job *j, const struct args *a)
 	ns = find_unfinished(subsys);
 	j->nsid = ns ? xstrdup(ns->id) : next_id(subsys, &nv_kind_namespace);
 	return 0;
+}
+
+/* The namespaces of a tree that have blocks of the device. */
+static void find_users(const struct nv_node *root, const char *dev,
+		       const char *tree, struct strvec *out)
+{
+	for (size_t i = 0; i < root->n_kids; i++) {
+		const struct nv_node *s = root->kids[i];
+
+		for (size_t k = 0; k < s->n_kids; k++) {
+			const struct nv_node *ns = s->kids[k];
+			const char *path = nv_attr_value(ns, "device_path");
+			bool same = nv_same_device(dev, path);
+			char *text;
+
+			if (ns->kind != &nv_kind_namespace || !*path ||
+			    !nv_devices_overlap(dev, path))
+				continue;
+			text = xasprintf("is exported already%s%s: namespace %s of subsystem %s%s",
+					 same ? "" : " by way of ",
+					 same ? "" : path, ns->id, s->id, tree);
+			strvec_add(out, text);
+			free(text);
+		}
+	}
+}
+
+/* The kernel's own target, or ours where this run configures the kernel's. */
+static void find_users_beside(const struct ctl *ctl, const char *dev,
+			      struct strvec *out)
+{
+	static const char *const roots[] = { CFS_DEFAULT_ROOT, CFS_NVMET_ROOT };
+	struct stat own, st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
+		struct cfs c = { .kmsg = -1 };
+		struct nv_node *root;
+		char *tree;
+
+		c.fd = open(roots[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (c.fd < 0)
+			continue;
+		if (!fstat(c.fd, &st) && !fstat(ctl->cfs.fd, &own) &&
+		    (st.st_dev != own.st_dev || st.st_ino != own.st_ino)) {
+			tree = xasprintf(" in %s", roots[i]);
+			root = nv_tree_load(&c);
+			find_users(root, dev, tree, out);
+			nv_node_free(root);
+			free(tree);
+		}
+		cfs_close(&c);
+	}
+}
+
+/* A device that something else uses is served only when that is wanted. */
+static int check_unused(const struct ctl *ctl, const struct job *j,
+			const struct args *a)
+{
+	struct strvec users = { 0 };
+	int ret = 0;
+
+	if (j->again || arg_has(a, "force"))
+		return 0;
+	nv_claims(j->dev, &users);
+	find_users(j->have, j->dev, "", &users);
+	find_users_beside(ctl, j->dev, &users);
+	for (size_t i = 0; i < users.n; i++)
+		msg_error("%s %s", j->dev, users.v[i]);
+	if (users.n) {
+		msg_hint("two users of one device may destroy its data; --force serves it all the same");
+		ret = EXIT_FAILED;
+	}
+	strvec_free(&users);
+	return ret;
 }
 
 static bool port_is_unfinished(const struct nv_node *port)
@@ -235,57 +298,32 @@ static int want_subsystem(struct job *j, const struct args *a)
 	return 0;
 }
 
-/* An address that a host can use when the port listens at all of them. */
-static char *public_address(bool v6)
-{
-	struct ifaddrs *list, *i;
-	char buf[INET6_ADDRSTRLEN], *best = NULL;
-
-	if (getifaddrs(&list))
-		return NULL;
-	for (i = list; i && !best; i = i->ifa_next) {
-		const struct sockaddr_in6 *six = (void *)i->ifa_addr;
-		const struct sockaddr_in *four = (void *)i->ifa_addr;
-
-		if (!i->ifa_addr || i->ifa_flags & IFF_LOOPBACK ||
-		    !(i->ifa_flags & IFF_UP))
-			continue;
-		if (v6 && i->ifa_addr->sa_family == AF_INET6 &&
-		    !IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr))
-			inet_ntop(AF_INET6, &six->sin6_addr, buf, sizeof(buf));
-		else if (!v6 && i->ifa_addr->sa_family == AF_INET)
-			inet_ntop(AF_INET, &four->sin_addr, buf, sizeof(buf));
-		else
-			continue;
-		best = xstrdup(buf);
-	}
-	freeifaddrs(list);
-	return best;
-}
-
+/* One line for each address that a host could use. */
 static void print_connect(struct ctl *ctl, const struct job *j)
 {
 	char *dir = xasprintf("ports/%s", j->port);
 	char *type = attr_or(&ctl->cfs, dir, "addr_trtype");
 	char *addr = attr_or(&ctl->cfs, dir, "addr_traddr");
 	char *svc = attr_or(&ctl->cfs, dir, "addr_trsvcid");
-	char *pub = NULL;
+	struct strvec all = { 0 };
 
-	if (!strcmp(addr, "0.0.0.0") || !strcmp(addr, "::"))
-		pub = public_address(*addr == ':');
-	printf("nvme connect -t %s -a %s -s %s -n %s\n", type,
-	       pub ? pub : addr, svc, j->nqn);
-	free(pub);
+	usable_addresses(type, addr, &all);
+	for (size_t i = 0; i < all.n; i++)
+		printf("nvme connect -t %s -a %s -s %s -n %s\n", type, all.v[i],
+		       svc, j->nqn);
+	strvec_free(&all);
 	free(svc);
 	free(addr);
 	free(type);
 	free(dir);
 }
 
-static int work_out(struct job *j, const struct args *a)
+static int work_out(const struct ctl *ctl, struct job *j, const struct args *a)
 {
 	int ret = choose_namespace(j, a);
 
+	if (!ret)
+		ret = check_unused(ctl, j, a);
 	if (!ret)
 		ret = choose_port(j, a);
 	if (!ret)
@@ -322,7 +360,7 @@ static int cmd_export(struct ctl *ctl, const struct args *a)
 		return EXIT_FAILED;
 	j.have = nv_tree_load(&ctl->cfs);
 	j.want = nv_node_new_root();
-	ret = work_out(&j, a);
+	ret = work_out(ctl, &j, a);
 	if (!ret) {
 		nv_diff(&plan, j.have, j.want, true);
 		ret = run_atomic(ctl, &plan);
@@ -454,6 +492,8 @@ static const struct opt export_opts[] = {
 	{ "traddr", "ADDRESS", "address to listen at; 0.0.0.0 is the default",
 	  NULL },
 	{ "trsvcid", "PORT", "TCP port; 4420 is the default", NULL },
+	{ "force", NULL, "also a device that is mounted, claimed or exported",
+	  NULL },
 	{ 0 }
 };
 
