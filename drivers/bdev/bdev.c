@@ -25,12 +25,35 @@ MODULE_PARM_DESC(poll_queues, "use the poll queues of devices that have some (nv
 
 static void nvtgt_bdev_rw_work(struct nvtgt_req *req);
 
+/**
+ * nvtgt_bdev_is_lost - has the disk been taken away?
+ * @ns: an open namespace, of which the core is told then
+ * @bdev: its device, or the one that its file lies on
+ *
+ * A disk that is taken away is unhashed first, or marked as dead, and has the size 0
+ * only then. It never comes back; another may come in its place.
+ *
+ * Context: any.
+ * Return: whether it has; commands end with ANA Persistent Loss
+ */
+bool nvtgt_bdev_is_lost(struct nvtgt_ns *ns, struct block_device *bdev)
+{
+	if (likely(!test_bit(GD_DEAD, &bdev->bd_disk->state) && disk_live(bdev->bd_disk)))
+		return false;
+	nvtgt_ns_lost(ns);
+	return true;
+}
+
 /* What may change under an open device. */
 static void nvtgt_bdev_read_state(struct nvtgt_ns *ns)
 {
 	struct nvtgt_bdev *dev = ns->priv;
+	loff_t size = bdev_nr_bytes(dev->bdev);
 
-	WRITE_ONCE(ns->size, bdev_nr_bytes(dev->bdev));
+	smp_rmb();	/* a size of 0 that has been read so is known to be a loss */
+	if (nvtgt_bdev_is_lost(ns, dev->bdev))
+		return;
+	WRITE_ONCE(ns->size, size);
 	WRITE_ONCE(ns->readonly,
 		   !(dev->file->f_mode & FMODE_WRITE) || bdev_read_only(dev->bdev));
 	ns->volatile_cache = bdev_write_cache(dev->bdev);
@@ -118,6 +141,24 @@ static sector_t nvtgt_bdev_sector(const struct nvtgt_req *req, __le64 slba)
 	return le64_to_cpu(slba) << (req->ns->blksize_shift - SECTOR_SHIFT);
 }
 
+/* What a host is told. A disk that is gone fails in many ways. */
+static u16 nvtgt_bdev_status(struct nvtgt_req *req, blk_status_t status)
+{
+	if (likely(status == BLK_STS_OK))
+		return NVME_SC_SUCCESS;
+	if (nvtgt_bdev_is_lost(req->ns, nvtgt_req_bdev(req)->bdev))
+		return NVME_SC_ANA_PERSISTENT_LOSS;
+	return nvtgt_blk_status(req, status);
+}
+
+/* The same for what the block layer's synchronous functions return. */
+static u16 nvtgt_bdev_errno_status(struct nvtgt_req *req, int err)
+{
+	if (err && nvtgt_bdev_is_lost(req->ns, nvtgt_req_bdev(req)->bdev))
+		return NVME_SC_ANA_PERSISTENT_LOSS;
+	return nvtgt_errno_status(req, err);
+}
+
 static void nvtgt_bdev_rw_done(struct bio *bio)
 {
 	struct nvtgt_req *req = nvtgt_req_from_room(bio);
@@ -135,7 +176,7 @@ static void nvtgt_bdev_rw_done(struct bio *bio)
 		nvtgt_req_poll_over(req);
 		nvtgt_req_defer(req, nvtgt_bdev_rw_work);
 	} else {
-		nvtgt_req_complete(req, nvtgt_blk_status(req, status));
+		nvtgt_req_complete(req, nvtgt_bdev_status(req, status));
 	}
 }
 
@@ -305,7 +346,7 @@ static void nvtgt_bdev_flush_done(struct bio *bio)
 	blk_status_t status = bio->bi_status;
 
 	bio_uninit(bio);
-	nvtgt_req_complete(req, nvtgt_blk_status(req, status));
+	nvtgt_req_complete(req, nvtgt_bdev_status(req, status));
 }
 
 static void nvtgt_bdev_flush_work(struct nvtgt_req *req)
@@ -371,7 +412,7 @@ static void nvtgt_bdev_zero_sync_work(struct nvtgt_req *req)
 				   nvtgt_bdev_zero_flags(req));
 	if (!ret && nvtgt_bdev_zero_fua(req) && bdev_write_cache(bdev))
 		ret = blkdev_issue_flush(bdev);
-	nvtgt_req_complete(req, nvtgt_errno_status(req, ret));
+	nvtgt_req_complete(req, nvtgt_bdev_errno_status(req, ret));
 }
 
 static void nvtgt_bdev_write_zeroes_done(struct bio *bio)
@@ -388,7 +429,7 @@ static void nvtgt_bdev_write_zeroes_done(struct bio *bio)
 	else if (!status && nvtgt_bdev_zero_fua(req))
 		nvtgt_bdev_flush(req);
 	else
-		nvtgt_req_complete(req, nvtgt_blk_status(req, status));
+		nvtgt_req_complete(req, nvtgt_bdev_status(req, status));
 }
 
 static void nvtgt_bdev_write_zeroes_work(struct nvtgt_req *req)
@@ -405,7 +446,7 @@ static void nvtgt_bdev_write_zeroes_work(struct nvtgt_req *req)
 	if (bio)
 		nvtgt_bdev_submit_chain(req, bio, nvtgt_bdev_write_zeroes_done);
 	else
-		nvtgt_req_complete(req, nvtgt_errno_status(req, ret));
+		nvtgt_req_complete(req, nvtgt_bdev_errno_status(req, ret));
 }
 
 /**
@@ -430,7 +471,7 @@ static void nvtgt_bdev_discard_done(struct bio *bio)
 	/* advice that the device cannot follow is no error */
 	if (status == BLK_STS_NOTSUPP)
 		status = BLK_STS_OK;
-	nvtgt_req_complete(req, nvtgt_blk_status(req, status));
+	nvtgt_req_complete(req, nvtgt_bdev_status(req, status));
 }
 
 static void nvtgt_bdev_discard_work(struct nvtgt_req *req)

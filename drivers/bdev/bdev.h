@@ -53,6 +53,7 @@ static inline struct nvtgt_bdev_room *nvtgt_bdev_room(struct nvtgt_req *req)
 }
 
 /* bdev.c */
+bool nvtgt_bdev_is_lost(struct nvtgt_ns *ns, struct block_device *bdev);
 int nvtgt_bdev_open(struct nvtgt_ns *ns);
 void nvtgt_bdev_revalidate(struct nvtgt_ns *ns);
 void nvtgt_bdev_rw(struct nvtgt_req *req);

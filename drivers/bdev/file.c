@@ -55,6 +55,18 @@ void nvtgt_file_revalidate(struct nvtgt_ns *ns)
 	WRITE_ONCE(ns->size, i_size_read(file_inode(dev->file)));
 }
 
+/* What a host is told. Below a file system, a disk that is gone fails in many ways. */
+static u16 nvtgt_file_status(struct nvtgt_req *req, int err)
+{
+	struct block_device *bdev = file_inode(nvtgt_req_bdev(req)->file)->i_sb->s_bdev;
+
+	if (likely(!err))
+		return NVME_SC_SUCCESS;
+	if (bdev && nvtgt_bdev_is_lost(req->ns, bdev))
+		return NVME_SC_ANA_PERSISTENT_LOSS;
+	return nvtgt_errno_status(req, err);
+}
+
 static loff_t nvtgt_file_pos(const struct nvtgt_req *req, __le64 slba)
 {
 	return le64_to_cpu(slba) << req->ns->blksize_shift;
@@ -69,7 +81,7 @@ static void nvtgt_file_rw_done(struct kiocb *iocb, long ret)
 	/* fewer bytes than the namespace has: somebody has cut the file */
 	if (ret >= 0)
 		ret = ret == req->data_len ? 0 : -EREMOTEIO;
-	nvtgt_req_complete(req, nvtgt_errno_status(req, ret));
+	nvtgt_req_complete(req, nvtgt_file_status(req, ret));
 }
 
 static void nvtgt_file_rw_work(struct nvtgt_req *req)
@@ -113,7 +125,7 @@ static void nvtgt_file_flush_work(struct nvtgt_req *req)
 {
 	int ret = vfs_fsync(nvtgt_req_bdev(req)->file, 1);
 
-	nvtgt_req_complete(req, nvtgt_errno_status(req, ret));
+	nvtgt_req_complete(req, nvtgt_file_status(req, ret));
 }
 
 /**
@@ -186,7 +198,7 @@ static void nvtgt_file_write_zeroes_work(struct nvtgt_req *req)
 			      nvtgt_file_pos(req, cmd->slba), len);
 	if (!ret && cmd->control & cpu_to_le16(NVME_RW_FUA))
 		ret = vfs_fsync(file, 1);
-	nvtgt_req_complete(req, nvtgt_errno_status(req, ret));
+	nvtgt_req_complete(req, nvtgt_file_status(req, ret));
 }
 
 /**
@@ -218,7 +230,7 @@ static void nvtgt_file_discard_work(struct nvtgt_req *req)
 	/* advice that the file system cannot follow is no error */
 	if (ret == -EOPNOTSUPP)
 		ret = 0;
-	nvtgt_req_complete(req, nvtgt_errno_status(req, ret));
+	nvtgt_req_complete(req, nvtgt_file_status(req, ret));
 }
 
 /**

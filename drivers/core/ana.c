@@ -5,7 +5,8 @@
  *
  * A namespace belongs to one group, a port has a state for each group that was
  * made there. A namespace whose group the port does not have is inaccessible
- * through that port, and the log says so.
+ * through that port, and the log says so. A namespace whose device is gone is shown
+ * in a group of its own number, NVTGT_LOST_ANAGRP, which is lost on each port.
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
@@ -14,7 +15,7 @@
 #include "core.h"
 
 #define NVTGT_ANA_LOG_MAX (sizeof(struct nvme_ana_rsp_hdr) +				\
-			   NVTGT_MAX_ANAGRPS * sizeof(struct nvme_ana_group_desc) +	\
+			   NVTGT_LOST_ANAGRP * sizeof(struct nvme_ana_group_desc) +	\
 			   NVTGT_MAX_NSID * sizeof(__le32))
 
 /* how often anything about ANA has changed; the log's change count */
@@ -24,7 +25,7 @@ static enum nvme_ana_state nvtgt_ana_state(struct nvtgt_port *port, u32 grpid)
 {
 	enum nvme_ana_state state;
 
-	if (WARN_ON_ONCE(grpid > NVTGT_MAX_ANAGRPS))
+	if (WARN_ON_ONCE(grpid > NVTGT_LOST_ANAGRP))
 		return NVME_ANA_INACCESSIBLE;
 	state = READ_ONCE(to_nvtgt_cport(port)->ana_state[grpid]);
 	return state ?: NVME_ANA_INACCESSIBLE;
@@ -67,7 +68,7 @@ void nvtgt_ana_count_change(void)
 /* What the log is made from: who is in which group. */
 struct nvtgt_ana_members {
 	unsigned int nr;
-	unsigned int nr_in[NVTGT_MAX_ANAGRPS + 1];
+	unsigned int nr_in[NVTGT_LOST_ANAGRP + 1];
 	struct {
 		u32 nsid;
 		u32 grpid;
@@ -81,13 +82,15 @@ static void nvtgt_ana_collect(struct nvtgt_subsys *subsys, struct nvtgt_ana_memb
 
 	mutex_lock(&subsys->lock);
 	xa_for_each(&subsys->namespaces, nsid, cns) {
+		u32 grpid = READ_ONCE(cns->anagrpid);	/* nvtgt_ns_lost() takes no lock */
+
 		if (members->nr == ARRAY_SIZE(members->ns) ||
-		    WARN_ON_ONCE(cns->anagrpid > NVTGT_MAX_ANAGRPS))
+		    WARN_ON_ONCE(grpid > NVTGT_LOST_ANAGRP))
 			break;
 		members->ns[members->nr].nsid = nsid;
-		members->ns[members->nr].grpid = cns->anagrpid;
+		members->ns[members->nr].grpid = grpid;
 		members->nr++;
-		members->nr_in[cns->anagrpid]++;
+		members->nr_in[grpid]++;
 	}
 	mutex_unlock(&subsys->lock);
 }
@@ -118,8 +121,10 @@ static size_t nvtgt_ana_format(void *page, struct nvtgt_port *port, bool rgo,
 	u16 ngrps = 0;
 	u32 grpid;
 
-	for (grpid = 1; grpid <= NVTGT_MAX_ANAGRPS; grpid++) {
-		if (!cport->ana_state[grpid] && !members->nr_in[grpid])
+	for (grpid = 1; grpid <= NVTGT_LOST_ANAGRP; grpid++) {
+		bool shown = cport->ana_state[grpid] && grpid != NVTGT_LOST_ANAGRP;
+
+		if (!shown && !members->nr_in[grpid])
 			continue;
 		len += nvtgt_ana_format_group(page + len, grpid, port, rgo, members, chgcnt);
 		ngrps++;

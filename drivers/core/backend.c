@@ -255,6 +255,12 @@ u16 nvtgt_errno_status(struct nvtgt_req *req, int err)
 	case -EPERM:
 	case -EROFS:
 		return NVME_SC_NS_WRITE_PROTECTED | NVME_STATUS_DNR;
+	case -ENODEV:	/* BLK_STS_OFFLINE */
+	case -ENOLINK:	/* BLK_STS_TRANSPORT */
+	case -ENXIO:
+	case -ESHUTDOWN:
+		/* the way to the medium, not the medium: a path error to hosts */
+		return NVME_SC_INTERNAL_PATH_ERROR;
 	case -EAGAIN:
 	case -ENOMEM:
 	case -EBUSY:

@@ -150,7 +150,7 @@ CONFIGFS_ATTR(nvtgt_ns_, device_nguid);
 
 static ssize_t nvtgt_ns_ana_grpid_show(struct config_item *item, char *page)
 {
-	return sysfs_emit(page, "%u\n", to_cns(item)->anagrpid);
+	return sysfs_emit(page, "%u\n", to_cns(item)->conf_anagrpid);
 }
 
 static ssize_t nvtgt_ns_ana_grpid_store(struct config_item *item, const char *page,
@@ -166,8 +166,9 @@ static ssize_t nvtgt_ns_ana_grpid_store(struct config_item *item, const char *pa
 				       NVTGT_MAX_ANAGRPS);
 	down_write(&nvtgt_config_sem);
 	mutex_lock(&subsys->lock);
-	changed = cns->anagrpid != grpid;
-	WRITE_ONCE(cns->anagrpid, grpid);
+	changed = cns->conf_anagrpid != grpid;
+	cns->conf_anagrpid = grpid;
+	nvtgt_ns_set_anagrp(cns);
 	mutex_unlock(&subsys->lock);
 	if (changed)
 		nvtgt_ana_changed(subsys, NULL);
@@ -247,7 +248,7 @@ static ssize_t nvtgt_ns_revalidate_size_store(struct config_item *item,
 }
 CONFIGFS_ATTR_WO(nvtgt_ns_, revalidate_size);
 
-/* size_bytes, readonly: what is in force; the last values stay out of sight while disabled */
+/* size_bytes, readonly, lost: what is in force; the last values stay out of sight while disabled */
 
 static ssize_t nvtgt_ns_size_bytes_show(struct config_item *item, char *page)
 {
@@ -264,6 +265,12 @@ static ssize_t nvtgt_ns_readonly_show(struct config_item *item, char *page)
 	return sysfs_emit(page, "%d\n", READ_ONCE(cns->enabled) && READ_ONCE(cns->ns.readonly));
 }
 CONFIGFS_ATTR_RO(nvtgt_ns_, readonly);
+
+static ssize_t nvtgt_ns_lost_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%d\n", atomic_read(&to_cns(item)->lost));
+}
+CONFIGFS_ATTR_RO(nvtgt_ns_, lost);
 
 /* resv_enable */
 
@@ -369,6 +376,7 @@ static struct configfs_attribute *nvtgt_ns_attrs[] = {
 	&nvtgt_ns_attr_revalidate_size,
 	&nvtgt_ns_attr_size_bytes,
 	&nvtgt_ns_attr_readonly,
+	&nvtgt_ns_attr_lost,
 	&nvtgt_ns_attr_resv_enable,
 	&nvtgt_ns_attr_backend,
 	&nvtgt_ns_attr_backend_options,

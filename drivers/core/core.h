@@ -20,6 +20,8 @@
 
 #define NVTGT_MAX_NSID		1024	/* MNAN, and the largest namespace id */
 #define NVTGT_MAX_ANAGRPS	128
+/* Where hosts see the namespaces whose device is gone: persistent loss on each port. */
+#define NVTGT_LOST_ANAGRP	(NVTGT_MAX_ANAGRPS + 1)
 /* Workers of backends, and of one namespace's: a device that stalls leaves some to others. */
 #define NVTGT_WORKERS		512
 #define NVTGT_NS_WORKERS	32
@@ -143,9 +145,13 @@ struct nvtgt_cns {
 	bool enabled;
 	bool in_use;			/* being opened, open, or being closed */
 
+	atomic_t lost;			/* the device is gone; until the next enable */
+	struct work_struct lost_work;	/* tells hosts and the log */
+
 	/* subsys->lock; this and what open() reads is kept while in_use */
 	char backend_name[NVTGT_BACKEND_NAME_SIZE];
-	u32 anagrpid;
+	u32 conf_anagrpid;		/* ana_grpid */
+	u32 anagrpid;			/* as hosts see it, see nvtgt_ns_set_anagrp() */
 	uuid_t uuid;
 	u8 nguid[16];
 
@@ -190,7 +196,7 @@ struct nvtgt_cport {
 	int conf_mdts;
 	bool conf_pi;
 	u8 tsas[NVMF_TSAS_SIZE];	/* for the discovery log */
-	enum nvme_ana_state ana_state[NVTGT_MAX_ANAGRPS + 1];	/* 0: no such group */
+	enum nvme_ana_state ana_state[NVTGT_LOST_ANAGRP + 1];	/* 0: no such group */
 	struct list_head ana_groups;
 };
 
@@ -309,6 +315,7 @@ int nvtgt_ns_enable(struct nvtgt_cns *cns);
 void nvtgt_ns_disable(struct nvtgt_cns *cns);
 int nvtgt_ns_revalidate(struct nvtgt_cns *cns);
 void nvtgt_ns_try_revalidate(struct nvtgt_cns *cns);
+void nvtgt_ns_set_anagrp(struct nvtgt_cns *cns);
 
 /**
  * nvtgt_ns_find_get - find a namespace for a command

@@ -184,8 +184,8 @@ static void nvtgt_identify_ctrl_io(struct nvtgt_ctrl *ctrl, struct nvme_id_ctrl 
 		  NVTGT_CTRL_LPA_EXTENDED_DATA;
 	id->anatt = NVTGT_ANATT_S;
 	id->anacap = NVTGT_ANACAP_STATES;
-	id->anagrpmax = cpu_to_le32(NVTGT_MAX_ANAGRPS);
-	id->nanagrpid = cpu_to_le32(NVTGT_MAX_ANAGRPS);
+	id->anagrpmax = cpu_to_le32(NVTGT_LOST_ANAGRP);
+	id->nanagrpid = cpu_to_le32(NVTGT_LOST_ANAGRP);
 	id->sqes = NVTGT_IOSQES << 4 | NVTGT_IOSQES;
 	id->cqes = NVTGT_IOCQES << 4 | NVTGT_IOCQES;
 	id->nn = cpu_to_le32(NVTGT_MAX_NSID);

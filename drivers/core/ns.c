@@ -18,6 +18,8 @@
  * 4. The look at its size, which only tries for enable_lock, and is cancelled
  *    before the wait for the last command. An Identify, which has a reference,
  *    only tries for it, too: the wait under enable_lock may be for that Identify.
+ * 5. The news that its device is gone: it comes from a command or a look at the
+ *    size; its work is cancelled when there are none any more.
  *
  * A device may hang for ever in the backend's open(), close() or revalidate(). So
  * these are called under enable_lock, the namespace's own, and no other lock.
@@ -41,6 +43,7 @@ MODULE_PARM_DESC(resize_poll_ms,
 
 static void nvtgt_ns_poll_work(struct work_struct *work);
 static void nvtgt_ns_poll_again(struct nvtgt_cns *cns);
+static void nvtgt_ns_lost_work(struct work_struct *work);
 
 static void nvtgt_ns_ref_release(struct percpu_ref *ref)
 {
@@ -71,7 +74,9 @@ struct nvtgt_cns *nvtgt_ns_create(struct nvtgt_subsys *subsys, u32 nsid)
 	nvtgt_subsys_get(subsys);
 	cns->ns.subsys = subsys;
 	cns->ns.nsid = nsid;
-	cns->anagrpid = NVTGT_DEFAULT_ANA_GRPID;
+	cns->conf_anagrpid = NVTGT_DEFAULT_ANA_GRPID;
+	cns->anagrpid = cns->conf_anagrpid;
+	INIT_WORK(&cns->lost_work, nvtgt_ns_lost_work);
 	mutex_init(&cns->enable_lock);
 	spin_lock_init(&cns->deferred_lock);
 	INIT_LIST_HEAD(&cns->deferred);
@@ -197,6 +202,8 @@ static void nvtgt_ns_set_disabled(struct nvtgt_cns *cns, bool in_use)
 	mutex_lock(&subsys->lock);
 	WRITE_ONCE(cns->enabled, false);
 	cns->in_use = in_use;
+	atomic_set(&cns->lost, 0);
+	nvtgt_ns_set_anagrp(cns);
 	mutex_unlock(&subsys->lock);
 }
 
@@ -274,6 +281,7 @@ static void nvtgt_ns_hide_and_close(struct nvtgt_cns *cns)
 	percpu_ref_kill(&ns->ref);
 	wait_for_completion(&cns->gone);
 	percpu_ref_exit(&ns->ref);
+	cancel_work_sync(&cns->lost_work);
 
 	nvtgt_ns_set_disabled(cns, true);
 	nvtgt_ns_close(cns);
@@ -315,7 +323,8 @@ static int nvtgt_ns_revalidate_locked(struct nvtgt_cns *cns)
 	int ret;
 
 	lockdep_assert_held(&cns->enable_lock);
-	if (!cns->enabled || !ns->ops->revalidate)
+	/* a device that is gone has no size; its namespace keeps the one it had */
+	if (!cns->enabled || !ns->ops->revalidate || atomic_read(&cns->lost))
 		return 0;
 	ret = ns->ops->revalidate(ns);
 	if (ret || (ns->size == old && ns->readonly == was_readonly))
@@ -409,6 +418,55 @@ int nvtgt_ns_set_options(struct nvtgt_cns *cns, const char *options)
 	kfree(copy);
 	return ret;
 }
+
+/**
+ * nvtgt_ns_set_anagrp - put the namespace into the ANA group that hosts are to see
+ * @cns: the namespace; conf_anagrpid or lost has changed
+ *
+ * Context: subsys->lock is held.
+ */
+void nvtgt_ns_set_anagrp(struct nvtgt_cns *cns)
+{
+	lockdep_assert_held(&cns->ns.subsys->lock);
+	WRITE_ONCE(cns->anagrpid, cns->conf_anagrpid);
+	smp_mb();	/* pairs with the exchange in nvtgt_ns_lost(): the loss comes out on top */
+	if (atomic_read(&cns->lost))
+		WRITE_ONCE(cns->anagrpid, NVTGT_LOST_ANAGRP);
+}
+
+static void nvtgt_ns_lost_work(struct work_struct *work)
+{
+	struct nvtgt_cns *cns = container_of(work, struct nvtgt_cns, lost_work);
+	struct nvtgt_ns *ns = &cns->ns;
+
+	pr_err("%s namespace %u: %s is gone; hosts are told that the namespace is lost on all ports\n",
+	       ns->subsys->nqn, ns->nsid, ns->device_path ?: "its device");
+	down_read(&nvtgt_config_sem);
+	nvtgt_ana_changed(ns->subsys, NULL);
+	up_read(&nvtgt_config_sem);
+}
+
+/**
+ * nvtgt_ns_lost - the device is gone and does not come back by itself
+ * @ns: an open namespace
+ *
+ * Until it is disabled and enabled again, hosts see the namespace with the size that
+ * it had, in the ANA state persistent loss, so that they use other paths to it. Only
+ * the first call does something.
+ *
+ * Context: any; from a command's function, its completion, or revalidate().
+ */
+void nvtgt_ns_lost(struct nvtgt_ns *ns)
+{
+	struct nvtgt_cns *cns = to_nvtgt_cns(ns);
+
+	if (atomic_xchg(&cns->lost, 1))
+		return;
+	/* before the first command is answered: the host reads the ANA log at once */
+	WRITE_ONCE(cns->anagrpid, NVTGT_LOST_ANAGRP);
+	queue_work(nvtgt_wq, &cns->lost_work);
+}
+EXPORT_SYMBOL_GPL(nvtgt_ns_lost);
 
 /* Looks are due at the same time for all namespaces: an idle machine wakes up once. */
 static void nvtgt_ns_poll_again(struct nvtgt_cns *cns)

@@ -74,6 +74,7 @@ struct nvtgt_cport *nvtgt_port_create(u16 id, struct net *net)
 	cport->conf_max_queue_size = -1;
 	cport->conf_mdts = -1;
 	cport->ana_state[NVTGT_DEFAULT_ANA_GRPID] = NVME_ANA_OPTIMIZED;
+	cport->ana_state[NVTGT_LOST_ANAGRP] = NVME_ANA_PERSISTENT_LOSS;
 	return cport;
 }
 

@@ -30,8 +30,9 @@
  *	fields of its own. Returns 0 or a negative errno, and has logged the
  *	reason. Required.
  * @close: undo open(). No request is in flight and none will come. Required.
- * @revalidate: read ns->size and readonly again. Requests may be in flight.
- *	Optional: the size never changes.
+ * @revalidate: read ns->size and readonly again, or find that the device is gone
+ *	(nvtgt_ns_lost()), and leave them. Requests may be in flight. Optional: the
+ *	size never changes.
  * @set_options: ns->backend_options is about to become @options while the
  *	namespace is open. Returns 0, or a negative errno and nothing has changed.
  *	Optional: -EBUSY.
@@ -82,6 +83,7 @@ struct nvtgt_backend_ops {
 int __must_check nvtgt_backend_register(const struct nvtgt_backend_ops *ops);
 void nvtgt_backend_unregister(const struct nvtgt_backend_ops *ops);
 
+void nvtgt_ns_lost(struct nvtgt_ns *ns);
 void nvtgt_req_complete(struct nvtgt_req *req, u16 status);
 bool __must_check nvtgt_req_poll(struct nvtgt_req *req);
 void nvtgt_req_poll_others(struct nvtgt_req *req);
