@@ -23,14 +23,18 @@ struct nvtgt_bdev {
 /**
  * struct nvtgt_bdev_room - the backend's part of a request
  * @bio: to a device
- * @iocb: to a file
+ * @iocb: to a file; must be the first, the completion finds the request by it
+ * @done: bytes that have been moved so far
  * @ranges: of a Dataset Management command that waits for its worker
  * @nr_ranges: how many
  */
 struct nvtgt_bdev_room {
 	union {
 		struct bio bio;
-		struct kiocb iocb;
+		struct {
+			struct kiocb iocb;
+			u32 done;
+		};
 		struct {
 			const struct nvme_dsm_range *ranges;
 			unsigned int nr_ranges;

@@ -72,32 +72,66 @@ static loff_t nvtgt_file_pos(const struct nvtgt_req *req, __le64 slba)
 	return le64_to_cpu(slba) << req->ns->blksize_shift;
 }
 
+static bool nvtgt_file_is_write(const struct nvtgt_req *req)
+{
+	return req->dir == DMA_TO_DEVICE;
+}
+
+static void nvtgt_file_rw_work(struct nvtgt_req *req);
+
+/* No error, and no byte either. */
+static u16 nvtgt_file_nothing_moved(struct nvtgt_req *req)
+{
+	if (nvtgt_file_is_write(req))
+		return nvtgt_file_status(req, -EIO);
+	/* the end of the file: it is shorter than the namespace was when the host asked */
+	req->error_loc = offsetof(struct nvme_rw_command, slba);
+	return NVME_SC_LBA_RANGE | NVME_STATUS_DNR;
+}
+
+/* What is left after a part goes on in a worker, until it is done or says why not. */
 static void nvtgt_file_rw_done(struct kiocb *iocb, long ret)
 {
 	struct nvtgt_req *req = nvtgt_req_from_room(iocb);
+	struct nvtgt_bdev_room *room = nvtgt_bdev_room(req);
 
-	if (req->dir == DMA_TO_DEVICE)
+	if (nvtgt_file_is_write(req))
 		kiocb_end_write(iocb);
-	/* fewer bytes than the namespace has: somebody has cut the file */
-	if (ret >= 0)
-		ret = ret == req->data_len ? 0 : -EREMOTEIO;
-	nvtgt_req_complete(req, nvtgt_file_status(req, ret));
+	if (ret > 0) {
+		room->done += ret;
+		if (likely(room->done >= req->data_len))
+			nvtgt_req_complete(req, NVME_SC_SUCCESS);
+		else
+			nvtgt_req_defer(req, nvtgt_file_rw_work);
+	} else if (ret) {
+		nvtgt_req_complete(req, nvtgt_file_status(req, ret));
+	} else {
+		nvtgt_req_complete(req, nvtgt_file_nothing_moved(req));
+	}
+}
+
+/* Describes the part of the data that has not been moved yet. */
+static void nvtgt_file_prepare(struct nvtgt_req *req, struct iov_iter *iter)
+{
+	struct nvtgt_bdev_room *room = nvtgt_bdev_room(req);
+
+	init_sync_kiocb(&room->iocb, nvtgt_req_bdev(req)->file);
+	room->iocb.ki_pos = nvtgt_file_pos(req, req->cmd->rw.slba) + room->done;
+	iov_iter_bvec(iter, nvtgt_file_is_write(req) ? ITER_SOURCE : ITER_DEST, req->bvec,
+		      req->nr_bvec, req->data_len);
+	iov_iter_advance(iter, room->done);
 }
 
 static void nvtgt_file_rw_work(struct nvtgt_req *req)
 {
 	struct file *file = nvtgt_req_bdev(req)->file;
 	struct kiocb *iocb = &nvtgt_bdev_room(req)->iocb;
-	bool write = req->dir == DMA_TO_DEVICE;
 	struct iov_iter iter;
 	ssize_t ret;
 
-	init_sync_kiocb(iocb, file);
-	iocb->ki_pos = nvtgt_file_pos(req, req->cmd->rw.slba);
+	nvtgt_file_prepare(req, &iter);
 	iocb->ki_complete = nvtgt_file_rw_done;
-	iov_iter_bvec(&iter, write ? ITER_SOURCE : ITER_DEST, req->bvec, req->nr_bvec,
-		      req->data_len);
-	if (write) {
+	if (nvtgt_file_is_write(req)) {
 		if (req->cmd->rw.control & cpu_to_le16(NVME_RW_FUA))
 			iocb->ki_flags |= IOCB_DSYNC;
 		iocb->ki_flags |= IOCB_WRITE;
@@ -118,6 +152,7 @@ static void nvtgt_file_rw_work(struct nvtgt_req *req)
  */
 void nvtgt_file_rw(struct nvtgt_req *req)
 {
+	nvtgt_bdev_room(req)->done = 0;
 	nvtgt_req_defer(req, nvtgt_file_rw_work);
 }
 

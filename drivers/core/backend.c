@@ -243,9 +243,9 @@ u16 nvtgt_errno_status(struct nvtgt_req *req, int err)
 	case -EFBIG:
 		req->error_loc = offsetof(struct nvme_rw_command, length);
 		return NVME_SC_CAP_EXCEEDED | NVME_STATUS_DNR;
-	case -EREMOTEIO:
+	case -EREMOTEIO:	/* BLK_STS_TARGET below a file system */
 		req->error_loc = offsetof(struct nvme_rw_command, slba);
-		return NVME_SC_LBA_RANGE | NVME_STATUS_DNR;
+		return NVME_SC_INTERNAL | NVME_STATUS_DNR;
 	case -EOPNOTSUPP:
 		return nvtgt_unsupported(req);
 	case -ENODATA:
