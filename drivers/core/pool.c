@@ -5,9 +5,12 @@
  * Memory for commands' data is bounded by one budget (buffer_limit_mb), taken as
  * credit before any page is allocated. A reactor takes credit from the budget in
  * large pieces and keeps what it does not use at the moment, so that the shared
- * counter is touched seldom. When there is no credit a transport stands in the
- * reactor's line; whoever gives credit back while somebody waits gives it to the
- * budget and wakes the reactors that wait.
+ * counter is touched seldom. When there is no credit a connection stands in line
+ * (struct nvtgt_line), one line for the connections of all reactors. While it is not
+ * empty every reactor gives back what it has and what its commands return, and
+ * nobody takes credit past the line: it is gathered for the first until that one has
+ * all it asked for, then its reactor is woken. So a large command waits for as
+ * long as those before it take, whatever smaller ones come behind.
  *
  * Pages that were sent may still be referenced by the socket (until they are
  * acknowledged, a retransmission reads them), so they go to the end of a ring
@@ -33,12 +36,26 @@ static unsigned int buffer_limit_mb;
 module_param(buffer_limit_mb, uint, 0444);
 MODULE_PARM_DESC(buffer_limit_mb, "most memory for commands' data, MiB (default: an eighth of the memory)");
 
-static long nvtgt_budget;			/* bytes; constant after init */
-static long nvtgt_credit_keep;			/* bytes; constant after init */
-static atomic_long_t nvtgt_budget_used;		/* credit that reactors hold or use */
-static atomic_t nvtgt_nr_waiting;		/* reactors with somebody in line */
-static DEFINE_SPINLOCK(nvtgt_waiting_lock);
-static LIST_HEAD(nvtgt_waiting);		/* which ones; nvtgt_waiting_lock */
+static long nvtgt_budget __read_mostly;		/* bytes; constant after init */
+static long nvtgt_credit_keep __read_mostly;	/* bytes; constant after init */
+
+/* credit that reactors hold or use, or that is gathered; written by all reactors */
+static atomic_long_t nvtgt_budget_used ____cacheline_aligned_in_smp;
+
+/*
+ * struct nvtgt_line - the connections that wait for credit, the first to be served first
+ *
+ * Process context only. The lock protects nvtgt_reactor.granted and nvtgt_buf_waiter too.
+ */
+static struct nvtgt_line {
+	atomic_t nr;			/* in waiters; each reactor looks at it once a pass */
+	spinlock_t lock ____cacheline_aligned_in_smp;
+	struct list_head waiters;	/* nvtgt_buf_waiter.node */
+	long gathered;			/* bytes of the budget that are kept for the first */
+} nvtgt_line ____cacheline_aligned_in_smp = {
+	.lock = __SPIN_LOCK_UNLOCKED(nvtgt_line.lock),
+	.waiters = LIST_HEAD_INIT(nvtgt_line.waiters),
+};
 
 /**
  * nvtgt_pool_setup_limit - work out the budget
@@ -128,6 +145,8 @@ static void nvtgt_ring_exit(struct nvtgt_ring *ring)
  */
 int nvtgt_pool_init(struct nvtgt_reactor *reactor)
 {
+	INIT_LIST_HEAD(&reactor->granted);
+	reactor->credit_keep = nvtgt_credit_keep;
 	if (nvtgt_ring_init(&reactor->small, NVTGT_POOL_SMALL, 0, reactor->node))
 		return -ENOMEM;
 	if (nvtgt_ring_init(&reactor->large, NVTGT_POOL_LARGE, NVTGT_LARGE_ORDER,
@@ -144,7 +163,7 @@ int nvtgt_pool_init(struct nvtgt_reactor *reactor)
  */
 void nvtgt_pool_exit(struct nvtgt_reactor *reactor)
 {
-	WARN_ON_ONCE(!list_empty(&reactor->waiters));
+	WARN_ON_ONCE(!list_empty(&reactor->granted));
 	nvtgt_ring_exit(&reactor->small);
 	nvtgt_ring_exit(&reactor->large);
 	atomic_long_sub(reactor->credit, &nvtgt_budget_used);
@@ -152,28 +171,70 @@ void nvtgt_pool_exit(struct nvtgt_reactor *reactor)
 	kfree(reactor->large.pages);
 }
 
-static void nvtgt_wake_waiting(struct nvtgt_reactor *self)
+/* Keeps for the line's first what it still needs, as far as it is there. */
+static void nvtgt_line_gather(const struct nvtgt_buf_waiter *first)
 {
-	struct nvtgt_reactor *reactor;
-	unsigned long flags;
+	long used = atomic_long_read(&nvtgt_budget_used), part;
 
-	spin_lock_irqsave(&nvtgt_waiting_lock, flags);
-	list_for_each_entry(reactor, &nvtgt_waiting, waiting_entry) {
-		WRITE_ONCE(reactor->credit_back, true);
-		if (reactor != self)
-			wake_up_process(reactor->task);
-	}
-	spin_unlock_irqrestore(&nvtgt_waiting_lock, flags);
+	do {
+		part = min(first->bytes - nvtgt_line.gathered, nvtgt_budget - used);
+		if (part <= 0)
+			return;
+	} while (!atomic_long_try_cmpxchg(&nvtgt_budget_used, &used, used + part));
+	nvtgt_line.gathered += part;
 }
 
-/* All of the reactor's own credit goes to those who wait for some. */
-static void nvtgt_credit_return(struct nvtgt_reactor *reactor)
+/* The first has what it asked for: its reactor lets it go on. */
+static void nvtgt_line_grant(struct nvtgt_buf_waiter *first)
 {
-	atomic_long_sub(reactor->credit, &nvtgt_budget_used);
-	reactor->credit = 0;
+	struct nvtgt_reactor *reactor = first->reactor;
+
+	nvtgt_line.gathered -= first->bytes;
+	atomic_dec(&nvtgt_line.nr);
+	first->place = NVTGT_BUF_GRANTED;
+	list_move_tail(&first->node, &reactor->granted);
+	WRITE_ONCE(reactor->credit_back, true);
+	if (reactor->task != current)
+		wake_up_process(reactor->task);
+}
+
+/* Serves the line as far as there is credit. */
+static void nvtgt_line_serve(void)
+{
+	struct nvtgt_buf_waiter *first;
+
+	lockdep_assert_held(&nvtgt_line.lock);
+	while (!list_empty(&nvtgt_line.waiters)) {
+		first = list_first_entry(&nvtgt_line.waiters, struct nvtgt_buf_waiter, node);
+		nvtgt_line_gather(first);
+		if (nvtgt_line.gathered < first->bytes)
+			return;
+		nvtgt_line_grant(first);
+	}
+	if (nvtgt_line.gathered) {
+		atomic_long_sub(nvtgt_line.gathered, &nvtgt_budget_used);
+		nvtgt_line.gathered = 0;
+	}
+}
+
+/* Is the reactor to keep nothing, since somebody waits? */
+static void nvtgt_set_contended(struct nvtgt_reactor *reactor, bool contended)
+{
+	reactor->contended = contended;
+	reactor->credit_keep = contended ? 0 : nvtgt_credit_keep;
+}
+
+/* Gives the reactor's own credit back, but for some. */
+static void nvtgt_credit_return(struct nvtgt_reactor *reactor, long keep)
+{
+	atomic_long_sub(reactor->credit - keep, &nvtgt_budget_used);
+	reactor->credit = keep;
 	smp_mb__after_atomic();	/* given before the look: who came to wait meanwhile */
-	if (atomic_read(&nvtgt_nr_waiting))
-		nvtgt_wake_waiting(reactor);
+	if (atomic_read(&nvtgt_line.nr)) {
+		spin_lock(&nvtgt_line.lock);
+		nvtgt_line_serve();
+		spin_unlock(&nvtgt_line.lock);
+	}
 }
 
 /**
@@ -196,7 +257,7 @@ void nvtgt_pool_trim(struct nvtgt_reactor *reactor)
 	nvtgt_ring_exit(&reactor->small);
 	nvtgt_ring_exit(&reactor->large);
 	if (reactor->credit)
-		nvtgt_credit_return(reactor);
+		nvtgt_credit_return(reactor, 0);
 }
 
 /**
@@ -231,6 +292,9 @@ static bool nvtgt_credit_get(struct nvtgt_reactor *reactor, long bytes)
 		reactor->credit -= bytes;
 		return true;
 	}
+	/* nobody overtakes those who stand in line */
+	if (unlikely(atomic_read(&nvtgt_line.nr)))
+		return false;
 	want = max(bytes - reactor->credit, NVTGT_CREDIT_PIECE);
 	if (atomic_long_add_return(want, &nvtgt_budget_used) > nvtgt_budget) {
 		atomic_long_sub(want, &nvtgt_budget_used);
@@ -256,13 +320,8 @@ static void nvtgt_credit_overdraw(struct nvtgt_reactor *reactor, long bytes)
 static void nvtgt_credit_put(struct nvtgt_reactor *reactor, long bytes)
 {
 	reactor->credit += bytes;
-	if (reactor->credit > nvtgt_credit_keep) {
-		atomic_long_sub(reactor->credit - nvtgt_credit_keep / 2, &nvtgt_budget_used);
-		reactor->credit = nvtgt_credit_keep / 2;
-		smp_mb__after_atomic();	/* given before the look: who came to wait meanwhile */
-		if (atomic_read(&nvtgt_nr_waiting))
-			nvtgt_wake_waiting(reactor);
-	}
+	if (unlikely(reactor->credit > reactor->credit_keep))
+		nvtgt_credit_return(reactor, reactor->credit_keep / 2);
 }
 
 /* How many pieces of each kind a transfer takes. */
@@ -376,12 +435,6 @@ int nvtgt_buf_fill(struct nvtgt_req *req)
 }
 EXPORT_SYMBOL_GPL(nvtgt_buf_fill);
 
-/* What a request is charged: whole pages, its protection information beside its data. */
-static long nvtgt_buf_bytes(const struct nvtgt_req *req)
-{
-	return round_up(req->data_len, PAGE_SIZE) + round_up(req->pi_len, PAGE_SIZE);
-}
-
 /**
  * nvtgt_buf_reserve - credit for a request's data
  * @req: parsed; data_len is what it needs, at most MDTS
@@ -398,8 +451,8 @@ int nvtgt_buf_reserve(struct nvtgt_req *req)
 	struct nvtgt_reactor *reactor = req->queue->reactor;
 	long bytes = nvtgt_buf_bytes(req);
 
-	/* nobody overtakes those who stand in line */
-	if (!list_empty(&reactor->waiters) && !reactor->serving)
+	/* what the reactor has now is for those who stand in line */
+	if (unlikely(reactor->contended) && !reactor->serving)
 		return -EAGAIN;
 	if (!nvtgt_credit_get(reactor, bytes))
 		return -EAGAIN;
@@ -488,84 +541,117 @@ void nvtgt_buf_put(struct nvtgt_req *req)
 }
 EXPORT_SYMBOL_GPL(nvtgt_buf_put);
 
-static void nvtgt_reactor_set_waiting(struct nvtgt_reactor *reactor, bool waiting)
-{
-	unsigned long flags;
-
-	if (reactor->waiting == waiting)
-		return;
-	reactor->waiting = waiting;
-	spin_lock_irqsave(&nvtgt_waiting_lock, flags);
-	if (waiting) {
-		list_add_tail(&reactor->waiting_entry, &nvtgt_waiting);
-		atomic_inc(&nvtgt_nr_waiting);
-	} else {
-		list_del(&reactor->waiting_entry);
-		atomic_dec(&nvtgt_nr_waiting);
-	}
-	spin_unlock_irqrestore(&nvtgt_waiting_lock, flags);
-}
-
 /**
  * nvtgt_buf_wait - stand in line for credit
  * @reactor: the calling thread's
- * @waiter: not in line yet
+ * @waiter: not in line
+ * @bytes: what it takes to go on, see nvtgt_buf_bytes(); from 1
  */
-void nvtgt_buf_wait(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *waiter)
+void nvtgt_buf_wait(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *waiter, long bytes)
 {
-	list_add_tail(&waiter->node, &reactor->waiters);
-	nvtgt_reactor_set_waiting(reactor, true);
+	WARN_ON_ONCE(waiter->place != NVTGT_BUF_OUT);
+	nvtgt_set_contended(reactor, true);
+	spin_lock(&nvtgt_line.lock);
+	waiter->reactor = reactor;
+	waiter->bytes = bytes;
+	waiter->place = NVTGT_BUF_IN_LINE;
+	list_add_tail(&waiter->node, &nvtgt_line.waiters);
+	atomic_inc(&nvtgt_line.nr);
+	/* in line before the look: who gives credit back sees it, or we see the credit */
+	smp_mb__after_atomic();
+	atomic_long_sub(reactor->credit, &nvtgt_budget_used);
+	reactor->credit = 0;
+	nvtgt_line_serve();
+	spin_unlock(&nvtgt_line.lock);
 }
 EXPORT_SYMBOL_GPL(nvtgt_buf_wait);
 
 /**
  * nvtgt_buf_unwait - leave the line
- * @waiter: in line or not (an initialised list head)
+ * @waiter: wherever it stands
  *
- * Context: the reactor.
+ * Context: the reactor of the waiter.
  */
 void nvtgt_buf_unwait(struct nvtgt_buf_waiter *waiter)
 {
+	spin_lock(&nvtgt_line.lock);
+	if (waiter->place == NVTGT_BUF_GRANTED)
+		nvtgt_line.gathered += waiter->bytes;
+	else if (waiter->place == NVTGT_BUF_IN_LINE)
+		atomic_dec(&nvtgt_line.nr);
+	waiter->place = NVTGT_BUF_OUT;
 	list_del_init(&waiter->node);
+	nvtgt_line_serve();
+	spin_unlock(&nvtgt_line.lock);
 }
 EXPORT_SYMBOL_GPL(nvtgt_buf_unwait);
 
-/* Those in line try again. */
+/**
+ * nvtgt_buf_move - a connection goes to another reactor and keeps its place in line
+ * @waiter: wherever it stands
+ * @to: the reactor that has the connection now (nvtgt_queue_move() was called)
+ *
+ * Context: the reactor that had it, in source->move().
+ */
+void nvtgt_buf_move(struct nvtgt_buf_waiter *waiter, struct nvtgt_reactor *to)
+{
+	spin_lock(&nvtgt_line.lock);
+	waiter->reactor = to;
+	if (waiter->place == NVTGT_BUF_GRANTED) {
+		list_move_tail(&waiter->node, &to->granted);
+		WRITE_ONCE(to->credit_back, true);
+		wake_up_process(to->task);
+	}
+	spin_unlock(&nvtgt_line.lock);
+}
+EXPORT_SYMBOL_GPL(nvtgt_buf_move);
+
+/* The first of those that have been given credit, out of the list. */
+static struct nvtgt_buf_waiter *nvtgt_pool_next(struct nvtgt_reactor *reactor)
+{
+	struct nvtgt_buf_waiter *waiter;
+
+	spin_lock(&nvtgt_line.lock);
+	waiter = list_first_entry_or_null(&reactor->granted, struct nvtgt_buf_waiter, node);
+	if (waiter) {
+		list_del_init(&waiter->node);
+		waiter->place = NVTGT_BUF_OUT;
+		reactor->credit += waiter->bytes;
+	}
+	spin_unlock(&nvtgt_line.lock);
+	return waiter;
+}
+
+/* Those that have been given credit go on. */
 static void nvtgt_pool_serve(struct nvtgt_reactor *reactor)
 {
 	struct nvtgt_buf_waiter *waiter;
 
-	if (list_empty(&reactor->waiters)) {
-		if (unlikely(reactor->waiting)) {
-			nvtgt_reactor_set_waiting(reactor, false);
-			/* nobody sets it any more, and it would keep us awake */
-			WRITE_ONCE(reactor->credit_back, false);
-		}
-		return;
-	}
-
 	WRITE_ONCE(reactor->credit_back, false);
 	smp_mb();	/* cleared before the look: credit that comes later sets it */
-	reactor->serving = true;
-	while (!list_empty(&reactor->waiters)) {
-		waiter = list_first_entry(&reactor->waiters, struct nvtgt_buf_waiter, node);
-		list_del_init(&waiter->node);
-		if (!waiter->ready(waiter)) {
-			list_add(&waiter->node, &reactor->waiters);
-			break;
-		}
+	while ((waiter = nvtgt_pool_next(reactor))) {
+		reactor->serving = true;
+		waiter->ready(waiter);
+		reactor->serving = false;
+		/* what it has not used is for the next */
+		nvtgt_credit_put(reactor, 0);
 	}
-	reactor->serving = false;
 }
 
 /**
- * nvtgt_pool_service - let those in line try again, here or elsewhere
+ * nvtgt_pool_service - let those go on that have their turn, here or elsewhere
  * @reactor: the calling thread's, at the end of a pass
  */
 void nvtgt_pool_service(struct nvtgt_reactor *reactor)
 {
-	nvtgt_pool_serve(reactor);
-	/* who has no use for it now has no right to it either */
-	if (unlikely(atomic_read(&nvtgt_nr_waiting)) && reactor->credit)
-		nvtgt_credit_return(reactor);
+	bool contended;
+
+	if (unlikely(READ_ONCE(reactor->credit_back)))
+		nvtgt_pool_serve(reactor);
+	contended = atomic_read(&nvtgt_line.nr);
+	if (likely(contended == reactor->contended && !contended))
+		return;
+	nvtgt_set_contended(reactor, contended);
+	/* what has no use now is for those who wait */
+	nvtgt_credit_put(reactor, 0);
 }

@@ -569,16 +569,12 @@ static void nvtgt_reactor_trim(struct nvtgt_reactor *reactor)
 	WRITE_ONCE(reactor->trim_due, false);
 	if (reactor->trim_busy == reactor->nr_busy)
 		nvtgt_pool_trim(reactor);
-	/* whoever stands in line tries again, should nobody have called him */
-	if (!list_empty(&reactor->waiters))
-		WRITE_ONCE(reactor->credit_back, true);
 }
 
 /* One timer a second at most, not one per sleep. */
 static void nvtgt_reactor_set_trim(struct nvtgt_reactor *reactor)
 {
-	if (!timer_pending(&reactor->trim_timer) &&
-	    (nvtgt_pool_holds(reactor) || !list_empty(&reactor->waiters))) {
+	if (!timer_pending(&reactor->trim_timer) && nvtgt_pool_holds(reactor)) {
 		reactor->trim_busy = reactor->nr_busy;
 		mod_timer(&reactor->trim_timer, jiffies + HZ);
 	}
@@ -681,7 +677,6 @@ struct nvtgt_reactor *nvtgt_reactor_create(int cpu)
 	INIT_LIST_HEAD(&reactor->polled);
 	INIT_LIST_HEAD(&reactor->local_done);
 	INIT_LIST_HEAD(&reactor->flush);
-	INIT_LIST_HEAD(&reactor->waiters);
 	timer_setup(&reactor->trim_timer, nvtgt_reactor_trim_timer, 0);
 	if (nvtgt_pool_init(reactor))
 		goto free;

@@ -45,8 +45,9 @@ struct nvtgt_reactor {
 	struct llist_head done;		/* nvtgt_req */
 	struct llist_head calls;	/* nvtgt_call */
 	int asleep;
-	bool credit_back;		/* credit was given back while we waited */
+	bool credit_back;		/* somebody in granted */
 	bool trim_due;			/* the timer has fired */
+	struct list_head granted;	/* nvtgt_buf_waiter; pool.c's lock */
 
 	/* the thread only */
 	struct list_head active ____cacheline_aligned_in_smp;	/* nvtgt_source */
@@ -55,14 +56,13 @@ struct nvtgt_reactor {
 	struct list_head polled;	/* nvtgt_req.poll_entry */
 	struct list_head local_done;	/* nvtgt_req.entry: completed in the thread itself */
 	struct list_head flush;		/* nvtgt_queue */
-	struct list_head waiters;	/* nvtgt_buf_waiter */
-	bool waiting;			/* stands in nvtgt_waiting */
-	struct list_head waiting_entry;	/* nvtgt_waiting_lock */
-	bool serving;			/* the line's first is trying again */
+	bool contended;			/* there is a line for credit: none is taken or kept */
+	bool serving;			/* one that has been given credit uses it */
 	struct nvtgt_ring small;
 	struct nvtgt_ring large;
 	struct blk_plug plug;		/* here, for a variable would be cleared at each pass */
 	long credit;			/* bytes taken from the global budget, free here */
+	long credit_keep;		/* bytes: more goes back */
 	u32 spin_ns;			/* learned; 0: sleep at once */
 	u64 poll_since;			/* local_clock(), since when polling has found nothing; 0 */
 	u32 spin_skip;			/* passes until the next try */

@@ -503,6 +503,22 @@ static bool nvtgt_rdma_mem_try(struct nvtgt_rdma_queue *q)
 	return true;
 }
 
+/* What the first of the commands that wait needs, and those behind it in one turn. */
+static long nvtgt_rdma_mem_wanted(const struct nvtgt_rdma_queue *q)
+{
+	const struct nvtgt_rdma_cmd *cmd;
+	long sum = 0;
+
+	list_for_each_entry(cmd, &q->mem_wait, entry) {
+		long bytes = nvtgt_buf_bytes(&cmd->req);
+
+		if (sum && sum + bytes > NVTGT_BUF_TURN)
+			break;
+		sum += bytes;
+	}
+	return sum;
+}
+
 /**
  * nvtgt_rdma_mem_kick - let commands that wait for memory try
  * @q: the connection
@@ -514,24 +530,20 @@ void nvtgt_rdma_mem_kick(struct nvtgt_rdma_queue *q)
 	if (q->in_line || list_empty(&q->mem_wait) || nvtgt_rdma_mem_try(q))
 		return;
 	q->in_line = true;
-	nvtgt_buf_wait(q->queue.reactor, &q->waiter);
+	nvtgt_buf_wait(q->queue.reactor, &q->waiter, nvtgt_rdma_mem_wanted(q));
 }
 
 /**
- * nvtgt_rdma_mem_ready - there may be memory for the connection's commands
+ * nvtgt_rdma_mem_ready - there is memory for the first of the connection's commands
  * @waiter: the connection's, out of the line
- *
- * Return: false when there was not enough
  */
-bool nvtgt_rdma_mem_ready(struct nvtgt_buf_waiter *waiter)
+void nvtgt_rdma_mem_ready(struct nvtgt_buf_waiter *waiter)
 {
 	struct nvtgt_rdma_queue *q = container_of(waiter, struct nvtgt_rdma_queue, waiter);
-	bool served = nvtgt_rdma_mem_try(q);
 
-	if (served)
-		q->in_line = false;
+	q->in_line = false;
+	nvtgt_rdma_mem_kick(q);
 	nvtgt_rdma_rx_post(q->rx);
-	return served;
 }
 
 static void nvtgt_rdma_want_mem(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)

@@ -400,7 +400,7 @@ void nvtgt_rdma_run_wait(struct nvtgt_rdma_queue *q);
 void nvtgt_rdma_execute(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd);
 void nvtgt_rdma_fail(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd, u16 status);
 void nvtgt_rdma_mem_kick(struct nvtgt_rdma_queue *q);
-bool nvtgt_rdma_mem_ready(struct nvtgt_buf_waiter *waiter);
+void nvtgt_rdma_mem_ready(struct nvtgt_buf_waiter *waiter);
 void nvtgt_rdma_respond(struct nvtgt_req *req);
 bool nvtgt_rdma_abort(struct nvtgt_queue *queue, u16 cid);
 void nvtgt_rdma_drop_cmds(struct nvtgt_rdma_queue *q);

@@ -80,6 +80,22 @@ struct nvtgt_tcp_cmd *nvtgt_tcp_get_cmd(struct nvtgt_tcp_queue *q)
 /* Looks whether commands that wait can have their memory. False: no credit. */
 static bool nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q);
 
+/* What the first of the commands that wait needs, and those behind it in one turn. */
+static long nvtgt_tcp_mem_wanted(const struct nvtgt_tcp_queue *q)
+{
+	const struct nvtgt_tcp_cmd *cmd;
+	long sum = 0;
+
+	list_for_each_entry(cmd, &q->mem_wait, entry) {
+		long bytes = nvtgt_buf_bytes(&cmd->req);
+
+		if (sum && sum + bytes > NVTGT_BUF_TURN)
+			break;
+		sum += bytes;
+	}
+	return sum;
+}
+
 /**
  * nvtgt_tcp_mem_kick - let commands that wait for memory try
  * @q: the connection
@@ -97,7 +113,7 @@ void nvtgt_tcp_mem_kick(struct nvtgt_tcp_queue *q)
 	if (nvtgt_tcp_mem_try(q) || q->in_line)
 		return;
 	q->in_line = true;
-	nvtgt_buf_wait(q->queue.reactor, &q->waiter);
+	nvtgt_buf_wait(q->queue.reactor, &q->waiter, nvtgt_tcp_mem_wanted(q));
 }
 
 /**
@@ -227,21 +243,17 @@ static bool nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q)
 }
 
 /**
- * nvtgt_tcp_mem_ready - there may be memory for the connection's commands
+ * nvtgt_tcp_mem_ready - there is memory for the first of the connection's commands
  * @waiter: the connection's, out of the line
- *
- * Return: false when there was not enough
  */
-bool nvtgt_tcp_mem_ready(struct nvtgt_buf_waiter *waiter)
+void nvtgt_tcp_mem_ready(struct nvtgt_buf_waiter *waiter)
 {
 	struct nvtgt_tcp_queue *q = container_of(waiter, struct nvtgt_tcp_queue, waiter);
-	bool served = nvtgt_tcp_mem_try(q);
 
-	if (served)
-		q->in_line = false;
+	q->in_line = false;
+	nvtgt_tcp_mem_kick(q);
 	/* those that got theirs go on: what they give back may be what the rest waits for */
 	nvtgt_tcp_run_exec(q);
-	return served;
 }
 
 static void nvtgt_tcp_want_mem(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)

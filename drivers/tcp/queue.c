@@ -303,10 +303,8 @@ static void nvtgt_tcp_move(struct nvtgt_source *source, struct nvtgt_reactor *to
 {
 	struct nvtgt_tcp_queue *q = container_of(source, struct nvtgt_tcp_queue, source);
 
-	if (q->in_line)
-		nvtgt_buf_unwait(&q->waiter);
-	q->in_line = false;
 	nvtgt_queue_move(&q->queue, to);
+	nvtgt_buf_move(&q->waiter, to);
 }
 
 /* It has come: into the lists again where it may have stood in them. */

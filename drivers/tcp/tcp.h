@@ -279,7 +279,7 @@ void nvtgt_tcp_await_data(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd);
 void nvtgt_tcp_data_done(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd);
 void nvtgt_tcp_run_exec(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_mem_kick(struct nvtgt_tcp_queue *q);
-bool nvtgt_tcp_mem_ready(struct nvtgt_buf_waiter *waiter);
+void nvtgt_tcp_mem_ready(struct nvtgt_buf_waiter *waiter);
 void nvtgt_tcp_respond(struct nvtgt_req *req);
 bool nvtgt_tcp_abort(struct nvtgt_queue *queue, u16 cid);
 void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q);

@@ -6,6 +6,8 @@
 #define _NVTGT_REACTOR_H
 
 #include <linux/bitops.h>
+#include <linux/math.h>
+#include <linux/mm.h>
 #include <nvtgt/types.h>
 
 /* bits of nvtgt_source.flags */
@@ -74,16 +76,54 @@ static inline void nvtgt_source_work(struct nvtgt_source *source, u32 bytes)
 /* Memory for data, from the reactor's pool, against credit. */
 
 /**
+ * enum nvtgt_buf_place - where a connection stands that wants credit
+ *
+ * @NVTGT_BUF_OUT: nowhere.
+ * @NVTGT_BUF_IN_LINE: in the line of all reactors.
+ * @NVTGT_BUF_GRANTED: it has been given its bytes; its reactor will call ready().
+ */
+enum nvtgt_buf_place {
+	NVTGT_BUF_OUT,
+	NVTGT_BUF_IN_LINE,
+	NVTGT_BUF_GRANTED,
+};
+
+/**
  * struct nvtgt_buf_waiter - a place in the line for the pool's credit
- * @node: in the reactor's line
- * @ready: credit may be there: try nvtgt_buf_get() again. Called with the waiter
- *	out of the line. Returns false when there was still none: the waiter goes
- *	back to the front. Reactor context.
+ * @node: in the line, or in the reactor's list of those that were given credit
+ * @reactor: the reactor of the connection, while it waits
+ * @bytes: what it asked for
+ * @place: enum nvtgt_buf_place
+ * @ready: that many bytes are there: call nvtgt_buf_get() again, for one request or
+ *	for several. What is not used before it returns goes to the next. Called out
+ *	of the line; who wants more stands at its end with nvtgt_buf_wait(). Reactor
+ *	context.
  */
 struct nvtgt_buf_waiter {
 	struct list_head node;
-	bool (*ready)(struct nvtgt_buf_waiter *waiter);
+	struct nvtgt_reactor *reactor;
+	long bytes;
+	u8 place;
+	void (*ready)(struct nvtgt_buf_waiter *waiter);
 };
+
+/**
+ * NVTGT_BUF_TURN - bytes that a connection asks for at once with several requests
+ *
+ * One request may be larger.
+ */
+#define NVTGT_BUF_TURN	(64 * 1024)
+
+/**
+ * nvtgt_buf_bytes - what a request is charged
+ * @req: parsed
+ *
+ * Return: bytes: whole pages, its protection information beside its data
+ */
+static inline long nvtgt_buf_bytes(const struct nvtgt_req *req)
+{
+	return round_up(req->data_len, PAGE_SIZE) + round_up(req->pi_len, PAGE_SIZE);
+}
 
 int __must_check nvtgt_buf_reserve(struct nvtgt_req *req);
 int __must_check nvtgt_buf_fill(struct nvtgt_req *req);
@@ -91,8 +131,9 @@ int __must_check nvtgt_buf_get(struct nvtgt_req *req);
 int __must_check nvtgt_buf_get_over(struct nvtgt_req *req);
 void nvtgt_buf_reserve_over(struct nvtgt_req *req);
 void nvtgt_buf_put(struct nvtgt_req *req);
-void nvtgt_buf_wait(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *waiter);
+void nvtgt_buf_wait(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *waiter, long bytes);
 void nvtgt_buf_unwait(struct nvtgt_buf_waiter *waiter);
+void nvtgt_buf_move(struct nvtgt_buf_waiter *waiter, struct nvtgt_reactor *to);
 struct page *nvtgt_page_get(struct nvtgt_reactor *reactor);
 void nvtgt_page_put(struct nvtgt_reactor *reactor, struct page *page);
 

@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../lib"))
-from nvmetcp import cases, nvme  # noqa: E402
+from nvmetcp import cases, ctrl, nvme  # noqa: E402
 from nvmetcp.cases import need, status, write_attr  # noqa: E402
 from nvmetcp.peer import Closed, Silence  # noqa: E402
 
@@ -84,6 +84,20 @@ def those_who_are_awake_keep_none(env):
             c.close()
 
 
+def serve(queues, seconds):
+    """Take what has come on any of the queues, for hosts do not wait for one another."""
+    deadline = time.monotonic() + seconds
+    while any(q.pending for q in queues):
+        idle = True
+        for q in queues:
+            if q.buf or q.readable(0):
+                q.pump()
+                idle = False
+        need(time.monotonic() < deadline, "%d commands have not ended", sum(len(q.pending) for q in queues))
+        if idle:
+            time.sleep(0.001)
+
+
 def many_rounds(env):
     """Six hosts with reads and writes of several sizes, far more than there is: all of them end."""
     hosts = [env.controller(sqsize=31) for _ in range(6)]
@@ -98,8 +112,70 @@ def many_rounds(env):
                         made.append((q, q.submit(nvme.WRITE, nsid=1, out=bytes(size), **nvme.rw(0, size // 512))))
                     else:
                         made.append((q, q.submit(nvme.READ, nsid=1, read=size, **nvme.rw(0, size // 512))))
+            serve(queues, 2 * env.timeout)
             for q, cmd in made:
-                status(q.wait(cmd), 0)
+                status(cmd, 0)
+    finally:
+        for c in hosts:
+            c.close()
+
+
+def keep_busy(queues, depth):
+    """Each queue has that many small reads outstanding; how many have ended."""
+    ended = 0
+    for q in queues:
+        before = q.finished
+        while q.buf or q.readable(0):
+            q.pump()
+        ended += q.finished - before
+        while len(q.pending) < depth:
+            q.submit(nvme.READ, nsid=4, read=4096, **nvme.rw(8 * len(q.pending), 8))
+    return ended
+
+
+def large_ones_among_small_ones(env):
+    """
+    A MiB is left. Hosts of one CPU read 4 KiB at a time from a device that takes a while, so that some
+    of it is always in use; a host of another CPU reads the whole MiB, again and again. Each of these
+    reads waits for the small ones that were before it, and few others pass it.
+    """
+    depth, rounds = 8, 12
+    hosts = [env.controller(sqsize=31), ctrl.Controller(env.address, 4422, env.nqn, timeout=env.timeout)]
+    hosts += [ctrl.Controller(env.address, 4421, env.nqn, timeout=env.timeout) for _ in range(4)]
+    try:
+        qa, qb = hosts[0].io_queue(), hosts[1].io_queue()
+        small = [c.io_queue() for c in hosts[2:]]
+        writes = [write_1m(qa) for _ in range(BUDGET - 1)]
+        for cmd in writes:
+            qa.take_r2t(cmd)
+        # they have their turns, too
+        until_ended = time.monotonic() + env.timeout
+        ended = 0
+        while ended < 4 * depth * len(small):
+            ended += keep_busy(small, depth)
+            need(time.monotonic() < until_ended, "%d small reads ended", ended)
+        worst = 0
+        for i in range(rounds):
+            large = qb.submit(nvme.READ, nsid=1, read=MIB, **nvme.rw(0, 2048))
+            passed, start = 0, time.monotonic()
+            while not large.got:
+                passed += keep_busy(small, depth)
+                try:
+                    qb.pump(0.001)
+                except Silence:
+                    pass
+                need(time.monotonic() - start < env.timeout, "read %d of 1 MiB waits, %d small ones have passed it",
+                     i, passed)
+            status(qb.wait(large), 0)
+            worst = max(worst, passed)
+        print("# %d small reads passed a large one at most" % worst)
+        need(worst <= 3 * depth * len(small), "%d small reads passed a large one", worst)
+        for q in small:
+            q.wait(*q.pending.values())
+        for cmd in writes:
+            qa.answer(cmd, cmd.r2ts[0])
+        for cmd in writes:
+            status(qa.wait(cmd), 0)
     finally:
         for c in hosts:
             c.close()
@@ -135,4 +211,5 @@ def a_trickle_ends(env):
 
 
 if __name__ == "__main__":
-    sys.exit(cases.main([what_comes_back_is_used, those_who_are_awake_keep_none, many_rounds, a_trickle_ends]))
+    sys.exit(cases.main([what_comes_back_is_used, those_who_are_awake_keep_none, many_rounds,
+                         large_ones_among_small_ones, a_trickle_ends]))
