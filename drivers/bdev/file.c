@@ -8,6 +8,7 @@
 #include "bdev.h"
 #include <linux/falloc.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 
@@ -122,6 +123,23 @@ static void nvtgt_file_prepare(struct nvtgt_req *req, struct iov_iter *iter)
 	iov_iter_advance(iter, room->done);
 }
 
+/*
+ * A write into the page cache for a host that may be this machine, making memory
+ * free: it waits for the file's own device when there is too much to be written
+ * back, not for all the others', which may wait for it.
+ */
+static ssize_t nvtgt_file_write(struct file *file, struct kiocb *iocb, struct iov_iter *iter)
+{
+	unsigned long flags = current->flags;
+	ssize_t ret;
+
+	if (!(iocb->ki_flags & IOCB_DIRECT))
+		current->flags |= PF_LOCAL_THROTTLE;
+	ret = file->f_op->write_iter(iocb, iter);
+	current_restore_flags(flags, PF_LOCAL_THROTTLE);
+	return ret;
+}
+
 static void nvtgt_file_rw_work(struct nvtgt_req *req)
 {
 	struct file *file = nvtgt_req_bdev(req)->file;
@@ -136,7 +154,7 @@ static void nvtgt_file_rw_work(struct nvtgt_req *req)
 			iocb->ki_flags |= IOCB_DSYNC;
 		iocb->ki_flags |= IOCB_WRITE;
 		kiocb_start_write(iocb);
-		ret = file->f_op->write_iter(iocb, &iter);
+		ret = nvtgt_file_write(file, iocb, &iter);
 	} else {
 		ret = file->f_op->read_iter(iocb, &iter);
 	}
@@ -195,7 +213,7 @@ static int nvtgt_file_write_zero_pages(struct file *file, loff_t pos, size_t len
 		iocb.ki_flags |= IOCB_WRITE;
 		iov_iter_bvec(&iter, ITER_SOURCE, bvec, NVTGT_ZERO_PAGES, n);
 		file_start_write(file);
-		ret = file->f_op->write_iter(&iocb, &iter);
+		ret = nvtgt_file_write(file, &iocb, &iter);
 		file_end_write(file);
 		if (ret <= 0)
 			break;

@@ -5,6 +5,7 @@
 #include <linux/err.h>
 #include <linux/kmod.h>
 #include <linux/mutex.h>
+#include <linux/sched/mm.h>
 #include <linux/string.h>
 #include "core.h"
 
@@ -278,11 +279,13 @@ static void nvtgt_deferred_work(struct work_struct *work)
 {
 	struct nvtgt_req *req = container_of(work, struct nvtgt_req, work);
 	struct nvtgt_cns *cns = to_nvtgt_cns(req->ns);
+	unsigned int noio = memalloc_noio_save();	/* see nvtgt_reactor_thread() */
 	struct nvtgt_req *next;
 
 	/* the command's own reference may be gone when it returns */
 	percpu_ref_get(&cns->ns.ref);
 	req->execute(req);
+	memalloc_noio_restore(noio);
 
 	spin_lock_irq(&cns->deferred_lock);
 	next = list_first_entry_or_null(&cns->deferred, struct nvtgt_req, entry);

@@ -258,6 +258,7 @@ struct nvtgt_ctrl {
 	u64 error_count;
 
 	u64 seen_cmds;			/* keep-alive work only: traffic at its last look */
+	bool ka_overdue;		/* the time is over; it waits for the reactors */
 	struct dentry *debugfs;
 	struct delayed_work ka_work;
 	struct work_struct fatal_work;
@@ -413,7 +414,7 @@ static inline void nvtgt_req_set_state(struct nvtgt_req *req, enum nvtgt_req_sta
 	req->state = state;
 }
 
-void nvtgt_req_complete_work(struct nvtgt_req *req, work_func_t fn);
+void nvtgt_req_complete_work(struct nvtgt_req *req, void (*fn)(struct nvtgt_req *req));
 u16 nvtgt_copy_out(struct nvtgt_req *req, size_t off, const void *buf, size_t len);
 u16 nvtgt_copy_in(struct nvtgt_req *req, size_t off, void *buf, size_t len);
 u16 nvtgt_zero_out(struct nvtgt_req *req, size_t off, size_t len);

@@ -17,6 +17,9 @@
 #include <linux/idr.h>
 #include <linux/slab.h>
 #include "core.h"
+#include "reactor.h"
+
+#define NVTGT_KA_WAIT_MS	100	/* between looks at reactors that did not come round */
 
 static void nvtgt_ctrl_ka_work(struct work_struct *work);
 static void nvtgt_ctrl_fatal_work(struct work_struct *work);
@@ -403,14 +406,44 @@ static u64 nvtgt_ctrl_count_cmds(struct nvtgt_ctrl *ctrl)
 }
 
 /*
+ * A command counts once its reactor has taken it. A reactor that got no CPU, or
+ * had too much to do, says nothing about the host: has each made two passes since
+ * the time was over (the first may have been under way), or had nothing to do?
+ */
+static bool nvtgt_ctrl_reactors_came_round(struct nvtgt_ctrl *ctrl)
+{
+	bool all = true;
+	unsigned int qid;
+
+	lockdep_assert_held(&ctrl->lock);
+	for (qid = 0; qid <= ctrl->max_qid; qid++) {
+		struct nvtgt_queue *queue = ctrl->queues[qid];
+		const struct nvtgt_reactor *reactor;
+
+		if (!queue)
+			continue;
+		reactor = READ_ONCE(queue->reactor);
+		if (!ctrl->ka_overdue || queue->ka_reactor != reactor) {
+			queue->ka_reactor = reactor;
+			queue->ka_round = nvtgt_reactor_passes(reactor);
+		}
+		if (!nvtgt_reactor_is_idle(reactor) &&
+		    nvtgt_reactor_passes(reactor) - queue->ka_round < 2)
+			all = false;
+	}
+	ctrl->ka_overdue = !all;
+	return all;
+}
+
+/*
  * Traffic based keep alive (NVMe base 2.1, 3.9.4): any command counts. The queues
  * count their commands anyway, so a look once per KATO is all it takes.
  */
 static void nvtgt_ctrl_ka_work(struct work_struct *work)
 {
 	struct nvtgt_ctrl *ctrl = container_of(to_delayed_work(work), struct nvtgt_ctrl, ka_work);
+	bool alive, wait = false;
 	u32 kato_ms;
-	bool alive;
 	u64 sum;
 
 	spin_lock_irq(&ctrl->lock);
@@ -418,11 +451,16 @@ static void nvtgt_ctrl_ka_work(struct work_struct *work)
 	alive = sum != ctrl->seen_cmds;
 	ctrl->seen_cmds = sum;
 	kato_ms = ctrl->kato_ms;
-	if (alive && kato_ms && !ctrl->deleting)
-		queue_delayed_work(nvtgt_wq, &ctrl->ka_work, msecs_to_jiffies(kato_ms));
+	if (alive)
+		ctrl->ka_overdue = false;
+	else if (kato_ms)
+		wait = !nvtgt_ctrl_reactors_came_round(ctrl);
+	if ((alive || wait) && kato_ms && !ctrl->deleting)
+		queue_delayed_work(nvtgt_wq, &ctrl->ka_work,
+				   msecs_to_jiffies(wait ? NVTGT_KA_WAIT_MS : kato_ms));
 	spin_unlock_irq(&ctrl->lock);
 
-	if (!alive && kato_ms) {
+	if (!alive && !wait && kato_ms) {
 		nvtgt_ctrl_warn(ctrl, "nothing heard for %u ms (keep alive)\n", kato_ms);
 		nvtgt_ctrl_fatal(ctrl);
 	}
@@ -440,6 +478,7 @@ void nvtgt_ctrl_start_ka(struct nvtgt_ctrl *ctrl)
 	ctrl->kato_ms = nvtgt_ctrl_round_kato(ctrl->kato_ms);
 	if (ctrl->kato_ms && !ctrl->deleting) {
 		ctrl->seen_cmds = nvtgt_ctrl_count_cmds(ctrl);
+		ctrl->ka_overdue = false;
 		mod_delayed_work(nvtgt_wq, &ctrl->ka_work, msecs_to_jiffies(ctrl->kato_ms));
 	} else {
 		cancel_delayed_work(&ctrl->ka_work);

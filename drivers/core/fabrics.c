@@ -174,9 +174,8 @@ out:
 	return status;
 }
 
-static void nvtgt_connect_work(struct work_struct *work)
+static void nvtgt_connect_work(struct nvtgt_req *req)
 {
-	struct nvtgt_req *req = container_of(work, struct nvtgt_req, work);
 	struct nvmf_connect_command *c = &req->cmd->connect;
 	struct nvtgt_connect *connect = nvtgt_req_room(req);
 	struct nvtgt_ctrl *ctrl = NULL;

@@ -411,9 +411,8 @@ static const struct nvtgt_identify nvtgt_identify_cns[] = {
 	[NVTGT_CNS_IO_COMMAND_SETS]	= { .fill = nvtgt_identify_io_command_sets },
 };
 
-static void nvtgt_identify_work(struct work_struct *work)
+static void nvtgt_identify_work(struct nvtgt_req *req)
 {
-	struct nvtgt_req *req = container_of(work, struct nvtgt_req, work);
 	void *page = kzalloc(NVME_IDENTIFY_DATA_SIZE, GFP_KERNEL);
 	u16 status;
 

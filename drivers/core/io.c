@@ -109,9 +109,8 @@ static u16 nvtgt_write_zeroes_parse(struct nvtgt_req *req)
 }
 
 /* Copies the ranges and checks each before the first is touched. */
-static void nvtgt_dsm_work(struct work_struct *work)
+static void nvtgt_dsm_work(struct nvtgt_req *req)
 {
-	struct nvtgt_req *req = container_of(work, struct nvtgt_req, work);
 	unsigned int nr = (le32_to_cpu(req->cmd->dsm.nr) & 0xff) + 1;
 	struct nvme_dsm_range *ranges;
 	unsigned int i;

@@ -277,9 +277,8 @@ static u16 nvtgt_log_copy(struct nvtgt_req *req, const void *page, size_t len)
 	return status ?: nvtgt_zero_out(req, part, req->data_len - part);
 }
 
-static void nvtgt_log_work(struct work_struct *work)
+static void nvtgt_log_work(struct nvtgt_req *req)
 {
-	struct nvtgt_req *req = container_of(work, struct nvtgt_req, work);
 	struct nvme_get_log_page_command *c = &req->cmd->get_log_page;
 	const struct nvtgt_log *log = nvtgt_log_find(req->queue->ctrl, c->lid);
 	size_t len;

@@ -25,11 +25,13 @@
 #include <linux/moduleparam.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/timer.h>
 #include "core.h"
 #include "reactor.h"
 
 #define NVTGT_LARGE_BYTES	(PAGE_SIZE << NVTGT_LARGE_ORDER)
 #define NVTGT_CREDIT_PIECE	((long)SZ_1M)	/* taken from the budget at once */
+#define NVTGT_RETRY_TIME	max(HZ / 200, 1)	/* until the next try without memory */
 #define NVTGT_CREDIT_KEEP	((long)SZ_4M)	/* a reactor keeps no more than this, idle */
 
 static unsigned int buffer_limit_mb;
@@ -92,23 +94,30 @@ static __always_inline struct page *nvtgt_ring_take(struct nvtgt_ring *ring)
 	return page;
 }
 
-static noinline struct page *nvtgt_ring_alloc(const struct nvtgt_ring *ring, int node)
+/*
+ * The reactor does not wait for memory, for all of a CPU's connections would. Who
+ * gets none asks again with nvtgt_buf_retry().
+ */
+static noinline struct page *nvtgt_ring_alloc(const struct nvtgt_reactor *reactor,
+					      const struct nvtgt_ring *ring)
 {
-	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
+	gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN;
 
-	/* large pieces are nice to have: no compaction in the reactor for them */
 	if (ring->order)
-		gfp = (gfp | __GFP_COMP | __GFP_NORETRY) & ~__GFP_DIRECT_RECLAIM;
-	return alloc_pages_node(node, gfp, ring->order);
+		gfp |= __GFP_COMP | __GFP_NORETRY;
+	else if (unlikely(reactor->urgent))
+		gfp |= __GFP_HIGH;
+	return alloc_pages_node(reactor->node, gfp, ring->order);
 }
 
-static __always_inline struct page *nvtgt_ring_get(struct nvtgt_ring *ring, int node)
+static __always_inline struct page *nvtgt_ring_get(const struct nvtgt_reactor *reactor,
+						   struct nvtgt_ring *ring)
 {
 	if (likely(ring->nr && page_ref_count(ring->pages[ring->first]) == 1)) {
 		smp_mb();	/* the last user's reads come before our writes */
 		return nvtgt_ring_take(ring);
 	}
-	return nvtgt_ring_alloc(ring, node);
+	return nvtgt_ring_alloc(reactor, ring);
 }
 
 /* What nobody else reads any more is taken next, while it is warm. */
@@ -137,6 +146,15 @@ static void nvtgt_ring_exit(struct nvtgt_ring *ring)
 		put_page(nvtgt_ring_take(ring));
 }
 
+static void nvtgt_retry_timer(struct timer_list *timer)
+{
+	struct nvtgt_reactor *reactor = container_of(timer, struct nvtgt_reactor, retry_timer);
+
+	WRITE_ONCE(reactor->retry_due, true);
+	smp_mb();	/* the addition comes before the look at asleep */
+	nvtgt_reactor_wake(reactor);
+}
+
 /**
  * nvtgt_pool_init - the pool of a new reactor
  * @reactor: the reactor, not running yet
@@ -146,6 +164,8 @@ static void nvtgt_ring_exit(struct nvtgt_ring *ring)
 int nvtgt_pool_init(struct nvtgt_reactor *reactor)
 {
 	INIT_LIST_HEAD(&reactor->granted);
+	INIT_LIST_HEAD(&reactor->short_of);
+	timer_setup(&reactor->retry_timer, nvtgt_retry_timer, 0);
 	reactor->credit_keep = nvtgt_credit_keep;
 	if (nvtgt_ring_init(&reactor->small, NVTGT_POOL_SMALL, 0, reactor->node))
 		return -ENOMEM;
@@ -163,7 +183,8 @@ int nvtgt_pool_init(struct nvtgt_reactor *reactor)
  */
 void nvtgt_pool_exit(struct nvtgt_reactor *reactor)
 {
-	WARN_ON_ONCE(!list_empty(&reactor->granted));
+	WARN_ON_ONCE(!list_empty(&reactor->granted) || !list_empty(&reactor->short_of));
+	timer_delete_sync(&reactor->retry_timer);
 	nvtgt_ring_exit(&reactor->small);
 	nvtgt_ring_exit(&reactor->large);
 	atomic_long_sub(reactor->credit, &nvtgt_budget_used);
@@ -268,7 +289,7 @@ void nvtgt_pool_trim(struct nvtgt_reactor *reactor)
  */
 struct page *nvtgt_page_get(struct nvtgt_reactor *reactor)
 {
-	return nvtgt_ring_get(&reactor->small, reactor->node);
+	return nvtgt_ring_get(reactor, &reactor->small);
 }
 EXPORT_SYMBOL_GPL(nvtgt_page_get);
 
@@ -365,7 +386,7 @@ static int nvtgt_buf_alloc_few(struct nvtgt_reactor *reactor, struct nvtgt_req *
 	req->bvec = bv;
 	req->nr_bvec = 0;
 	while (len) {
-		struct page *page = nvtgt_ring_get(&reactor->small, reactor->node);
+		struct page *page = nvtgt_ring_get(reactor, &reactor->small);
 		u32 part = min_t(u32, len, PAGE_SIZE);
 
 		if (unlikely(!page)) {
@@ -389,14 +410,14 @@ static int nvtgt_buf_alloc(struct nvtgt_reactor *reactor, struct nvtgt_req *req,
 	req->bvec = req->inline_bvec;
 	if (nr_large + nr_small > NVTGT_INLINE_BVECS) {
 		req->bvec = kmalloc_array(nr_large + nr_small, sizeof(*req->bvec),
-					  GFP_KERNEL | __GFP_NOWARN);
+					  GFP_NOWAIT | __GFP_NOWARN);
 		if (!req->bvec)
 			return -ENOMEM;
 	}
 	for (i = 0; i < nr_large + nr_small; i++) {
 		struct nvtgt_ring *ring = i < nr_large ? &reactor->large : &reactor->small;
 		u32 part = min_t(u32, len, PAGE_SIZE << ring->order);
-		struct page *page = nvtgt_ring_get(ring, reactor->node);
+		struct page *page = nvtgt_ring_get(reactor, ring);
 
 		if (!page) {
 			nvtgt_buf_free_pages(reactor, req);
@@ -415,8 +436,8 @@ static int nvtgt_buf_alloc(struct nvtgt_reactor *reactor, struct nvtgt_req *req,
  *
  * Fills in bvec, nr_bvec. The memory is not cleared.
  *
- * Context: the reactor of the request's queue. May sleep for memory.
- * Return: 0; -ENOMEM: the machine is out of memory; the credit stays taken
+ * Context: the reactor of the request's queue; does not sleep.
+ * Return: 0; -ENOMEM: no page is free at the moment; the credit stays taken
  */
 int nvtgt_buf_fill(struct nvtgt_req *req)
 {
@@ -465,9 +486,9 @@ EXPORT_SYMBOL_GPL(nvtgt_buf_reserve);
  * nvtgt_buf_get - credit and pages for a request's data
  * @req: parsed; data_len is what it needs, at most MDTS
  *
- * Context: the reactor of the request's queue. May sleep for memory.
+ * Context: the reactor of the request's queue; does not sleep.
  * Return: 0; -EAGAIN: no credit, stand in line with nvtgt_buf_wait();
- *	-ENOMEM: the machine is out of memory
+ *	-ENOMEM: no page is free at the moment, see nvtgt_buf_retry()
  */
 int nvtgt_buf_get(struct nvtgt_req *req)
 {
@@ -506,8 +527,8 @@ EXPORT_SYMBOL_GPL(nvtgt_buf_reserve_over);
  *
  * See nvtgt_buf_reserve_over().
  *
- * Context: the reactor of the request's queue. May sleep for memory.
- * Return: 0; -ENOMEM: the machine is out of memory
+ * Context: the reactor of the request's queue; does not sleep.
+ * Return: 0; -ENOMEM: no page is free at the moment, see nvtgt_buf_retry()
  */
 int nvtgt_buf_get_over(struct nvtgt_req *req)
 {
@@ -567,6 +588,30 @@ void nvtgt_buf_wait(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *wait
 EXPORT_SYMBOL_GPL(nvtgt_buf_wait);
 
 /**
+ * nvtgt_buf_retry - no page was free: be called again in a moment
+ * @reactor: the calling thread's
+ * @waiter: its ready() will be called; nothing happens when it waits already
+ *
+ * The allocator has woken those who make memory free. One connection of the reactor
+ * at a time may then use what the kernel keeps for interrupts, so that one of them
+ * gets on whose data may be what memory becomes free by.
+ */
+void nvtgt_buf_retry(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *waiter)
+{
+	spin_lock(&nvtgt_line.lock);
+	if (waiter->place == NVTGT_BUF_OUT) {
+		waiter->reactor = reactor;
+		waiter->place = NVTGT_BUF_SHORT;
+		list_add_tail(&waiter->node, &reactor->short_of);
+		reactor->nr_short++;
+		if (!timer_pending(&reactor->retry_timer))
+			mod_timer(&reactor->retry_timer, jiffies + NVTGT_RETRY_TIME);
+	}
+	spin_unlock(&nvtgt_line.lock);
+}
+EXPORT_SYMBOL_GPL(nvtgt_buf_retry);
+
+/**
  * nvtgt_buf_unwait - leave the line
  * @waiter: wherever it stands
  *
@@ -601,6 +646,9 @@ void nvtgt_buf_move(struct nvtgt_buf_waiter *waiter, struct nvtgt_reactor *to)
 		list_move_tail(&waiter->node, &to->granted);
 		WRITE_ONCE(to->credit_back, true);
 		wake_up_process(to->task);
+	} else if (waiter->place == NVTGT_BUF_SHORT) {
+		list_move_tail(&waiter->node, &to->short_of);
+		mod_timer(&to->retry_timer, jiffies + NVTGT_RETRY_TIME);
 	}
 	spin_unlock(&nvtgt_line.lock);
 }
@@ -638,6 +686,29 @@ static void nvtgt_pool_serve(struct nvtgt_reactor *reactor)
 	}
 }
 
+/* Those for whom no page was free try again, each once. */
+static void nvtgt_pool_retry(struct nvtgt_reactor *reactor)
+{
+	struct nvtgt_buf_waiter *waiter;
+	LIST_HEAD(turn);
+
+	WRITE_ONCE(reactor->retry_due, false);
+	spin_lock(&nvtgt_line.lock);
+	list_splice_init(&reactor->short_of, &turn);
+	reactor->urgent = true;
+	while (!list_empty(&turn)) {
+		waiter = list_first_entry(&turn, struct nvtgt_buf_waiter, node);
+		list_del_init(&waiter->node);
+		waiter->place = NVTGT_BUF_OUT;
+		spin_unlock(&nvtgt_line.lock);
+		waiter->ready(waiter);
+		reactor->urgent = false;
+		spin_lock(&nvtgt_line.lock);
+	}
+	spin_unlock(&nvtgt_line.lock);
+	reactor->urgent = false;
+}
+
 /**
  * nvtgt_pool_service - let those go on that have their turn, here or elsewhere
  * @reactor: the calling thread's, at the end of a pass
@@ -648,6 +719,8 @@ void nvtgt_pool_service(struct nvtgt_reactor *reactor)
 
 	if (unlikely(READ_ONCE(reactor->credit_back)))
 		nvtgt_pool_serve(reactor);
+	if (unlikely(READ_ONCE(reactor->retry_due)))
+		nvtgt_pool_retry(reactor);
 	contended = atomic_read(&nvtgt_line.nr);
 	if (likely(contended == reactor->contended && !contended))
 		return;

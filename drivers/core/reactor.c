@@ -38,6 +38,7 @@
 #include <linux/ktime.h>
 #include <linux/moduleparam.h>
 #include <linux/sched/clock.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/stat.h>
 #include <linux/slab.h>
 #include <linux/topology.h>
@@ -511,7 +512,7 @@ static __always_inline bool nvtgt_reactor_has_work(struct nvtgt_reactor *reactor
 	return !llist_empty(&reactor->kicked) || !llist_empty(&reactor->done) ||
 	       !llist_empty(&reactor->calls) || !list_empty(&reactor->active) ||
 	       !list_empty(&reactor->local_done) || !list_empty(&reactor->flush) ||
-	       READ_ONCE(reactor->credit_back);
+	       READ_ONCE(reactor->credit_back) || READ_ONCE(reactor->retry_due);
 }
 
 /*
@@ -635,10 +636,15 @@ static int nvtgt_reactor_thread(void *data)
 {
 	struct nvtgt_reactor *reactor = data;
 
+	/*
+	 * What memory is made free by may be a write to a disk of this target, from
+	 * the same machine: whatever a reactor or a worker calls must not wait for it.
+	 */
+	memalloc_noio_save();
 	for (;;) {
 		while (nvtgt_reactor_has_work(reactor)) {
 			nvtgt_reactor_pass(reactor);
-			reactor->nr_busy++;
+			WRITE_ONCE(reactor->nr_busy, reactor->nr_busy + 1);
 			cond_resched();
 		}
 		if (unlikely(READ_ONCE(reactor->trim_due)))

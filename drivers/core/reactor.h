@@ -46,8 +46,11 @@ struct nvtgt_reactor {
 	struct llist_head calls;	/* nvtgt_call */
 	int asleep;
 	bool credit_back;		/* somebody in granted */
+	bool retry_due;			/* retry_timer has fired */
 	bool trim_due;			/* the timer has fired */
 	struct list_head granted;	/* nvtgt_buf_waiter; pool.c's lock */
+	struct list_head short_of;	/* the same: there was no page for them */
+	struct timer_list retry_timer;	/* runs while there are some */
 
 	/* the thread only */
 	struct list_head active ____cacheline_aligned_in_smp;	/* nvtgt_source */
@@ -58,6 +61,7 @@ struct nvtgt_reactor {
 	struct list_head flush;		/* nvtgt_queue */
 	bool contended;			/* there is a line for credit: none is taken or kept */
 	bool serving;			/* one that has been given credit uses it */
+	bool urgent;			/* the first of short_of tries again */
 	struct nvtgt_ring small;
 	struct nvtgt_ring large;
 	struct blk_plug plug;		/* here, for a variable would be cleared at each pass */
@@ -69,6 +73,7 @@ struct nvtgt_reactor {
 	u64 spun_ns;			/* spent so, in all */
 	unsigned int measured;		/* load, before anything was given away */
 	unsigned int nr_moved;		/* sources that have come from other reactors; wraps */
+	unsigned int nr_short;		/* times that there was no page; wraps */
 	unsigned int nr_busy;		/* passes that found something; wraps */
 	unsigned int trim_busy;		/* nr_busy when the timer was set */
 	struct timer_list trim_timer;	/* runs while the pool holds something */
@@ -78,6 +83,19 @@ struct nvtgt_reactor {
 static inline bool nvtgt_is_reactor(const struct nvtgt_reactor *reactor)
 {
 	return in_task() && current == reactor->task;
+}
+
+/* How many passes it has made that found something; wraps. Any context. */
+static inline unsigned int nvtgt_reactor_passes(const struct nvtgt_reactor *reactor)
+{
+	return READ_ONCE(reactor->nr_busy);
+}
+
+/* Is it asleep, and nothing waits for it? Any context. */
+static inline bool nvtgt_reactor_is_idle(const struct nvtgt_reactor *reactor)
+{
+	return READ_ONCE(reactor->asleep) && llist_empty(&reactor->kicked) &&
+	       llist_empty(&reactor->done) && llist_empty(&reactor->calls);
 }
 
 void nvtgt_reactor_wake(struct nvtgt_reactor *reactor);

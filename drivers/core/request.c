@@ -4,6 +4,7 @@
  */
 #include <linux/highmem.h>
 #include <linux/lockdep.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "core.h"
 #include "reactor.h"
@@ -250,17 +251,26 @@ void nvtgt_req_spoil(struct nvtgt_req *req, u16 status)
 }
 EXPORT_SYMBOL_GPL(nvtgt_req_spoil);
 
+static void nvtgt_req_work(struct work_struct *work)
+{
+	struct nvtgt_req *req = container_of(work, struct nvtgt_req, work);
+	unsigned int noio = memalloc_noio_save();	/* see nvtgt_reactor_thread() */
+
+	req->execute(req);
+	memalloc_noio_restore(noio);
+}
+
 /**
  * nvtgt_req_complete_work - let a command be executed where it may sleep
  * @req: executing
- * @fn: gets the request with container_of(work, struct nvtgt_req, work); ends
- *	with nvtgt_req_complete()
+ * @fn: goes on with it; ends with nvtgt_req_complete()
  *
  * Context: any.
  */
-void nvtgt_req_complete_work(struct nvtgt_req *req, work_func_t fn)
+void nvtgt_req_complete_work(struct nvtgt_req *req, void (*fn)(struct nvtgt_req *req))
 {
-	INIT_WORK(&req->work, fn);
+	req->execute = fn;
+	INIT_WORK(&req->work, nvtgt_req_work);
 	queue_work(nvtgt_wq, &req->work);
 }
 

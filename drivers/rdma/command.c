@@ -100,7 +100,7 @@ static struct nvtgt_rdma_cmd *nvtgt_rdma_get_cmd(struct nvtgt_rdma_queue *q)
 	}
 	if (q->nr_cmds == q->max_cmds)
 		return NULL;
-	cmd = kmem_cache_zalloc(nvtgt_rdma_cmd_cache, GFP_KERNEL);
+	cmd = kmem_cache_zalloc(nvtgt_rdma_cmd_cache, GFP_ATOMIC | __GFP_NOWARN);
 	if (!cmd)
 		return NULL;
 	INIT_LIST_HEAD(&cmd->entry);
@@ -207,7 +207,7 @@ void nvtgt_rdma_execute(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
 static struct nvtgt_rdma_more *nvtgt_rdma_need_more(struct nvtgt_rdma_cmd *cmd)
 {
 	if (!cmd->more)
-		cmd->more = kzalloc(sizeof(*cmd->more), GFP_KERNEL | __GFP_NOWARN);
+		cmd->more = kzalloc(sizeof(*cmd->more), GFP_ATOMIC | __GFP_NOWARN);
 	return cmd->more;
 }
 
@@ -215,7 +215,7 @@ static struct nvtgt_rdma_more *nvtgt_rdma_need_more(struct nvtgt_rdma_cmd *cmd)
 static bool nvtgt_rdma_room(struct nvtgt_rdma_cmd *cmd, unsigned int nr)
 {
 	struct nvtgt_rdma_more *more;
-	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
+	gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN;
 
 	BUILD_BUG_ON(NVTGT_RDMA_PIECES > NVTGT_INLINE_BVECS);
 	cmd->req.bvec = cmd->req.inline_bvec;
@@ -247,7 +247,7 @@ static bool nvtgt_rdma_fill_by(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd
 		u8 order = min_t(u8, max, ilog2(DIV_ROUND_UP(len, PAGE_SIZE)));
 		u32 part = min_t(u32, len, PAGE_SIZE << order);
 
-		piece = nvtgt_rdma_piece_get(q->dev, q->pool, order);
+		piece = nvtgt_rdma_piece_get(q->dev, q->pool, order, GFP_NOWAIT);
 		if (!piece)
 			return false;
 		req->bvec[cmd->nr_pieces] = (struct bio_vec) { .bv_page = piece->page,
@@ -302,7 +302,8 @@ static int nvtgt_rdma_room_pi(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd 
 	if (!more)
 		return -ENOMEM;
 	if (!more->pi)
-		more->pi = nvtgt_rdma_piece_get(q->dev, q->pool, get_order(req->pi_len));
+		more->pi = nvtgt_rdma_piece_get(q->dev, q->pool, get_order(req->pi_len),
+						GFP_NOWAIT);
 	if (!more->pi)
 		return -ENOMEM;
 	req->pi = (struct bio_vec) { .bv_page = more->pi->page, .bv_len = req->pi_len };
@@ -315,7 +316,7 @@ static int nvtgt_rdma_room_rw(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd 
 {
 	unsigned int nr = nvtgt_rdma_count_rw(q, cmd);
 	struct nvtgt_rdma_more *more;
-	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
+	gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN;
 
 	if (unlikely(cmd->req.pi_len))
 		return nvtgt_rdma_room_pi(q, cmd);
@@ -366,7 +367,7 @@ static bool nvtgt_rdma_exchange(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cm
 
 	cmd->req.bvec = cmd->req.inline_bvec;
 	for (i = 0; i < nr; i++) {
-		struct nvtgt_rdma_piece *fresh = nvtgt_rdma_piece_get(q->dev, q->pool, 0);
+		struct nvtgt_rdma_piece *fresh = nvtgt_rdma_piece_get(q->dev, q->pool, 0, GFP_NOWAIT);
 		u32 part = min_t(u32, len, PAGE_SIZE);
 
 		if (!fresh)
@@ -479,8 +480,20 @@ static void nvtgt_rdma_got_mem(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd
 	}
 }
 
-/* Looks whether commands that wait can have their memory. False: no credit. */
-static bool nvtgt_rdma_mem_try(struct nvtgt_rdma_queue *q)
+/* No memory is free: is there time left to wait for some? Then the host may try again. */
+static bool nvtgt_rdma_may_wait(struct nvtgt_rdma_queue *q)
+{
+	if (!q->short_since)
+		q->short_since = jiffies | 1;
+	return time_before(jiffies, q->short_since + msecs_to_jiffies(NVTGT_BUF_PATIENCE_MS));
+}
+
+/*
+ * Looks whether commands that wait can have their memory. Returns 0: those that
+ * are left wait for what this connection gives back, -EAGAIN: there is no credit,
+ * -ENOMEM: no page is free.
+ */
+static int nvtgt_rdma_mem_try(struct nvtgt_rdma_queue *q)
 {
 	while (!list_empty(&q->mem_wait)) {
 		struct nvtgt_rdma_cmd *cmd;
@@ -489,18 +502,20 @@ static bool nvtgt_rdma_mem_try(struct nvtgt_rdma_queue *q)
 		cmd = list_first_entry(&q->mem_wait, struct nvtgt_rdma_cmd, entry);
 		ret = nvtgt_rdma_mem_get(q, cmd);
 		if (ret == -EBUSY)
-			return true;
-		if (ret == -EAGAIN)
-			return false;
+			return 0;
+		if (ret == -EAGAIN || (ret == -ENOMEM && nvtgt_rdma_may_wait(q)))
+			return ret;
 		list_del_init(&cmd->entry);
-		if (!ret)
+		if (!ret) {
+			q->short_since = 0;
 			nvtgt_rdma_got_mem(q, cmd);
-		else
+		} else {
 			nvtgt_rdma_fail(q, cmd, ret == -E2BIG ?
 					NVME_SC_SGL_INVALID_COUNT | NVME_STATUS_DNR :
 					NVME_SC_INTERNAL);
+		}
 	}
-	return true;
+	return 0;
 }
 
 /* What the first of the commands that wait needs, and those behind it in one turn. */
@@ -527,10 +542,18 @@ static long nvtgt_rdma_mem_wanted(const struct nvtgt_rdma_queue *q)
  */
 void nvtgt_rdma_mem_kick(struct nvtgt_rdma_queue *q)
 {
-	if (q->in_line || list_empty(&q->mem_wait) || nvtgt_rdma_mem_try(q))
+	int ret;
+
+	if (q->in_line || list_empty(&q->mem_wait))
+		return;
+	ret = nvtgt_rdma_mem_try(q);
+	if (!ret)
 		return;
 	q->in_line = true;
-	nvtgt_buf_wait(q->queue.reactor, &q->waiter, nvtgt_rdma_mem_wanted(q));
+	if (ret == -EAGAIN)
+		nvtgt_buf_wait(q->queue.reactor, &q->waiter, nvtgt_rdma_mem_wanted(q));
+	else
+		nvtgt_buf_retry(q->queue.reactor, &q->waiter);
 }
 
 /**
@@ -605,7 +628,7 @@ static int nvtgt_rdma_set_keys(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd
 	more = nvtgt_rdma_need_more(cmd);
 	if (more)
 		more->keys = kmemdup(q->rx->keys, sgl->nr_keys * sizeof(*more->keys),
-				     GFP_KERNEL | __GFP_NOWARN);
+				     GFP_ATOMIC | __GFP_NOWARN);
 	return more && more->keys ? 0 : -ENOMEM;
 }
 

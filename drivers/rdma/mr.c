@@ -136,7 +136,7 @@ int nvtgt_rdma_regs_get(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
 {
 	struct nvtgt_rdma_key *keys = cmd->more->keys ?: &cmd->key;
 	const struct bio_vec *bvec = cmd->req.bvec;
-	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
+	gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN;
 	u32 off = 0, left = cmd->req.data_len;
 	struct nvtgt_rdma_regs *regs;
 	struct scatterlist *sg;

@@ -32,15 +32,15 @@ static void nvtgt_rdma_piece_free(struct nvtgt_rdma_dev *dev, struct nvtgt_rdma_
 }
 
 static noinline struct nvtgt_rdma_piece *nvtgt_rdma_piece_alloc(struct nvtgt_rdma_dev *dev,
-								u8 order)
+								u8 order, gfp_t gfp)
 {
-	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN;
 	struct nvtgt_rdma_piece *piece;
 
+	gfp |= __GFP_NOWARN;
 	piece = kmem_cache_alloc(nvtgt_rdma_piece_cache, gfp);
 	if (!piece)
 		return NULL;
-	/* large pieces are nice to have: no compaction in the reactor for them */
+	/* large pieces are nice to have: no compaction for them */
 	if (order)
 		gfp = (gfp | __GFP_COMP | __GFP_NORETRY) & ~__GFP_DIRECT_RECLAIM;
 	piece->order = order;
@@ -68,14 +68,15 @@ free:
  * @dev: the device
  * @pool: of the calling reactor's CPU
  * @order: PAGE_SIZE << order bytes
+ * @gfp: GFP_NOWAIT in a reactor, GFP_NOIO elsewhere
  *
  * The memory is not cleared.
  *
- * Context: process; may sleep for memory.
+ * Context: process.
  * Return: a piece, or NULL
  */
 struct nvtgt_rdma_piece *nvtgt_rdma_piece_get(struct nvtgt_rdma_dev *dev,
-					      struct nvtgt_rdma_pool *pool, u8 order)
+					      struct nvtgt_rdma_pool *pool, u8 order, gfp_t gfp)
 {
 	struct nvtgt_rdma_piece *piece;
 
@@ -87,7 +88,7 @@ struct nvtgt_rdma_piece *nvtgt_rdma_piece_get(struct nvtgt_rdma_dev *dev,
 		pool->least[order] = min(pool->least[order], pool->nr_free[order]);
 	}
 	spin_unlock(&pool->lock);
-	return likely(piece) ? piece : nvtgt_rdma_piece_alloc(dev, order);
+	return likely(piece) ? piece : nvtgt_rdma_piece_alloc(dev, order, gfp);
 }
 
 /**

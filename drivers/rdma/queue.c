@@ -606,7 +606,7 @@ int nvtgt_rdma_queue_create(struct nvtgt_port *port, struct rdma_cm_id *cm_id,
 	struct nvtgt_rdma_queue *q;
 	int status;
 
-	q = kzalloc(sizeof(*q), GFP_KERNEL);
+	q = kzalloc(sizeof(*q), GFP_NOIO);
 	if (!q)
 		return NVME_RDMA_CM_NO_RSC;
 	status = nvtgt_rdma_check_request(conn->private_data, conn->private_data_len, &limits,

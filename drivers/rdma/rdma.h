@@ -279,6 +279,7 @@ struct nvtgt_rdma_queue {
 	unsigned int nr_state[NVTGT_RDMA_CMD_STATES];
 	struct list_head mem_wait;
 	struct nvtgt_buf_waiter waiter;
+	unsigned long short_since;	/* jiffies, never 0: since when there is no memory; 0 */
 	bool in_line;
 	u32 charged;			/* bytes of memory that commands hold */
 
@@ -350,7 +351,7 @@ void nvtgt_rdma_run(struct nvtgt_reactor *reactor, void (*fn)(void *arg), void *
 int nvtgt_rdma_pools_init(struct nvtgt_rdma_dev *dev);
 void nvtgt_rdma_pools_exit(struct nvtgt_rdma_dev *dev);
 struct nvtgt_rdma_piece *nvtgt_rdma_piece_get(struct nvtgt_rdma_dev *dev,
-					      struct nvtgt_rdma_pool *pool, u8 order);
+					      struct nvtgt_rdma_pool *pool, u8 order, gfp_t gfp);
 void nvtgt_rdma_piece_put(struct nvtgt_rdma_dev *dev, struct nvtgt_rdma_pool *pool,
 			  struct nvtgt_rdma_piece *piece);
 

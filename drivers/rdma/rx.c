@@ -142,7 +142,7 @@ static bool nvtgt_rdma_init_recv(struct nvtgt_rdma_rx *rx, struct nvtgt_rdma_rec
 	recv->wr.sg_list = recv->sge;
 	recv->wr.num_sge = 1 + rx->nr_pages;
 	for (p = 0; p < rx->nr_pages; p++) {
-		recv->piece[p] = nvtgt_rdma_piece_get(rx->dev, rx->pool, 0);
+		recv->piece[p] = nvtgt_rdma_piece_get(rx->dev, rx->pool, 0, GFP_NOIO);
 		if (!recv->piece[p])
 			return false;
 		recv->sge[1 + p].addr = recv->piece[p]->addr;
@@ -157,11 +157,11 @@ static struct nvtgt_rdma_recvs *nvtgt_rdma_alloc_recvs(struct nvtgt_rdma_rx *rx,
 	struct nvtgt_rdma_recvs *some;
 	unsigned int i;
 
-	some = kvzalloc(struct_size(some, recv, nr), GFP_KERNEL);
+	some = kvzalloc(struct_size(some, recv, nr), GFP_NOIO);
 	if (!some)
 		return NULL;
 	some->nr = nr;
-	some->capsules = kcalloc(nr, sizeof(*some->capsules), GFP_KERNEL);
+	some->capsules = kcalloc(nr, sizeof(*some->capsules), GFP_NOIO);
 	if (!some->capsules)
 		goto free;
 	some->addr = ib_dma_map_single(rx->dev->ib, some->capsules, nr * sizeof(*some->capsules),

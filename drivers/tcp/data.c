@@ -10,30 +10,21 @@
 /* Memory that one connection's commands hold at most, unless it is one command. */
 #define NVTGT_TCP_MAX_CHARGED	(16U << 20)
 
-/**
- * nvtgt_tcp_set_max_cmds - how many commands may be outstanding
- * @q: the connection
- * @max: slots; not less than before
- *
- * Slots themselves are allocated when they are needed.
- *
- * Return: 0 or -ENOMEM
- */
-int nvtgt_tcp_set_max_cmds(struct nvtgt_tcp_queue *q, unsigned int max)
+/* A longer table of slots, as far as the host may have commands outstanding. */
+static bool nvtgt_tcp_more_room(struct nvtgt_tcp_queue *q)
 {
+	unsigned int room = min(max(4U, 2 * q->room_cmds), q->max_cmds);
 	struct nvtgt_tcp_cmd **cmds;
 
-	if (max <= q->max_cmds)
-		return 0;
-	cmds = kcalloc(max, sizeof(*cmds), GFP_KERNEL);
+	cmds = kmalloc_array(room, sizeof(*cmds), GFP_NOWAIT | __GFP_NOWARN);
 	if (!cmds)
-		return -ENOMEM;
+		return false;
 	if (q->nr_cmds)
 		memcpy(cmds, q->cmds, q->nr_cmds * sizeof(*cmds));
 	kfree(q->cmds);
 	q->cmds = cmds;
-	q->max_cmds = max;
-	return 0;
+	q->room_cmds = room;
+	return true;
 }
 
 /**
@@ -67,7 +58,9 @@ struct nvtgt_tcp_cmd *nvtgt_tcp_get_cmd(struct nvtgt_tcp_queue *q)
 	}
 	if (q->nr_cmds == q->max_cmds)
 		return NULL;
-	cmd = kmem_cache_zalloc(nvtgt_tcp_cmd_cache, GFP_KERNEL);
+	if (q->nr_cmds == q->room_cmds && !nvtgt_tcp_more_room(q))
+		return NULL;
+	cmd = kmem_cache_zalloc(nvtgt_tcp_cmd_cache, GFP_NOWAIT | __GFP_NOWARN);
 	if (!cmd)
 		return NULL;
 	INIT_LIST_HEAD(&cmd->entry);
@@ -77,8 +70,7 @@ struct nvtgt_tcp_cmd *nvtgt_tcp_get_cmd(struct nvtgt_tcp_queue *q)
 	return cmd;
 }
 
-/* Looks whether commands that wait can have their memory. False: no credit. */
-static bool nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q);
+static int nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q);
 
 /* What the first of the commands that wait needs, and those behind it in one turn. */
 static long nvtgt_tcp_mem_wanted(const struct nvtgt_tcp_queue *q)
@@ -103,6 +95,7 @@ static long nvtgt_tcp_mem_wanted(const struct nvtgt_tcp_queue *q)
 void nvtgt_tcp_mem_kick(struct nvtgt_tcp_queue *q)
 {
 	struct nvtgt_tcp_cmd *first;
+	int ret;
 
 	first = list_first_entry_or_null(&q->mem_wait, struct nvtgt_tcp_cmd, entry);
 	if (!first)
@@ -110,10 +103,14 @@ void nvtgt_tcp_mem_kick(struct nvtgt_tcp_queue *q)
 	/* who stands in line waits there, but for data in a capsule, which may have more */
 	if (q->in_line && (!first->inline_data || q->over))
 		return;
-	if (nvtgt_tcp_mem_try(q) || q->in_line)
+	ret = nvtgt_tcp_mem_try(q);
+	if (!ret || q->in_line)
 		return;
 	q->in_line = true;
-	nvtgt_buf_wait(q->queue.reactor, &q->waiter, nvtgt_tcp_mem_wanted(q));
+	if (ret == -EAGAIN)
+		nvtgt_buf_wait(q->queue.reactor, &q->waiter, nvtgt_tcp_mem_wanted(q));
+	else
+		nvtgt_buf_retry(q->queue.reactor, &q->waiter);
 }
 
 /**
@@ -212,7 +209,49 @@ static int nvtgt_tcp_mem_get(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cm
 	return ret;
 }
 
-static bool nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q)
+/**
+ * nvtgt_tcp_may_wait - no memory is free: is there time left to wait for some?
+ * @q: the connection
+ *
+ * Return: false when it has waited for too long: what it waits for fails, and the host
+ *	may try again
+ */
+bool nvtgt_tcp_may_wait(struct nvtgt_tcp_queue *q)
+{
+	if (!q->short_since)
+		q->short_since = jiffies | 1;
+	return time_before(jiffies, q->short_since + msecs_to_jiffies(NVTGT_BUF_PATIENCE_MS));
+}
+
+/**
+ * nvtgt_tcp_retry - there may be memory for what the connection could not go on without
+ * @waiter: its second one
+ *
+ * Context: the reactor.
+ */
+void nvtgt_tcp_retry(struct nvtgt_buf_waiter *waiter)
+{
+	struct nvtgt_tcp_queue *q = container_of(waiter, struct nvtgt_tcp_queue, retry);
+
+	if (q->rx_no_mem || q->rx_no_slot) {
+		q->rx_no_mem = false;
+		q->rx_no_slot = false;
+		q->rx_progress = jiffies;
+		nvtgt_source_kick(&q->source);
+	}
+	if (q->tx_no_mem) {
+		q->tx_no_mem = false;
+		q->no_space = false;
+		nvtgt_queue_want_flush(&q->queue);
+	}
+}
+
+/*
+ * Looks whether commands that wait can have their memory. Returns 0: those that
+ * are left wait for what this connection gives back, -EAGAIN: there is no credit,
+ * -ENOMEM: no page is free.
+ */
+static int nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q)
 {
 	while (!list_empty(&q->mem_wait)) {
 		struct nvtgt_tcp_cmd *cmd;
@@ -221,11 +260,12 @@ static bool nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q)
 		cmd = list_first_entry(&q->mem_wait, struct nvtgt_tcp_cmd, entry);
 		ret = nvtgt_tcp_mem_get(q, cmd);
 		if (ret == -EBUSY)
-			return true;
-		if (ret == -EAGAIN)
-			return false;
+			return 0;
+		if (ret == -EAGAIN || (ret && nvtgt_tcp_may_wait(q)))
+			return ret;
 		list_del_init(&cmd->entry);
 		if (!ret) {
+			q->short_since = 0;
 			nvtgt_tcp_got_mem(q, cmd);
 		} else if (cmd->inline_data) {
 			cmd->rx_status = NVME_SC_INTERNAL;
@@ -239,7 +279,7 @@ static bool nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q)
 			nvtgt_source_kick(&q->source);
 		}
 	}
-	return true;
+	return 0;
 }
 
 /**
@@ -360,10 +400,7 @@ static void nvtgt_tcp_connected(struct nvtgt_tcp_queue *q)
 	nvtgt_tcp_set_half_open(q, false);
 	if (q->state == NVTGT_TCP_LIVE)	/* no longer the set-up deadline */
 		mod_timer(&q->timer, jiffies + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms));
-	if (nvtgt_tcp_set_max_cmds(q, q->queue.size + 1)) {
-		nvtgt_tcp_warn(q, "no memory for %u commands\n", q->queue.size);
-		nvtgt_tcp_close(q);
-	}
+	q->max_cmds = max(q->max_cmds, q->queue.size + 1U);
 	if (q->queue.qid)
 		q->rules.max_inline = q->queue.port->inline_data_size;
 }
@@ -434,8 +471,8 @@ void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q)
 {
 	unsigned int i;
 
-	if (q->in_line)
-		nvtgt_buf_unwait(&q->waiter);
+	nvtgt_buf_unwait(&q->waiter);
+	nvtgt_buf_unwait(&q->retry);
 	q->in_line = false;
 	q->rx_cmd = NULL;
 	q->rx_r2t = NULL;

@@ -4,6 +4,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <net/ipv6.h>
 #include <net/tcp.h>
@@ -41,10 +42,8 @@ static bool nvtgt_tcp_may_accept(struct nvtgt_tcp_port *tport)
 	return true;
 }
 
-static void nvtgt_tcp_accept_work(struct work_struct *work)
+static void nvtgt_tcp_accept(struct nvtgt_tcp_port *tport)
 {
-	struct nvtgt_tcp_port *tport = container_of(to_delayed_work(work),
-						    struct nvtgt_tcp_port, accept_work);
 	struct socket *sock;
 	int i, ret;
 
@@ -74,6 +73,16 @@ static void nvtgt_tcp_accept_work(struct work_struct *work)
 	}
 	/* hosts that connect without end must not keep the port from being closed */
 	queue_delayed_work(nvtgt_tcp_wq, &tport->accept_work, 0);
+}
+
+static void nvtgt_tcp_accept_work(struct work_struct *work)
+{
+	struct nvtgt_tcp_port *tport = container_of(to_delayed_work(work),
+						    struct nvtgt_tcp_port, accept_work);
+	unsigned int noio = memalloc_noio_save();	/* who waits for memory may wait for the host */
+
+	nvtgt_tcp_accept(tport);
+	memalloc_noio_restore(noio);
 }
 
 static void nvtgt_tcp_set_params(struct nvtgt_port *port)

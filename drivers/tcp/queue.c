@@ -21,6 +21,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/tcp.h>
 #include <net/tcp.h>
@@ -122,7 +123,7 @@ static unsigned long nvtgt_tcp_data_due(const struct nvtgt_tcp_queue *q)
 	 * It may have sent them, and they stand in the socket. Not so without a slot:
 	 * only a host that sends more commands than its queue holds brings that about.
 	 */
-	if (q->rx_state == NVTGT_TCP_RECV_MEM)
+	if (q->rx_state == NVTGT_TCP_RECV_MEM || q->rx_no_mem)
 		return jiffies + timeout;
 	/*
 	 * Data of any command are progress, for on a slow link the others wait; but
@@ -253,6 +254,7 @@ void nvtgt_tcp_try_leave(struct nvtgt_tcp_queue *q)
 	q->state = NVTGT_TCP_LEFT;
 	nvtgt_source_fix(&q->source);
 	list_del_init(&q->queue.flush);
+	nvtgt_buf_unwait(&q->retry);
 	nvtgt_tcp_restore_callbacks(q);
 	queue_rcu_work(nvtgt_tcp_wq, &q->destroy_work);
 }
@@ -261,6 +263,7 @@ static void nvtgt_tcp_destroy_work(struct work_struct *work)
 {
 	struct nvtgt_tcp_queue *q = container_of(to_rcu_work(work), struct nvtgt_tcp_queue,
 						 destroy_work);
+	unsigned int noio = memalloc_noio_save();
 
 	timer_delete_sync(&q->timer);
 	nvtgt_tcp_set_half_open(q, false);
@@ -270,6 +273,7 @@ static void nvtgt_tcp_destroy_work(struct work_struct *work)
 	mutex_lock(&nvtgt_tcp_lock);
 	list_del(&q->entry);
 	mutex_unlock(&nvtgt_tcp_lock);
+	memalloc_noio_restore(noio);
 	nvtgt_reactor_call(q->queue.reactor, &q->leave_call);
 }
 
@@ -305,6 +309,7 @@ static void nvtgt_tcp_move(struct nvtgt_source *source, struct nvtgt_reactor *to
 
 	nvtgt_queue_move(&q->queue, to);
 	nvtgt_buf_move(&q->waiter, to);
+	nvtgt_buf_move(&q->retry, to);
 }
 
 /* It has come: into the lists again where it may have stood in them. */
@@ -318,6 +323,9 @@ static void nvtgt_tcp_arrive(struct nvtgt_source *source)
 
 static void nvtgt_tcp_set_sockopts(struct sock *sk)
 {
+	/* the reactor does not wait for memory; what it sends may make some free */
+	sk->sk_allocation = GFP_ATOMIC | __GFP_NOWARN;
+	sk->sk_use_task_frag = false;
 	tcp_sock_set_nodelay(sk);
 	sock_no_linger(sk);
 	if (nvtgt_tcp_so_priority > 0)
@@ -335,6 +343,7 @@ static void nvtgt_tcp_queue_init_lists(struct nvtgt_tcp_queue *q)
 	INIT_LIST_HEAD(&q->mem_wait);
 	INIT_LIST_HEAD(&q->data_wait);
 	INIT_LIST_HEAD(&q->waiter.node);
+	INIT_LIST_HEAD(&q->retry.node);
 	INIT_LIST_HEAD(&q->exec_list);
 	INIT_LIST_HEAD(&q->ctrl_list);
 	INIT_LIST_HEAD(&q->data_list);
@@ -353,6 +362,9 @@ static void nvtgt_tcp_queue_init(struct nvtgt_tcp_queue *q, struct socket *sock)
 	q->source.arrive = nvtgt_tcp_arrive;
 	q->leave_call.fn = nvtgt_tcp_leave;
 	q->waiter.ready = nvtgt_tcp_mem_ready;
+	q->retry.ready = nvtgt_tcp_retry;
+	/* ICReq answered, a Connect, and what may come too early */
+	q->max_cmds = 4;
 	INIT_RCU_WORK(&q->destroy_work, nvtgt_tcp_destroy_work);
 	INIT_WORK(&q->free_work, nvtgt_tcp_free_work);
 	timer_setup(&q->timer, nvtgt_tcp_timer, 0);
@@ -382,23 +394,18 @@ int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock)
 	struct nvtgt_tcp_queue *q;
 	int ret;
 
-	q = kzalloc(sizeof(*q), GFP_KERNEL);
-	if (!q)
-		return -ENOMEM;
-	nvtgt_tcp_queue_init(q, sock);
-	/* ICReq answered, a Connect, and what may come too early */
-	ret = nvtgt_tcp_set_max_cmds(q, 4);
-	if (ret)
-		goto free;
 	reactor = nvtgt_reactor_get(port->cpus, READ_ONCE(sock->sk->sk_incoming_cpu));
-	if (IS_ERR(reactor)) {
-		ret = PTR_ERR(reactor);
-		goto free_cmds;
-	}
+	if (IS_ERR(reactor))
+		return PTR_ERR(reactor);
+	ret = -ENOMEM;
+	q = kzalloc_node(sizeof(*q), GFP_NOIO, nvtgt_reactor_node(reactor));
+	if (!q)
+		goto put_reactor;
+	nvtgt_tcp_queue_init(q, sock);
 	q->queue.reactor = reactor;
 	ret = nvtgt_queue_init(&q->queue, port, &nvtgt_tcp_ops);
 	if (ret)
-		goto put_reactor;
+		goto free;
 	q->source.cpus = port->cpus;
 	nvtgt_source_add(&q->source, reactor);
 	/* all others' kicks count for nothing before the one at the end */
@@ -416,12 +423,10 @@ int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock)
 	__nvtgt_source_kick(&q->source);
 	return 0;
 
-put_reactor:
-	nvtgt_reactor_put(reactor);
-free_cmds:
-	nvtgt_tcp_free_cmds(q);
 free:
 	kfree(q);
+put_reactor:
+	nvtgt_reactor_put(reactor);
 	return ret;
 }
 

@@ -78,7 +78,7 @@ static void nvtgt_tcp_recv_cmd(struct nvtgt_tcp_queue *q)
 	if (unlikely(!cmd)) {
 		q->rx_no_slot = true;
 		if (q->nr_cmds < q->max_cmds)
-			nvtgt_source_kick(&q->source);	/* memory is short: again */
+			nvtgt_buf_retry(q->queue.reactor, &q->retry);
 		return;
 	}
 	q->rx_no_slot = false;
@@ -93,6 +93,27 @@ static void nvtgt_tcp_recv_cmd(struct nvtgt_tcp_queue *q)
 	nvtgt_tcp_new_cmd(q, cmd, bytes);
 	if (bytes && cmd->phase == NVTGT_TCP_MEM)
 		q->rx_state = NVTGT_TCP_RECV_MEM;
+}
+
+/*
+ * Pages for the data that a command has been asked for. Without memory the header
+ * waits where it is (returns false), or, if that has taken too long, the data are
+ * thrown away.
+ */
+static bool nvtgt_tcp_recv_fill(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+{
+	if (likely(!nvtgt_buf_fill(&cmd->req))) {
+		if (unlikely(q->short_since))
+			q->short_since = 0;
+		return true;
+	}
+	if (!nvtgt_tcp_may_wait(q)) {
+		cmd->rx_status = NVME_SC_INTERNAL;
+		return true;
+	}
+	q->rx_no_mem = true;
+	nvtgt_buf_retry(q->queue.reactor, &q->retry);
+	return false;
 }
 
 static void nvtgt_tcp_recv_h2c(struct nvtgt_tcp_queue *q)
@@ -119,9 +140,9 @@ static void nvtgt_tcp_recv_h2c(struct nvtgt_tcp_queue *q)
 	}
 	if (!nvtgt_tcp_check_h2c(pdu, &q->rules, r2t, cmd->sqe.common.command_id, &q->rx_err))
 		return;
-	/* the first of its data: without memory all of them are thrown away */
-	if (!cmd->req.nr_bvec && !cmd->rx_status && nvtgt_buf_fill(&cmd->req))
-		cmd->rx_status = NVME_SC_INTERNAL;
+	/* the first of its data */
+	if (!cmd->req.nr_bvec && !cmd->rx_status && !nvtgt_tcp_recv_fill(q, cmd))
+		return;
 
 	nvtgt_tcp_recv_begin_data(q, le32_to_cpu(pdu->data_length), r2t->next);
 	q->rx_have = 0;
@@ -277,7 +298,7 @@ static size_t nvtgt_tcp_recv_ddgst(struct nvtgt_tcp_queue *q, const u8 *from, si
 /* May the parser take another byte? */
 static bool nvtgt_tcp_recv_stopped(struct nvtgt_tcp_queue *q)
 {
-	if (q->rx_err.fes || q->rx_peer_term || q->rx_no_slot)
+	if (q->rx_err.fes || q->rx_peer_term || q->rx_no_slot || q->rx_no_mem)
 		return true;
 	if (q->rx_state == NVTGT_TCP_RECV_MEM || !q->rx_bytes_left)
 		return true;
@@ -471,7 +492,7 @@ bool nvtgt_tcp_receive(struct nvtgt_source *source)
 		return false;
 	}
 	share_used = !q->rx_cmds_left || !q->rx_bytes_left;
-	if (nvtgt_tcp_peer_gone(q, !share_used && !q->rx_no_slot &&
+	if (nvtgt_tcp_peer_gone(q, !share_used && !q->rx_no_slot && !q->rx_no_mem &&
 				q->rx_state != NVTGT_TCP_RECV_MEM)) {
 		nvtgt_tcp_close(q);
 		return false;

@@ -19,6 +19,7 @@
  */
 #include <linux/crc32c.h>
 #include <linux/net.h>
+#include <linux/tcp.h>
 #include <linux/unaligned.h>
 #include "tcp.h"
 
@@ -370,6 +371,21 @@ static void nvtgt_tcp_tx_done(struct nvtgt_tcp_queue *q, u32 bytes)
 	nvtgt_tcp_run_exec(q);
 }
 
+/*
+ * The socket has taken nothing. It calls when something has been acknowledged; if
+ * nothing is to be, it was memory that there was none of, and the pool calls.
+ */
+static void nvtgt_tcp_tx_wait(struct nvtgt_tcp_queue *q, bool no_mem)
+{
+	const struct tcp_sock *tp = tcp_sk(q->sock->sk);
+
+	q->no_space = true;
+	if (likely(!no_mem && READ_ONCE(tp->snd_una) != READ_ONCE(tp->write_seq)))
+		return;
+	q->tx_no_mem = true;
+	nvtgt_buf_retry(q->queue.reactor, &q->retry);
+}
+
 /* One call for the whole vector. Returns what the socket returns. */
 static int nvtgt_tcp_tx_send(struct nvtgt_tcp_queue *q)
 {
@@ -400,14 +416,14 @@ void nvtgt_tcp_flush(struct nvtgt_queue *queue)
 		if (!q->tx_nr && !nvtgt_tcp_has_more(q))
 			break;
 		if (!q->tx_nr && !nvtgt_tcp_build(q)) {
-			nvtgt_queue_want_flush(queue);	/* memory is short: again */
+			nvtgt_tcp_tx_wait(q, true);
 			break;
 		}
 		if (!q->tx_nr)
 			break;
 		ret = nvtgt_tcp_tx_send(q);
-		if (ret == -EAGAIN) {
-			q->no_space = true;	/* until the socket calls write_space */
+		if (ret == -EAGAIN || ret == -ENOMEM || ret == -ENOBUFS) {
+			nvtgt_tcp_tx_wait(q, ret != -EAGAIN);
 			break;
 		}
 		if (ret <= 0) {

@@ -137,11 +137,16 @@ struct nvtgt_tcp_queue {
 	/* slots */
 	struct nvtgt_tcp_cmd **cmds;
 	unsigned int nr_cmds;		/* allocated so far */
-	unsigned int max_cmds;
+	unsigned int room_cmds;		/* entries of cmds[] */
+	unsigned int max_cmds;		/* that the host may have outstanding */
 	struct list_head free;
 	struct list_head mem_wait;
-	struct nvtgt_buf_waiter waiter;
+	struct nvtgt_buf_waiter waiter;	/* for data's memory */
 	bool in_line;
+	bool rx_no_mem;			/* stalled: no page for the data that a header announces */
+	bool tx_no_mem;			/* no_space, and the socket will not call */
+	struct nvtgt_buf_waiter retry;	/* for all else; in no line for credit */
+	unsigned long short_since;	/* jiffies, never 0: since when there is no memory; 0 */
 	u32 charged;			/* bytes of memory that commands hold */
 	struct nvtgt_tcp_cmd *over;	/* has memory beyond the bounds, or NULL */
 
@@ -269,7 +274,6 @@ void nvtgt_tcp_check_timer(struct nvtgt_tcp_queue *q);
 bool nvtgt_tcp_receive(struct nvtgt_source *source);
 
 /* data.c: commands, their slots, memory and R2Ts */
-int nvtgt_tcp_set_max_cmds(struct nvtgt_tcp_queue *q, unsigned int max);
 void nvtgt_tcp_free_cmds(struct nvtgt_tcp_queue *q);
 struct nvtgt_tcp_cmd *nvtgt_tcp_get_cmd(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_put_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd);
@@ -280,6 +284,8 @@ void nvtgt_tcp_data_done(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd);
 void nvtgt_tcp_run_exec(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_mem_kick(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_mem_ready(struct nvtgt_buf_waiter *waiter);
+bool nvtgt_tcp_may_wait(struct nvtgt_tcp_queue *q);
+void nvtgt_tcp_retry(struct nvtgt_buf_waiter *waiter);
 void nvtgt_tcp_respond(struct nvtgt_req *req);
 bool nvtgt_tcp_abort(struct nvtgt_queue *queue, u16 cid);
 void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q);

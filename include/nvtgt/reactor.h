@@ -81,11 +81,13 @@ static inline void nvtgt_source_work(struct nvtgt_source *source, u32 bytes)
  * @NVTGT_BUF_OUT: nowhere.
  * @NVTGT_BUF_IN_LINE: in the line of all reactors.
  * @NVTGT_BUF_GRANTED: it has been given its bytes; its reactor will call ready().
+ * @NVTGT_BUF_SHORT: no page was free; its reactor will call ready() in a moment.
  */
 enum nvtgt_buf_place {
 	NVTGT_BUF_OUT,
 	NVTGT_BUF_IN_LINE,
 	NVTGT_BUF_GRANTED,
+	NVTGT_BUF_SHORT,
 };
 
 /**
@@ -96,8 +98,8 @@ enum nvtgt_buf_place {
  * @place: enum nvtgt_buf_place
  * @ready: that many bytes are there: call nvtgt_buf_get() again, for one request or
  *	for several. What is not used before it returns goes to the next. Called out
- *	of the line; who wants more stands at its end with nvtgt_buf_wait(). Reactor
- *	context.
+ *	of the line; who wants more stands at its end with nvtgt_buf_wait(). After
+ *	nvtgt_buf_retry(): try again, nothing has been given. Reactor context.
  */
 struct nvtgt_buf_waiter {
 	struct list_head node;
@@ -106,6 +108,11 @@ struct nvtgt_buf_waiter {
 	u8 place;
 	void (*ready)(struct nvtgt_buf_waiter *waiter);
 };
+
+/**
+ * NVTGT_BUF_PATIENCE_MS - how long a command waits for pages before it fails
+ */
+#define NVTGT_BUF_PATIENCE_MS	10000
 
 /**
  * NVTGT_BUF_TURN - bytes that a connection asks for at once with several requests
@@ -132,6 +139,7 @@ int __must_check nvtgt_buf_get_over(struct nvtgt_req *req);
 void nvtgt_buf_reserve_over(struct nvtgt_req *req);
 void nvtgt_buf_put(struct nvtgt_req *req);
 void nvtgt_buf_wait(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *waiter, long bytes);
+void nvtgt_buf_retry(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *waiter);
 void nvtgt_buf_unwait(struct nvtgt_buf_waiter *waiter);
 void nvtgt_buf_move(struct nvtgt_buf_waiter *waiter, struct nvtgt_reactor *to);
 struct page *nvtgt_page_get(struct nvtgt_reactor *reactor);

@@ -184,6 +184,8 @@ struct nvtgt_call {
  * @flush: in the reactor's list of queues to flush
  * @nr_cmds: commands received; written by the reactor, read by anybody
  * @in_ctrl: stands in ctrl->queues[]
+ * @ka_reactor: its reactor, when the keep alive time-out found nothing new
+ * @ka_round: how many passes that one had made then
  *
  * Embedded in the transport's object for one connection. Made with
  * nvtgt_queue_init(), taken down with nvtgt_queue_destroy().
@@ -215,6 +217,8 @@ struct nvtgt_queue {
 
 	/* ctrl->lock */
 	bool in_ctrl;
+	const struct nvtgt_reactor *ka_reactor;
+	unsigned int ka_round;
 };
 
 /**
