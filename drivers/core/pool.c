@@ -32,6 +32,7 @@
 #define NVTGT_LARGE_BYTES	(PAGE_SIZE << NVTGT_LARGE_ORDER)
 #define NVTGT_CREDIT_PIECE	((long)SZ_1M)	/* taken from the budget at once */
 #define NVTGT_RETRY_TIME	max(HZ / 200, 1)	/* until the next try without memory */
+#define NVTGT_LOOK_TIME		(HZ / 10)	/* between looks at what commands left behind */
 #define NVTGT_CREDIT_KEEP	((long)SZ_4M)	/* a reactor keeps no more than this, idle */
 
 static unsigned int buffer_limit_mb;
@@ -165,6 +166,7 @@ int nvtgt_pool_init(struct nvtgt_reactor *reactor)
 {
 	INIT_LIST_HEAD(&reactor->granted);
 	INIT_LIST_HEAD(&reactor->short_of);
+	INIT_LIST_HEAD(&reactor->holds);
 	timer_setup(&reactor->retry_timer, nvtgt_retry_timer, 0);
 	reactor->credit_keep = nvtgt_credit_keep;
 	if (nvtgt_ring_init(&reactor->small, NVTGT_POOL_SMALL, 0, reactor->node))
@@ -266,7 +268,8 @@ static void nvtgt_credit_return(struct nvtgt_reactor *reactor, long keep)
  */
 bool nvtgt_pool_holds(const struct nvtgt_reactor *reactor)
 {
-	return reactor->small.nr || reactor->large.nr || reactor->credit;
+	return reactor->small.nr || reactor->large.nr || reactor->credit ||
+	       !list_empty(&reactor->holds);
 }
 
 /**
@@ -343,6 +346,62 @@ static void nvtgt_credit_put(struct nvtgt_reactor *reactor, long bytes)
 	reactor->credit += bytes;
 	if (unlikely(reactor->credit > reactor->credit_keep))
 		nvtgt_credit_return(reactor, reactor->credit_keep / 2);
+}
+
+/**
+ * nvtgt_buf_hold - keep credit for memory that a command will leave behind
+ * @reactor: the calling thread's
+ * @hold: for what; may hold some already, or stand in no list after a move
+ * @bytes: how much more; from 0. Given though there may be none: called before
+ *	nvtgt_buf_put(), it is what that gives back
+ */
+void nvtgt_buf_hold(struct nvtgt_reactor *reactor, struct nvtgt_buf_hold *hold, long bytes)
+{
+	nvtgt_credit_overdraw(reactor, bytes);
+	hold->bytes += bytes;
+	if (hold->bytes && list_empty(&hold->node))
+		list_add_tail(&hold->node, &reactor->holds);
+}
+EXPORT_SYMBOL_GPL(nvtgt_buf_hold);
+
+/**
+ * nvtgt_buf_unhold - memory that a command has left behind is free
+ * @reactor: the calling thread's
+ * @hold: for what
+ * @bytes: how much
+ */
+void nvtgt_buf_unhold(struct nvtgt_reactor *reactor, struct nvtgt_buf_hold *hold, long bytes)
+{
+	hold->bytes -= bytes;
+	if (!hold->bytes)
+		list_del_init(&hold->node);
+	nvtgt_credit_put(reactor, bytes);
+}
+EXPORT_SYMBOL_GPL(nvtgt_buf_unhold);
+
+/**
+ * nvtgt_buf_is_wanted - does somebody wait for credit?
+ * @reactor: the calling thread's
+ *
+ * Return: what the reactor knew after its last pass
+ */
+bool nvtgt_buf_is_wanted(const struct nvtgt_reactor *reactor)
+{
+	return reactor->contended;
+}
+EXPORT_SYMBOL_GPL(nvtgt_buf_is_wanted);
+
+/**
+ * nvtgt_pool_look - what was left behind by commands may be free
+ * @reactor: the calling thread's
+ */
+void nvtgt_pool_look(struct nvtgt_reactor *reactor)
+{
+	struct nvtgt_buf_hold *hold, *next;
+
+	reactor->holds_seen = jiffies;
+	list_for_each_entry_safe(hold, next, &reactor->holds, node)
+		hold->look(hold, reactor->contended);
 }
 
 /* How many pieces of each kind a transfer takes. */
@@ -725,6 +784,9 @@ void nvtgt_pool_service(struct nvtgt_reactor *reactor)
 	if (likely(contended == reactor->contended && !contended))
 		return;
 	nvtgt_set_contended(reactor, contended);
+	if (contended && !list_empty(&reactor->holds) &&
+	    time_after(jiffies, reactor->holds_seen + NVTGT_LOOK_TIME))
+		nvtgt_pool_look(reactor);
 	/* what has no use now is for those who wait */
 	nvtgt_credit_put(reactor, 0);
 }

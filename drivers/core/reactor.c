@@ -568,6 +568,7 @@ static void nvtgt_reactor_trim_timer(struct timer_list *timer)
 static void nvtgt_reactor_trim(struct nvtgt_reactor *reactor)
 {
 	WRITE_ONCE(reactor->trim_due, false);
+	nvtgt_pool_look(reactor);
 	if (reactor->trim_busy == reactor->nr_busy)
 		nvtgt_pool_trim(reactor);
 }

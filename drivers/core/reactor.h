@@ -59,6 +59,8 @@ struct nvtgt_reactor {
 	struct list_head polled;	/* nvtgt_req.poll_entry */
 	struct list_head local_done;	/* nvtgt_req.entry: completed in the thread itself */
 	struct list_head flush;		/* nvtgt_queue */
+	struct list_head holds;		/* nvtgt_buf_hold */
+	unsigned long holds_seen;	/* jiffies: when they were asked for credit last */
 	bool contended;			/* there is a line for credit: none is taken or kept */
 	bool serving;			/* one that has been given credit uses it */
 	bool urgent;			/* the first of short_of tries again */
@@ -107,6 +109,7 @@ int nvtgt_pool_init(struct nvtgt_reactor *reactor);
 void nvtgt_pool_exit(struct nvtgt_reactor *reactor);
 bool nvtgt_pool_holds(const struct nvtgt_reactor *reactor);
 void nvtgt_pool_trim(struct nvtgt_reactor *reactor);
+void nvtgt_pool_look(struct nvtgt_reactor *reactor);
 void nvtgt_pool_service(struct nvtgt_reactor *reactor);
 void nvtgt_pool_setup_limit(void);
 

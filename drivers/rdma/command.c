@@ -367,9 +367,10 @@ static bool nvtgt_rdma_exchange(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cm
 
 	cmd->req.bvec = cmd->req.inline_bvec;
 	for (i = 0; i < nr; i++) {
-		struct nvtgt_rdma_piece *fresh = nvtgt_rdma_piece_get(q->dev, q->pool, 0, GFP_NOWAIT);
 		u32 part = min_t(u32, len, PAGE_SIZE);
+		struct nvtgt_rdma_piece *fresh;
 
+		fresh = nvtgt_rdma_piece_get(q->dev, q->pool, 0, GFP_NOWAIT);
 		if (!fresh)
 			return false;
 		ib_dma_sync_single_for_cpu(q->dev->ib, recv->piece[i]->addr, part,

@@ -197,6 +197,8 @@ static int nvtgt_tcp_mem_get(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cm
 {
 	int ret = -EBUSY;
 
+	if (unlikely(q->slow) && cmd->req.dir == DMA_FROM_DEVICE && nvtgt_tcp_is_slow(q))
+		return -EBUSY;
 	/* data that an R2T asks for get their pages when they come */
 	if (!q->charged || q->charged + cmd->req.data_len <= NVTGT_TCP_MAX_CHARGED)
 		ret = cmd->req.dir == DMA_TO_DEVICE && !cmd->inline_data ?

@@ -47,17 +47,34 @@ static void nvtgt_tcp_data_ready(struct sock *sk)
 	rcu_read_unlock();
 }
 
+/* The peer has acknowledged something: is it what the reactor waits for? */
+static void nvtgt_tcp_acknowledged(struct nvtgt_tcp_queue *q, struct sock *sk)
+{
+	bool ack_wanted = READ_ONCE(q->ack_wanted);
+
+	if (ack_wanted && !before(READ_ONCE(tcp_sk(sk)->snd_una), READ_ONCE(q->ack_seq))) {
+		WRITE_ONCE(q->ack_wanted, false);
+		ack_wanted = false;
+		set_bit(NVTGT_TCP_F_ACKED, &q->flags);
+		nvtgt_source_kick(&q->source);
+	}
+	if (!sk_stream_is_writeable(sk))
+		return;
+	/* while it stays set TCP calls */
+	if (!ack_wanted)
+		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+	set_bit(NVTGT_TCP_F_SPACE, &q->flags);
+	nvtgt_source_kick(&q->source);
+}
+
 static void nvtgt_tcp_write_space(struct sock *sk)
 {
 	struct nvtgt_tcp_queue *q;
 
 	rcu_read_lock();
 	q = rcu_dereference_sk_user_data(sk);
-	if (q && sk_stream_is_writeable(sk)) {
-		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
-		set_bit(NVTGT_TCP_F_SPACE, &q->flags);
-		nvtgt_source_kick(&q->source);
-	}
+	if (q)
+		nvtgt_tcp_acknowledged(q, sk);
 	rcu_read_unlock();
 }
 
@@ -281,6 +298,7 @@ static void nvtgt_tcp_leave(struct nvtgt_call *call)
 {
 	struct nvtgt_tcp_queue *q = container_of(call, struct nvtgt_tcp_queue, leave_call);
 
+	nvtgt_tcp_unhold_all(q);
 	nvtgt_source_del(&q->source);
 }
 
@@ -307,6 +325,8 @@ static void nvtgt_tcp_move(struct nvtgt_source *source, struct nvtgt_reactor *to
 {
 	struct nvtgt_tcp_queue *q = container_of(source, struct nvtgt_tcp_queue, source);
 
+	/* nvtgt_tcp_arrive(), or the next command, puts it into the other's list */
+	list_del_init(&q->hold.node);
 	nvtgt_queue_move(&q->queue, to);
 	nvtgt_buf_move(&q->waiter, to);
 	nvtgt_buf_move(&q->retry, to);
@@ -317,6 +337,7 @@ static void nvtgt_tcp_arrive(struct nvtgt_source *source)
 {
 	struct nvtgt_tcp_queue *q = container_of(source, struct nvtgt_tcp_queue, source);
 
+	nvtgt_buf_hold(q->queue.reactor, &q->hold, 0);
 	nvtgt_tcp_want_send(q);
 	nvtgt_tcp_mem_kick(q);
 }
@@ -344,6 +365,7 @@ static void nvtgt_tcp_queue_init_lists(struct nvtgt_tcp_queue *q)
 	INIT_LIST_HEAD(&q->data_wait);
 	INIT_LIST_HEAD(&q->waiter.node);
 	INIT_LIST_HEAD(&q->retry.node);
+	INIT_LIST_HEAD(&q->hold.node);
 	INIT_LIST_HEAD(&q->exec_list);
 	INIT_LIST_HEAD(&q->ctrl_list);
 	INIT_LIST_HEAD(&q->data_list);
@@ -363,6 +385,7 @@ static void nvtgt_tcp_queue_init(struct nvtgt_tcp_queue *q, struct socket *sock)
 	q->leave_call.fn = nvtgt_tcp_leave;
 	q->waiter.ready = nvtgt_tcp_mem_ready;
 	q->retry.ready = nvtgt_tcp_retry;
+	q->hold.look = nvtgt_tcp_look;
 	/* ICReq answered, a Connect, and what may come too early */
 	q->max_cmds = 4;
 	INIT_RCU_WORK(&q->destroy_work, nvtgt_tcp_destroy_work);

@@ -450,6 +450,8 @@ static void nvtgt_tcp_take_flags(struct nvtgt_tcp_queue *q)
 		nvtgt_tcp_hang_up(q);
 	if (test_and_clear_bit(NVTGT_TCP_F_TIMER, &q->flags))
 		nvtgt_tcp_check_timer(q);
+	if (test_and_clear_bit(NVTGT_TCP_F_ACKED, &q->flags))
+		nvtgt_tcp_look(&q->hold, nvtgt_buf_is_wanted(q->queue.reactor));
 	if (test_and_clear_bit(NVTGT_TCP_F_SPACE, &q->flags) && q->state < NVTGT_TCP_CLOSING) {
 		q->no_space = false;
 		nvtgt_queue_want_flush(&q->queue);

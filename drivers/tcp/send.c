@@ -16,6 +16,13 @@
  * What the socket does not take stays in the vector; the next is built when it
  * is empty. A command is over when the socket has taken its last byte: then its
  * pages go back to the pool, which waits until TCP has let go of them.
+ *
+ * Its credit does not go back yet if the peer is slow to acknowledge: but for
+ * NVTGT_TCP_UNHELD bytes of a connection, what the socket has is charged until it
+ * is acknowledged. After each so many bytes a look at the socket tells how far the
+ * peer has come (held[] says up to which position how much was charged). A
+ * connection that sends nothing more is looked at by the pool once a second, or
+ * when somebody waits for credit; then the socket kicks it as well.
  */
 #include <linux/crc32c.h>
 #include <linux/net.h>
@@ -338,6 +345,136 @@ static bool nvtgt_tcp_has_more(struct nvtgt_tcp_queue *q)
 	return q->send_icresp || !list_empty(&q->ctrl_list) || !list_empty(&q->data_list);
 }
 
+/* How many bytes of what the socket has taken have been acknowledged? */
+static u64 nvtgt_tcp_acked(const struct nvtgt_tcp_queue *q)
+{
+	const struct tcp_sock *tp = tcp_sk(q->sock->sk);
+	u32 left = READ_ONCE(tp->write_seq) - READ_ONCE(tp->snd_una);
+
+	return q->tx_done - min_t(u64, left, q->tx_done);
+}
+
+/* Gives back what has been acknowledged. */
+static void nvtgt_tcp_unhold(struct nvtgt_tcp_queue *q)
+{
+	u64 acked = nvtgt_tcp_acked(q);
+	long bytes = 0;
+
+	while (q->held_nr && q->held[q->held_first].end <= acked) {
+		bytes += q->held[q->held_first].bytes;
+		q->held_first = (q->held_first + 1) % NVTGT_TCP_HELD;
+		q->held_nr--;
+	}
+	if (bytes)
+		nvtgt_buf_unhold(q->queue.reactor, &q->hold, bytes);
+	q->slow = q->hold.bytes > NVTGT_TCP_SLOW;
+}
+
+/* The socket is to call when about half of what is held has been acknowledged. */
+static void nvtgt_tcp_want_ack(struct nvtgt_tcp_queue *q)
+{
+	const struct nvtgt_tcp_held *held;
+	struct sock *sk = q->sock->sk;
+	u32 ahead;
+
+	held = &q->held[(q->held_first + q->held_nr / 2) % NVTGT_TCP_HELD];
+	ahead = q->tx_done - held->end;
+	WRITE_ONCE(q->ack_seq, READ_ONCE(tcp_sk(sk)->write_seq) - ahead);
+	WRITE_ONCE(q->ack_wanted, true);
+	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+	smp_mb__after_atomic();		/* set before the look: a later acknowledgment calls */
+	if (nvtgt_tcp_acked(q) >= held->end) {
+		WRITE_ONCE(q->ack_wanted, false);
+		nvtgt_tcp_unhold(q);
+	}
+}
+
+/**
+ * nvtgt_tcp_is_slow - has the peer enough to acknowledge before it gets more?
+ * @q: the connection; slow is set
+ *
+ * Context: the reactor.
+ * Return: true when others wait for memory that this connection holds in its socket;
+ *	it is looked at again when the peer has acknowledged a part
+ */
+bool nvtgt_tcp_is_slow(struct nvtgt_tcp_queue *q)
+{
+	if (!nvtgt_buf_is_wanted(q->queue.reactor))
+		return false;
+	nvtgt_tcp_unhold(q);
+	if (q->slow && !q->ack_wanted)
+		nvtgt_tcp_want_ack(q);
+	return q->slow;
+}
+
+/**
+ * nvtgt_tcp_look - has the peer acknowledged what credit is held for?
+ * @hold: the connection's
+ * @wanted: somebody waits for credit
+ *
+ * Context: the reactor.
+ */
+void nvtgt_tcp_look(struct nvtgt_buf_hold *hold, bool wanted)
+{
+	struct nvtgt_tcp_queue *q = container_of(hold, struct nvtgt_tcp_queue, hold);
+
+	if (q->state >= NVTGT_TCP_LEFT)
+		return;		/* the socket may be gone; nvtgt_tcp_leave() gives back */
+	nvtgt_tcp_unhold(q);
+	if (q->held_nr && wanted && !q->ack_wanted)
+		nvtgt_tcp_want_ack(q);
+	if (unlikely(!list_empty(&q->mem_wait))) {
+		nvtgt_tcp_mem_kick(q);
+		nvtgt_tcp_run_exec(q);
+	}
+}
+
+/* So many bytes of the stream up to this position are held until they are acknowledged. */
+static noinline void nvtgt_tcp_hold(struct nvtgt_tcp_queue *q, u64 end)
+{
+	u32 bytes = q->tx_unheld;
+	struct nvtgt_tcp_held *last;
+
+	q->tx_unheld = 0;
+	last = &q->held[(q->held_first + q->held_nr - 1) % NVTGT_TCP_HELD];
+	/* larger steps where there is more, so that they suffice */
+	if (!q->held_nr || (q->held_nr < NVTGT_TCP_HELD &&
+			    last->bytes + bytes > q->hold.bytes / (NVTGT_TCP_HELD / 2))) {
+		last = &q->held[(q->held_first + q->held_nr++) % NVTGT_TCP_HELD];
+		last->bytes = 0;
+	}
+	last->bytes += bytes;
+	last->end = end;
+	nvtgt_buf_hold(q->queue.reactor, &q->hold, bytes);
+	nvtgt_tcp_unhold(q);	/* sets slow, too */
+	if (q->held_nr && !q->ack_wanted && nvtgt_buf_is_wanted(q->queue.reactor))
+		nvtgt_tcp_want_ack(q);
+}
+
+/**
+ * nvtgt_tcp_unhold_all - the socket is gone, and what it held
+ * @q: the connection
+ *
+ * Context: the reactor.
+ */
+void nvtgt_tcp_unhold_all(struct nvtgt_tcp_queue *q)
+{
+	q->held_nr = 0;
+	if (q->hold.bytes)
+		nvtgt_buf_unhold(q->queue.reactor, &q->hold, q->hold.bytes);
+}
+
+/* The socket has a command's last byte: the command is over, its pages may not be. */
+static __always_inline void nvtgt_tcp_put_sent(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+{
+	if (cmd->req.dir == DMA_FROM_DEVICE) {
+		q->tx_unheld += cmd->req.charged;
+		if (unlikely(q->tx_unheld > NVTGT_TCP_UNHELD))
+			nvtgt_tcp_hold(q, cmd->tx_end);
+	}
+	nvtgt_tcp_put_cmd(q, cmd);
+}
+
 /* The socket has taken bytes: shorten the vector, let commands go. */
 static void nvtgt_tcp_tx_done(struct nvtgt_tcp_queue *q, u32 bytes)
 {
@@ -365,7 +502,7 @@ static void nvtgt_tcp_tx_done(struct nvtgt_tcp_queue *q, u32 bytes)
 		if (cmd->tx_end > q->tx_done)
 			break;
 		list_del_init(&cmd->entry);
-		nvtgt_tcp_put_cmd(q, cmd);
+		nvtgt_tcp_put_sent(q, cmd);
 	}
 	nvtgt_tcp_mem_kick(q);
 	nvtgt_tcp_run_exec(q);
@@ -448,7 +585,9 @@ void nvtgt_tcp_drop_tx(struct nvtgt_tcp_queue *q)
 	q->tx_nr = 0;
 	list_for_each_entry_safe(cmd, next, &q->sent_list, entry) {
 		list_del_init(&cmd->entry);
-		nvtgt_tcp_put_cmd(q, cmd);
+		/* a part of it may be in the socket */
+		cmd->tx_end = q->tx_done;
+		nvtgt_tcp_put_sent(q, cmd);
 	}
 	nvtgt_tcp_tx_put_full(q);
 	if (q->tx_page)

@@ -17,6 +17,9 @@
 #define NVTGT_TCP_MAXH2CDATA	(256 * 1024)	/* bytes, told in ICResp */
 #define NVTGT_TCP_C2H_PART	(128 * 1024)	/* bytes of one C2HData PDU at most */
 #define NVTGT_TCP_TX_BVECS	128
+#define NVTGT_TCP_UNHELD	(64 * 1024)	/* bytes of a socket's memory that no credit is for */
+#define NVTGT_TCP_SLOW		(256 * 1024)	/* who holds more waits, while others want memory */
+#define NVTGT_TCP_HELD		16	/* steps in which credit for the rest is given back */
 #define NVTGT_TCP_TX_FULL	4	/* pages of headers in a vector, beside the last */
 #define NVTGT_TCP_HDR_ROOM	192	/* header, digest, padding, data digest, CQE */
 #define NVTGT_TCP_RX_CMDS	64	/* commands that one pass takes from a queue */
@@ -112,6 +115,7 @@ enum nvtgt_tcp_recv {
 #define NVTGT_TCP_F_DISCONNECT	0	/* somebody wants the connection to end */
 #define NVTGT_TCP_F_TIMER	1	/* the timer has fired */
 #define NVTGT_TCP_F_SPACE	2	/* the socket has room again */
+#define NVTGT_TCP_F_ACKED	3	/* the peer has acknowledged what it was to */
 
 /* struct nvtgt_tcp_queue - a connection */
 struct nvtgt_tcp_queue {
@@ -145,10 +149,11 @@ struct nvtgt_tcp_queue {
 	bool in_line;
 	bool rx_no_mem;			/* stalled: no page for the data that a header announces */
 	bool tx_no_mem;			/* no_space, and the socket will not call */
-	struct nvtgt_buf_waiter retry;	/* for all else; in no line for credit */
-	unsigned long short_since;	/* jiffies, never 0: since when there is no memory; 0 */
+	bool slow;			/* hold is for more than NVTGT_TCP_SLOW */
 	u32 charged;			/* bytes of memory that commands hold */
 	struct nvtgt_tcp_cmd *over;	/* has memory beyond the bounds, or NULL */
+	unsigned long short_since;	/* jiffies, never 0: since when there is no memory; 0 */
+	struct nvtgt_buf_waiter retry;	/* for all but data's memory; in no line for credit */
 
 	/* receiving */
 	u8 rx_state;			/* enum nvtgt_tcp_recv */
@@ -176,12 +181,22 @@ struct nvtgt_tcp_queue {
 	bool no_space;			/* the socket was full */
 	bool term_sent;
 	u16 tx_first, tx_nr;		/* of tx[] */
+	u32 tx_unheld;			/* bytes in the socket without credit: NVTGT_TCP_UNHELD at most */
 	u64 tx_built, tx_done;		/* positions in the stream */
 	struct page *tx_page;		/* headers, digests */
 	unsigned int tx_page_off;
 	struct page *tx_full[NVTGT_TCP_TX_FULL];	/* before it in this vector */
 	unsigned int tx_nr_full;
 	struct bio_vec tx[NVTGT_TCP_TX_BVECS];
+	/* memory of commands that the socket has taken and the peer has not acknowledged */
+	u8 held_first, held_nr;		/* of held[] */
+	struct nvtgt_tcp_held {
+		u64 end;		/* position in the stream */
+		u32 bytes;
+	} held[NVTGT_TCP_HELD];
+	struct nvtgt_buf_hold hold;	/* credit for them */
+	u32 ack_seq;			/* kick when the peer has acknowledged this */
+	bool ack_wanted;		/* somebody waits for that; read by write_space */
 	struct msghdr tx_msg;		/* here, for a variable would be cleared at each call */
 
 	/* going away */
@@ -294,5 +309,8 @@ void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_flush(struct nvtgt_queue *queue);
 void nvtgt_tcp_want_send(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_drop_tx(struct nvtgt_tcp_queue *q);
+void nvtgt_tcp_look(struct nvtgt_buf_hold *hold, bool wanted);
+bool nvtgt_tcp_is_slow(struct nvtgt_tcp_queue *q);
+void nvtgt_tcp_unhold_all(struct nvtgt_tcp_queue *q);
 
 #endif /* _NVTGT_TCP_H */

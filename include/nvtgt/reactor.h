@@ -132,6 +132,24 @@ static inline long nvtgt_buf_bytes(const struct nvtgt_req *req)
 	return round_up(req->data_len, PAGE_SIZE) + round_up(req->pi_len, PAGE_SIZE);
 }
 
+/**
+ * struct nvtgt_buf_hold - credit for memory that commands have left behind
+ * @node: in the reactor's list, while @bytes is not 0
+ * @bytes: how much it is
+ * @look: see what can be given back, with nvtgt_buf_unhold(). @wanted: somebody
+ *	waits for credit; more is to be given back as soon as it can be. Reactor context.
+ *
+ * Pages that a socket still needs when their command is over, for example.
+ */
+struct nvtgt_buf_hold {
+	struct list_head node;
+	long bytes;
+	void (*look)(struct nvtgt_buf_hold *hold, bool wanted);
+};
+
+void nvtgt_buf_hold(struct nvtgt_reactor *reactor, struct nvtgt_buf_hold *hold, long bytes);
+void nvtgt_buf_unhold(struct nvtgt_reactor *reactor, struct nvtgt_buf_hold *hold, long bytes);
+bool nvtgt_buf_is_wanted(const struct nvtgt_reactor *reactor);
 int __must_check nvtgt_buf_reserve(struct nvtgt_req *req);
 int __must_check nvtgt_buf_fill(struct nvtgt_req *req);
 int __must_check nvtgt_buf_get(struct nvtgt_req *req);

@@ -1,0 +1,18 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guards: a host that sends its keep alive commands keeps its controller, though the reactor that has to
+# take them gets no CPU for longer than the time-out
+# timeout: 120
+
+. "$TESTS/lib/guest.sh"
+. "$TESTS/lib/nvmetcp/target.sh"
+target_is_nvtgt || skip "nvmet has no reactors"
+hostile_target
+make_port 2 "$TGT_IP" addr_trsvcid=4421 param_cpus=1
+link_port 2 "$HOSTILE"
+old=$(cat /proc/sys/kernel/sched_rt_runtime_us)
+defer restore_param /proc/sys/kernel/sched_rt_runtime_us "$old"
+echo -1 >/proc/sys/kernel/sched_rt_runtime_us
+log_mark
+NVTGT_PORT=4421 taskset -c 0 python3 "$TESTS/functional/starved.py" || fail "starved.py: cases went wrong"
+! log_has "nothing heard" || fail "a host that spoke was not heard"
