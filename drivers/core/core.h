@@ -155,16 +155,16 @@ struct nvtgt_cns {
 	uuid_t uuid;
 	u8 nguid[16];
 
+	/* alloc_percpu() with the object; written by io.c, summed up by log.c */
+	struct nvtgt_ns_stats __percpu *stats;
+
 	struct completion gone;		/* ns.ref reached zero */
 	struct rcu_head rcu;
 
 	/* what its backend does in workers, see nvtgt_req_defer() */
-	spinlock_t deferred_lock;	/* irq; nothing is taken inside */
+	spinlock_t deferred_lock ____cacheline_aligned_in_smp;	/* irq; nothing is taken inside */
 	struct list_head deferred;	/* nvtgt_req.entry: no worker is free */
 	unsigned int nr_workers;
-
-	/* alloc_percpu() with the object; written by io.c, summed up by log.c */
-	struct nvtgt_ns_stats __percpu *stats;
 };
 
 /* struct nvtgt_referral - ports/ID/referrals/NAME */
@@ -238,12 +238,14 @@ struct nvtgt_ctrl {
 	u32 mdts;
 	bool pi;			/* protection information is shown and moved */
 
-	spinlock_t lock;		/* protects all of what follows */
+	u32 csts;			/* lock; each command looks at it */
+
+	/* protects csts and all of what follows; not in the line that each command reads */
+	spinlock_t lock ____cacheline_aligned_in_smp;
 	struct nvtgt_queue **queues;	/* [0 … max_qid] */
 	unsigned int nr_queues;
 	bool deleting;			/* no queue may join any more */
 	u32 cc;
-	u32 csts;
 	u32 kato_ms;			/* 0: no keep alive */
 	u32 features[NVTGT_NR_FEATURES];
 	u32 aen_enabled;		/* Set Features 0Bh, bits as in OAES */

@@ -478,16 +478,21 @@ void nvtgt_reactors_show(struct seq_file *m)
 {
 	int cpu;
 
-	seq_puts(m, "cpu queues load% moved_in spun_ms\n");
+	seq_puts(m, "cpu queues load% moved_in spun_ms page_misses large_misses large_size short\n");
 	mutex_lock(&nvtgt_place_mutex);
 	for_each_possible_cpu(cpu) {
 		struct nvtgt_reactor *reactor = nvtgt_reactors[cpu];
 
 		if (reactor)
-			seq_printf(m, "%3d %6d %5u %8u %7llu\n", cpu, atomic_read(&reactor->users),
+			seq_printf(m, "%3d %6d %5u %8u %7llu %11u %12u %10u %5u\n", cpu,
+				   atomic_read(&reactor->users),
 				   READ_ONCE(reactor->load) / NVTGT_LOAD_PERCENT,
 				   READ_ONCE(reactor->nr_moved),
-				   div_u64(READ_ONCE(reactor->spun_ns), NSEC_PER_MSEC));
+				   div_u64(READ_ONCE(reactor->spun_ns), NSEC_PER_MSEC),
+				   READ_ONCE(reactor->small.misses),
+				   READ_ONCE(reactor->large.misses),
+				   READ_ONCE(reactor->large.size),
+				   READ_ONCE(reactor->nr_short));
 	}
 	mutex_unlock(&nvtgt_place_mutex);
 }

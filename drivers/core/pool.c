@@ -18,7 +18,10 @@
  * back to one. If the oldest is still busy, a fresh page is allocated. Pages that
  * only held what a host wrote go to the front: they are warm in the cache.
  *
- * Transfers up to 32 KiB use pages of 4 KiB, longer ones pieces of 64 KiB.
+ * Transfers up to 32 KiB use pages of 4 KiB, longer ones pieces of 32 KiB, which
+ * the page allocator keeps at hand for each CPU as well. The ring of these grows to
+ * what has been in use at once; each second the half of what was not needed goes
+ * back, and all of it when the reactor has been idle.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -81,6 +84,7 @@ static int nvtgt_ring_init(struct nvtgt_ring *ring, unsigned int size, u8 order,
 {
 	ring->pages = kcalloc_node(size, sizeof(*ring->pages), GFP_KERNEL, node);
 	ring->size = size;
+	ring->max = size;
 	ring->order = order;
 	return ring->pages ? 0 : -ENOMEM;
 }
@@ -100,9 +104,11 @@ static __always_inline struct page *nvtgt_ring_take(struct nvtgt_ring *ring)
  * gets none asks again with nvtgt_buf_retry().
  */
 static noinline struct page *nvtgt_ring_alloc(const struct nvtgt_reactor *reactor,
-					      const struct nvtgt_ring *ring)
+					      struct nvtgt_ring *ring)
 {
 	gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN;
+
+	ring->misses++;
 
 	if (ring->order)
 		gfp |= __GFP_COMP | __GFP_NORETRY;
@@ -121,12 +127,32 @@ static __always_inline struct page *nvtgt_ring_get(const struct nvtgt_reactor *r
 	return nvtgt_ring_alloc(reactor, ring);
 }
 
+/* More room in a full ring. */
+static noinline bool nvtgt_ring_grow(struct nvtgt_ring *ring)
+{
+	unsigned int i, size = min(2 * ring->size, ring->max);
+	struct page **pages;
+
+	if (ring->size == ring->max)
+		return false;
+	pages = kmalloc_array(size, sizeof(*pages), GFP_NOWAIT | __GFP_NOWARN);
+	if (!pages)
+		return false;
+	for (i = 0; i < ring->nr; i++)
+		pages[i] = ring->pages[(ring->first + i) % ring->size];
+	kfree(ring->pages);
+	ring->pages = pages;
+	ring->first = 0;
+	WRITE_ONCE(ring->size, size);
+	return true;
+}
+
 /* What nobody else reads any more is taken next, while it is warm. */
 static __always_inline void nvtgt_ring_put(struct nvtgt_ring *ring, struct page *page)
 {
 	unsigned int last;
 
-	if (ring->nr == ring->size)
+	if (unlikely(ring->nr == ring->size) && !nvtgt_ring_grow(ring))
 		put_page(nvtgt_ring_take(ring));
 	if (page_ref_count(page) == 1) {
 		ring->first = (ring->first ? : ring->size) - 1;
@@ -176,6 +202,8 @@ int nvtgt_pool_init(struct nvtgt_reactor *reactor)
 		kfree(reactor->small.pages);
 		return -ENOMEM;
 	}
+	reactor->large.max = clamp_t(long, nvtgt_budget / nr_cpu_ids / NVTGT_LARGE_BYTES,
+				     NVTGT_POOL_LARGE, NVTGT_POOL_LARGE_MAX);
 	return 0;
 }
 
@@ -282,6 +310,20 @@ void nvtgt_pool_trim(struct nvtgt_reactor *reactor)
 	nvtgt_ring_exit(&reactor->large);
 	if (reactor->credit)
 		nvtgt_credit_return(reactor, 0);
+}
+
+/**
+ * nvtgt_pool_decay - the reactor has been busy: give back what it did not need for that
+ * @reactor: the calling thread's
+ */
+void nvtgt_pool_decay(struct nvtgt_reactor *reactor)
+{
+	struct nvtgt_ring *ring = &reactor->large;
+	unsigned int nr = min(ring->least, ring->nr) / 2;
+
+	while (nr--)
+		put_page(nvtgt_ring_take(ring));
+	ring->least = ring->nr;
 }
 
 /**
@@ -486,6 +528,7 @@ static int nvtgt_buf_alloc(struct nvtgt_reactor *reactor, struct nvtgt_req *req,
 		req->nr_bvec = i + 1;
 		len -= part;
 	}
+	reactor->large.least = min(reactor->large.least, reactor->large.nr);
 	return 0;
 }
 

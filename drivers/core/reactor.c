@@ -571,6 +571,8 @@ static void nvtgt_reactor_trim(struct nvtgt_reactor *reactor)
 	nvtgt_pool_look(reactor);
 	if (reactor->trim_busy == reactor->nr_busy)
 		nvtgt_pool_trim(reactor);
+	else
+		nvtgt_pool_decay(reactor);
 }
 
 /* One timer a second at most, not one per sleep. */

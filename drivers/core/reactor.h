@@ -13,19 +13,24 @@
 #include <nvtgt/reactor.h>
 
 #define NVTGT_POOL_SMALL	512	/* pages of 4 KiB that a reactor keeps */
-#define NVTGT_POOL_LARGE	48	/* pieces of 64 KiB that a reactor keeps */
-#define NVTGT_LARGE_ORDER	4
+#define NVTGT_POOL_LARGE	64	/* pieces of 32 KiB that a reactor keeps, to begin with */
+#define NVTGT_POOL_LARGE_MAX	1024	/* as many as it has needed at once, but no more */
+#define NVTGT_LARGE_ORDER	3
 
 /*
  * struct nvtgt_ring - pages on their way back, oldest first
  *
  * A page that was sent stands here until the socket has let go of it (its
- * reference count is 1 again); then it is taken from the front.
+ * reference count is 1 again); then it is taken from the front. A ring that is full
+ * grows: what comes back has been in use at the same time.
  */
 struct nvtgt_ring {
 	struct page **pages;
 	unsigned int size;		/* a power of two or not */
+	unsigned int max;		/* it grows to */
 	unsigned int first, nr;
+	unsigned int least;		/* nr, the least since the last look */
+	unsigned int misses;		/* times that there was none; wraps */
 	u8 order;
 };
 
@@ -109,6 +114,7 @@ int nvtgt_pool_init(struct nvtgt_reactor *reactor);
 void nvtgt_pool_exit(struct nvtgt_reactor *reactor);
 bool nvtgt_pool_holds(const struct nvtgt_reactor *reactor);
 void nvtgt_pool_trim(struct nvtgt_reactor *reactor);
+void nvtgt_pool_decay(struct nvtgt_reactor *reactor);
 void nvtgt_pool_look(struct nvtgt_reactor *reactor);
 void nvtgt_pool_service(struct nvtgt_reactor *reactor);
 void nvtgt_pool_setup_limit(void);

@@ -283,22 +283,23 @@ struct nvtgt_req {
 	u16 status;
 	u16 error_loc;
 
-	/* the next: the result, and a page of data */
+	/* the next: the rest of what nvtgt_req_init() sets, and the result */
 	union nvme_result result;
 	struct llist_node done_node;
 	struct list_head entry;
 	void *scratch;
 	u64 error_slba;
-	struct nvtgt_reactor *poller;
-	struct list_head poll_entry;
-	bool poll_over;
-	struct bio_vec inline_bvec[NVTGT_INLINE_BVECS];
-
 	u32 pi_len;
 	u32 pi_wire;
 	u8 pi_type;
-	struct bio_vec pi;
+	bool poll_over;
 
+	/* and the next: the usual data */
+	struct bio_vec inline_bvec[NVTGT_INLINE_BVECS] ____cacheline_aligned;
+
+	struct bio_vec pi;
+	struct nvtgt_reactor *poller;
+	struct list_head poll_entry;
 	struct work_struct work;
 	u8 room[NVTGT_BACKEND_ROOM] ____cacheline_aligned;
 };
