@@ -484,9 +484,12 @@ static void nvtgt_rdma_got_mem(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd
 /* No memory is free: is there time left to wait for some? Then the host may try again. */
 static bool nvtgt_rdma_may_wait(struct nvtgt_rdma_queue *q)
 {
-	if (!q->short_since)
+	unsigned long patience = msecs_to_jiffies(NVTGT_BUF_PATIENCE_MS);
+
+	/* what began long ago is another shortage, or has to be waited for again */
+	if (!q->short_since || time_after(jiffies, q->short_since + 4 * patience))
 		q->short_since = jiffies | 1;
-	return time_before(jiffies, q->short_since + msecs_to_jiffies(NVTGT_BUF_PATIENCE_MS));
+	return time_before(jiffies, q->short_since + patience);
 }
 
 /*

@@ -220,9 +220,12 @@ static int nvtgt_tcp_mem_get(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cm
  */
 bool nvtgt_tcp_may_wait(struct nvtgt_tcp_queue *q)
 {
-	if (!q->short_since)
+	unsigned long patience = msecs_to_jiffies(NVTGT_BUF_PATIENCE_MS);
+
+	/* what began long ago is another shortage, or has to be waited for again */
+	if (!q->short_since || time_after(jiffies, q->short_since + 4 * patience))
 		q->short_since = jiffies | 1;
-	return time_before(jiffies, q->short_since + msecs_to_jiffies(NVTGT_BUF_PATIENCE_MS));
+	return time_before(jiffies, q->short_since + patience);
 }
 
 /**
