@@ -203,7 +203,10 @@ static void nvtgt_identify_ctrl_io(struct nvtgt_ctrl *ctrl, struct nvme_id_ctrl 
 static void nvtgt_identify_ctrl_disc(struct nvme_id_ctrl *id)
 {
 	id->cntrltype = NVME_CTRL_DISC;
-	id->dctype = NVME_DCTYPE_DDC;
+	/*
+	 * DCTYPE is not reported: hosts take "direct" (DDC) as a promise of Discovery
+	 * Information Management, and try it.
+	 */
 	id->oaes = cpu_to_le32(NVME_AEN_CFG_DISC_CHANGE);
 	id->lpa = NVTGT_CTRL_LPA_EXTENDED_DATA;
 }
