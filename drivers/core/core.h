@@ -230,7 +230,7 @@ struct nvtgt_ctrl {
 	struct list_head subsys_entry;	/* subsys->lock */
 
 	/* constant after Connect */
-	char hostnqn[NVTGT_NQN_SIZE];
+	char hostnqn[NVTGT_NQN_SIZE];	/* may be empty, see nvtgt_host_name() */
 	uuid_t hostid;
 	u16 cntlid;
 	u64 cap;
@@ -266,12 +266,23 @@ struct nvtgt_ctrl {
 	struct work_struct fatal_work;
 };
 
+/**
+ * nvtgt_host_name - what to print for a host
+ * @hostnqn: the Host NQN of its Connect
+ *
+ * Return: the name; "-" for a host that has given none
+ */
+static inline const char *nvtgt_host_name(const char *hostnqn)
+{
+	return *hostnqn ? hostnqn : "-";
+}
+
 #define nvtgt_ctrl_info(ctrl, fmt, ...)						\
 	pr_info_ratelimited("%s ctrl %u (%s): " fmt, (ctrl)->subsys->nqn, (ctrl)->cntlid,	\
-		(ctrl)->hostnqn, ##__VA_ARGS__)
+		nvtgt_host_name((ctrl)->hostnqn), ##__VA_ARGS__)
 #define nvtgt_ctrl_warn(ctrl, fmt, ...)						\
 	pr_warn_ratelimited("%s ctrl %u (%s): " fmt, (ctrl)->subsys->nqn,	\
-			    (ctrl)->cntlid, (ctrl)->hostnqn, ##__VA_ARGS__)
+			    (ctrl)->cntlid, nvtgt_host_name((ctrl)->hostnqn), ##__VA_ARGS__)
 
 static inline struct nvtgt_cns *to_nvtgt_cns(struct nvtgt_ns *ns)
 {

@@ -53,8 +53,8 @@ static u16 nvtgt_ctrl_alloc_cntlid(struct nvtgt_subsys *subsys, u16 *cntlid)
 	if (id == -ENOSPC)
 		id = ida_alloc_range(&subsys->cntlids, subsys->cntlid_min, subsys->cntlid_max,
 				     GFP_KERNEL);
-	if (id == -ENOSPC)
-		return NVME_SC_CONNECT_CTRL_BUSY | NVME_STATUS_DNR;
+	if (id == -ENOSPC)	/* until another host leaves */
+		return NVME_SC_CONNECT_CTRL_BUSY;
 	if (id < 0)
 		return NVME_SC_INTERNAL;
 	subsys->next_cntlid = id + 1;
@@ -76,7 +76,7 @@ static u16 nvtgt_ctrl_add(struct nvtgt_ctrl *ctrl, struct nvtgt_subsys *subsys)
 	lockdep_assert_held(&subsys->lock);
 	if (subsys->nr_ctrls >= nvtgt_max_ctrls) {
 		pr_warn_ratelimited("%s: %u controllers already (parameter max_ctrls), host %s refused\n",
-				    subsys->nqn, subsys->nr_ctrls, ctrl->hostnqn);
+				    subsys->nqn, subsys->nr_ctrls, nvtgt_host_name(ctrl->hostnqn));
 		return NVME_SC_CONNECT_CTRL_BUSY;
 	}
 	ctrl->max_qid = subsys->max_qid;
@@ -97,7 +97,7 @@ static u16 nvtgt_ctrl_add(struct nvtgt_ctrl *ctrl, struct nvtgt_subsys *subsys)
  * nvtgt_ctrl_create - a new association
  * @subsys: the subsystem; a reference is taken
  * @queue: its admin queue; a reference on the port is taken
- * @hostnqn: the host's name, checked
+ * @hostnqn: the host's name, checked; "": it has none
  * @hostid: the host's identifier
  * @kato_ms: keep alive time-out, 0: none
  * @status: why not

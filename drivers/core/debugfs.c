@@ -25,7 +25,7 @@ static int nvtgt_hostnqn_show(struct seq_file *m, void *p)
 {
 	struct nvtgt_ctrl *ctrl = m->private;
 
-	seq_printf(m, "%s\n", ctrl->hostnqn);
+	seq_printf(m, "%s\n", nvtgt_host_name(ctrl->hostnqn));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(nvtgt_hostnqn);

@@ -32,10 +32,19 @@ static u16 nvtgt_connect_bad_sqe(struct nvtgt_req *req, __le32 ipo)
 	return NVME_SC_CONNECT_INVALID_PARAM | NVME_STATUS_DNR;
 }
 
-static u16 nvtgt_connect_bad_data(struct nvtgt_req *req, __le32 ipo)
+/*
+ * The field names what is not there, now: the administrator may be about to put it
+ * (back) in place. With DNR a host that reconnects meanwhile would give up for good.
+ */
+static u16 nvtgt_connect_not_there(struct nvtgt_req *req, __le32 ipo)
 {
 	req->result.u32 = ipo;
-	return NVME_SC_CONNECT_INVALID_PARAM | NVME_STATUS_DNR;
+	return NVME_SC_CONNECT_INVALID_PARAM;
+}
+
+static u16 nvtgt_connect_bad_data(struct nvtgt_req *req, __le32 ipo)
+{
+	return nvtgt_connect_not_there(req, ipo) | NVME_STATUS_DNR;
 }
 
 /* The checks that need nothing but the command (NVMe-oF 1.1, 3.3). */
@@ -63,7 +72,10 @@ static u16 nvtgt_connect_check_sqe(struct nvtgt_req *req)
 	return 0;
 }
 
-/* Both names end inside their field and look like NQNs. */
+/*
+ * Both names end inside their field and look like NQNs. A host may be without a name:
+ * it is admitted where any host is.
+ */
 static u16 nvtgt_connect_check_data(struct nvtgt_req *req, struct nvmf_connect_data *d)
 {
 	size_t len = strnlen(d->subsysnqn, NVMF_NQN_FIELD_LEN);
@@ -71,7 +83,7 @@ static u16 nvtgt_connect_check_data(struct nvtgt_req *req, struct nvmf_connect_d
 	if (!nvtgt_nqn_valid(d->subsysnqn, len))
 		return nvtgt_connect_bad_data(req, NVTGT_IPO_DATA(subsysnqn));
 	len = strnlen(d->hostnqn, NVMF_NQN_FIELD_LEN);
-	if (!nvtgt_nqn_valid(d->hostnqn, len))
+	if (len && !nvtgt_nqn_valid(d->hostnqn, len))
 		return nvtgt_connect_bad_data(req, NVTGT_IPO_DATA(hostnqn));
 	return 0;
 }
@@ -102,8 +114,9 @@ static u16 nvtgt_connect_admin(struct nvtgt_req *req, struct nvmf_connect_data *
 }
 
 /*
- * An I/O queue joins a controller: it must be the same host, by name and by
- * identifier, on the same port.
+ * An I/O queue joins a controller: it must be the same host by name, on the same
+ * port. Its Host Identifier may be another one, since there are hosts that draw one
+ * for each Connect: the controller's is the admin queue's.
  */
 static u16 nvtgt_connect_io(struct nvtgt_req *req, struct nvmf_connect_data *d,
 			    struct nvtgt_subsys *subsys, struct nvtgt_ctrl **found)
@@ -113,15 +126,11 @@ static u16 nvtgt_connect_io(struct nvtgt_req *req, struct nvmf_connect_data *d,
 	u16 status;
 
 	ctrl = nvtgt_ctrl_find_get(subsys, le16_to_cpu(d->cntlid));
-	if (!ctrl)
-		return nvtgt_connect_bad_data(req, NVTGT_IPO_DATA(cntlid));
+	if (!ctrl)	/* which may have ended since its host knows of it */
+		return nvtgt_connect_not_there(req, NVTGT_IPO_DATA(cntlid));
 
 	if (strcmp(ctrl->hostnqn, d->hostnqn)) {
-		req->result.u32 = NVTGT_IPO_DATA(hostnqn);
-		status = NVME_SC_CONNECT_INVALID_HOST | NVME_STATUS_DNR;
-	} else if (!uuid_equal(&ctrl->hostid, &d->hostid)) {
-		req->result.u32 = NVTGT_IPO_DATA(hostid);
-		status = NVME_SC_CONNECT_INVALID_HOST | NVME_STATUS_DNR;
+		status = nvtgt_connect_bad_data(req, NVTGT_IPO_DATA(hostnqn));
 	} else if (ctrl->port != req->queue->port) {
 		status = nvtgt_connect_bad_data(req, NVTGT_IPO_DATA(cntlid));
 	} else if (qid > ctrl->max_qid || subsys->discovery) {
@@ -138,6 +147,9 @@ static u16 nvtgt_connect_io(struct nvtgt_req *req, struct nvmf_connect_data *d,
 		nvtgt_ctrl_put(ctrl);
 		return status;
 	}
+	if (!uuid_equal(&ctrl->hostid, &d->hostid))
+		nvtgt_ctrl_info(ctrl, "queue %u has another Host Identifier, the admin queue's stays\n",
+				qid);
 	*found = ctrl;
 	return 0;
 }
@@ -155,14 +167,15 @@ static u16 nvtgt_connect_join(struct nvtgt_req *req, struct nvmf_connect_data *d
 	subsys = nvtgt_subsys_find_get(queue->port, d->subsysnqn);
 	if (!subsys) {
 		pr_warn_ratelimited("port %u: host %s asks for subsystem %s, which is not exported here\n",
-				    queue->port->id, d->hostnqn, d->subsysnqn);
-		status = nvtgt_connect_bad_data(req, NVTGT_IPO_DATA(subsysnqn));
+				    queue->port->id, nvtgt_host_name(d->hostnqn), d->subsysnqn);
+		status = nvtgt_connect_not_there(req, NVTGT_IPO_DATA(subsysnqn));
 		goto out;
 	}
 	if (!nvtgt_host_allowed(subsys, d->hostnqn)) {
-		pr_warn_ratelimited("%s: host %s is not allowed\n", subsys->nqn, d->hostnqn);
+		pr_warn_ratelimited("%s: host %s is not allowed\n", subsys->nqn,
+				    nvtgt_host_name(d->hostnqn));
 		req->result.u32 = NVTGT_IPO_DATA(hostnqn);
-		status = NVME_SC_CONNECT_INVALID_HOST | NVME_STATUS_DNR;
+		status = NVME_SC_CONNECT_INVALID_HOST;	/* so far: no DNR */
 	} else if (req->cmd->connect.qid) {
 		status = nvtgt_connect_io(req, d, subsys, ctrl);
 	} else {

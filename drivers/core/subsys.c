@@ -193,7 +193,7 @@ found:
 /**
  * nvtgt_host_allowed - may a host use a subsystem?
  * @subsys: the subsystem
- * @hostnqn: the host's name
+ * @hostnqn: the host's name; "", which no list has, where it has given none
  *
  * Context: nvtgt_config_sem is held.
  * Return: whether it may.

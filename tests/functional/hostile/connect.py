@@ -16,11 +16,16 @@ HOSTID_AT, CNTLID_AT, SUBNQN_AT, HOSTNQN_AT = 0, 16, 256, 512
 CDW10, QID_AT, SQSIZE_AT, CATTR_AT, KATO_AT = 40, 42, 44, 46, 48
 
 
-def invalid(cmd, at, data=0, statuses=frozenset({nvme.CONN_PARAMS})):
+def invalid(cmd, at, data=0, dnr=True):
     """Connect Invalid Parameters that names the place (fabrics specification, Connect response)."""
-    status(cmd, statuses)
-    if cmd.status == nvme.CONN_PARAMS:
-        same((cmd.cqe.dw0 & 0xFFFF, cmd.cqe.dw0 >> 16 & 1), (at, data), "IPO, IATTR")
+    status(cmd, nvme.CONN_PARAMS)
+    same((cmd.cqe.dw0 & 0xFFFF, cmd.cqe.dw0 >> 16 & 1), (at, data), "IPO, IATTR")
+    same(cmd.cqe.dnr, dnr, "DNR")
+
+
+def not_there(cmd, at):
+    """The field names what may be there later: a host that comes again is not turned away for good."""
+    invalid(cmd, at, DATA, dnr=False)
 
 
 def try_connect(env, host=None, nqn=None, **kw):
@@ -46,16 +51,19 @@ def names(env):
     host = ctrl.Host()
     prefix = "nqn.2026-11.test:"
     full = (prefix + "x" * 300).encode()[:256]
-    sub = [("256 bytes", full), ("empty", b""), ("unknown", b"nqn.2026-11.test:no-such"), ("not UTF-8", b"nqn.2026-11.test:\xff\xfe"),
-           ("255 bytes", full[:223 + 32]), ("binary", b"\x01" * 255), ("longer by one", (env.nqn + "x").encode()),
-           ("shorter by one", env.nqn[:-1].encode()), ("format string", b"nqn.2026-11.test:%s%n%p"),
-           ("slash", b"nqn.2026-11.test/../hostile"), ("newline", env.nqn.encode() + b"\n")]
+    sub = [("256 bytes", full), ("empty", b""), ("not UTF-8", b"nqn.2026-11.test:\xff\xfe"), ("255 bytes", full[:223 + 32]),
+           ("binary", b"\x01" * 255), ("newline", env.nqn.encode() + b"\n")]
     for name, value in sub:
         with env.row("subnqn %s", name):
             invalid(try_connect(env, host, value), SUBNQN_AT, DATA)
-    for name, value in [("256 bytes", full), ("empty", b"")]:
-        with env.row("hostnqn %s", name):
-            invalid(try_connect(env, host, hostnqn=value), HOSTNQN_AT, DATA, {nvme.CONN_PARAMS, nvme.CONN_HOST})
+    sub = [("unknown", b"nqn.2026-11.test:no-such"), ("longer by one", (env.nqn + "x").encode()),
+           ("shorter by one", env.nqn[:-1].encode()), ("format string", b"nqn.2026-11.test:%s%n%p"),
+           ("slash", b"nqn.2026-11.test/../hostile")]
+    for name, value in sub:
+        with env.row("subnqn %s", name):
+            not_there(try_connect(env, host, value), SUBNQN_AT)
+    with env.row("hostnqn 256 bytes"):
+        invalid(try_connect(env, host, hostnqn=full), HOSTNQN_AT, DATA)
     for name, value in [("not UTF-8", b"nqn.2026-11.test:\xff\xfe"), ("no nqn", b"x"), ("newline", b"nqn.2026-11.test:a\nb"),
                         ("format string", b"nqn.2026-11.test:%s%n%p")]:
         with env.row("hostnqn %s", name):
@@ -78,9 +86,10 @@ def host_not_allowed(env):
     need(closed and friend, "NVTGT_CLOSED_NQN and NVTGT_FRIEND are set")
     with env.row("friend"):
         status(try_connect(env, ctrl.Host(friend), closed), 0)
-    for name in (friend + "x", friend[:-1], friend.upper(), "nqn.2026-11.test:else"):
-        with env.row(name):
-            status(try_connect(env, ctrl.Host(name), closed), {nvme.CONN_HOST})
+    for name in (friend + "x", friend[:-1], friend.upper(), "nqn.2026-11.test:else", "-", ""):
+        with env.row("host %s", name):
+            cmd = status(try_connect(env, ctrl.Host(), closed, hostnqn=name), nvme.CONN_HOST)
+            same(cmd.cqe.dnr, False, "DNR, though it may be allowed later")
 
 
 def record_format(env):
@@ -98,22 +107,20 @@ def controller_ids(env):
     with env.controller() as c:
         for cntlid in (0, c.cntlid ^ 1, c.cntlid + 1000 & 0x7FFF, 0xFFF0, 0xFFFE, 0xFFFF):
             with env.row("I/O, cntlid %#x of %#x", cntlid, c.cntlid), env.peer() as p:
-                invalid(ctrl.connect(p, c.host, env.nqn, qid=1, cntlid=cntlid), CNTLID_AT, DATA)
+                not_there(ctrl.connect(p, c.host, env.nqn, qid=1, cntlid=cntlid), CNTLID_AT)
 
 
 def strangers(env):
-    """An I/O queue joins its own host's controller alone."""
+    """An I/O queue joins its own host's controller alone; which host it is, its name says."""
+    elsewhere = env.get("NVTGT_OTHER_NQN")
     with env.controller() as c, env.controller() as other:
-        rows = [("other hostnqn", {"hostnqn": "nqn.2026-11.test:stranger"}, env.nqn),
-                ("other hostid", {"hostid": os.urandom(16)}, env.nqn),
-                ("no hostid", {"hostid": bytes(16)}, env.nqn),
-                ("other host whole", {"hostnqn": other.host.nqn, "hostid": other.host.hostid}, env.nqn),
-                ("other subsystem", {}, env.get("NVTGT_OTHER_NQN", nvme.DISCOVERY_NQN)),
-                ("discovery", {}, nvme.DISCOVERY_NQN)]
-        for name, kw, nqn in rows:
+        for name, kw in (("other hostnqn", {"hostnqn": "nqn.2026-11.test:stranger"}), ("blank hostnqn", {"hostnqn": ""}),
+                         ("other host whole", {"hostnqn": other.host.nqn, "hostid": other.host.hostid})):
             with env.row(name), env.peer() as p:
-                status(ctrl.connect(p, c.host, nqn, qid=1, cntlid=c.cntlid, **kw),
-                       {nvme.CONN_PARAMS, nvme.CONN_HOST})
+                invalid(ctrl.connect(p, c.host, env.nqn, qid=1, cntlid=c.cntlid, **kw), HOSTNQN_AT, DATA)
+        for nqn in (elsewhere, nvme.DISCOVERY_NQN) if elsewhere else ():
+            with env.row("by way of %s", nqn), env.peer() as p:
+                not_there(ctrl.connect(p, c.host, nqn, qid=1, cntlid=c.cntlid), CNTLID_AT)
         with env.row("the host itself"):
             same(c.io_queue().connected, True)
 

@@ -315,7 +315,8 @@ def subsystem_unlinked(env):
                     for q in queues:
                         q.take_end()
                     with env.peer() as p:
-                        status(ctrl.connect(p, c.host, nqn), nvme.CONN_PARAMS)
+                        cmd = status(ctrl.connect(p, c.host, nqn), nvme.CONN_PARAMS)
+                        need(not cmd.cqe.dnr, "DNR, though the link may come back")
                 finally:
                     os.symlink(os.path.join(env.root, "subsystems", nqn), link)
     with env.row("back again"), env.controller(nqn) as c:
@@ -331,7 +332,8 @@ def right_taken_away(env):
         try:
             c.admin.take_end()
             with env.peer() as p:
-                status(ctrl.connect(p, c.host, nqn), nvme.CONN_HOST)
+                cmd = status(ctrl.connect(p, c.host, nqn), nvme.CONN_HOST)
+                need(not cmd.cqe.dnr, "DNR, though the right may come back")
         finally:
             os.symlink(os.path.join(env.root, "hosts", friend), link)
         other.identify_data(1)
