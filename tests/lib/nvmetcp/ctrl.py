@@ -14,6 +14,10 @@ from .pdu import Violation
 class Refused(Violation):
     """A command ended with a status where success was wanted."""
 
+    def __init__(self, what, cqe):
+        super().__init__("%s: %r" % (what, cqe))
+        self.status = cqe.status
+
 
 class Host:
     """Who connects."""
@@ -61,7 +65,7 @@ def prop_value(peer, offset, eight=False):
     """Property Get: the value."""
     cmd = prop_get(peer, offset, eight)
     if cmd.status:
-        raise Refused("Property Get %#x: %r" % (offset, cmd.cqe))
+        raise Refused("Property Get %#x" % offset, cmd.cqe)
     return cmd.cqe.dw0 | (cmd.cqe.dw1 << 32 if eight else 0)
 
 
@@ -78,7 +82,7 @@ def enable(peer, cc=CC_ENABLE, timeout=60):
     """Set CC.EN and wait for CSTS.RDY."""
     cmd = prop_set(peer, nvme.CC, cc)
     if cmd.status:
-        raise Refused("CC: %r" % cmd.cqe)
+        raise Refused("CC", cmd.cqe)
     deadline = time.monotonic() + timeout
     while not prop_value(peer, nvme.CSTS) & 1:
         if time.monotonic() > deadline:
@@ -98,7 +102,7 @@ class Controller:
         try:
             cmd = connect(self.admin, self.host, subnqn, kato=kato, sqsize=sqsize, cattr=cattr)
             if cmd.status:
-                raise Refused("Connect: %r" % cmd.cqe)
+                raise Refused("Connect", cmd.cqe)
             self.cntlid = self.admin.cntlid
             if enabled:
                 enable(self.admin)
@@ -128,7 +132,7 @@ class Controller:
         cmd = connect(peer, self.host, self.subnqn, qid=qid, sqsize=sqsize, cattr=cattr, cntlid=self.cntlid,
                       kato=kato)
         if cmd.status:
-            raise Refused("Connect of I/O queue %d: %r" % (qid, cmd.cqe))
+            raise Refused("Connect of I/O queue %d" % qid, cmd.cqe)
         return peer
 
     def identify(self, cns, nsid=0, *, csi=0, cntid=0, length=4096):
