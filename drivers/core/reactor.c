@@ -37,6 +37,7 @@
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/moduleparam.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/clock.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/stat.h>
@@ -604,7 +605,7 @@ static void nvtgt_reactor_poll_wait(struct nvtgt_reactor *reactor)
 			return;
 		}
 		cpu_relax();
-		cond_resched();
+		cond_resched_tasks_rcu_qs();
 	}
 	reactor->spun_ns += now - begin;
 
@@ -648,7 +649,8 @@ static int nvtgt_reactor_thread(void *data)
 		while (nvtgt_reactor_has_work(reactor)) {
 			nvtgt_reactor_pass(reactor);
 			WRITE_ONCE(reactor->nr_busy, reactor->nr_busy + 1);
-			cond_resched();
+			/* a thread that never sleeps must not hold up RCU-tasks: tracers wait for that */
+			cond_resched_tasks_rcu_qs();
 		}
 		if (unlikely(READ_ONCE(reactor->trim_due)))
 			nvtgt_reactor_trim(reactor);
