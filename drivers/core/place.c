@@ -18,8 +18,16 @@
  * that it spun; what part of it a source has is told by its count of commands and
  * bytes. The loads are measured in a work item; who owns sources compares them and
  * decides, so that nothing here takes a lock in a reactor.
+ *
+ * A CPU that goes offline gives away what can move: its reactor, and each one that a
+ * source comes to too late, sends its sources to CPUs that are left. What is fixed to
+ * the reactor (RDMA) stays with its thread, which the scheduler lets run anywhere
+ * meanwhile. When the CPU is back the thread is bound to it again, sources that went
+ * to CPUs outside their port's come back, and the others as if they had been given
+ * away for too high a load.
  */
 #include <linux/completion.h>
+#include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
@@ -53,6 +61,8 @@ static DEFINE_MUTEX(nvtgt_place_mutex);		/* protects additions, and what follows
 static struct nvtgt_reactor **nvtgt_reactors;	/* by CPU; they stay until the module goes */
 static u64 nvtgt_balanced_at;			/* ns */
 static struct cpumask nvtgt_wanted;		/* CPUs that need a reactor; atomic bits */
+static struct cpumask nvtgt_cpus;		/* CPUs that sources may be given to; atomic bits */
+static enum cpuhp_state nvtgt_cpuhp_state;
 
 static void nvtgt_balance_work(struct work_struct *work);
 static void nvtgt_start_work(struct work_struct *work);
@@ -80,25 +90,54 @@ static struct nvtgt_reactor *nvtgt_reactor_start(int cpu)
 	lockdep_assert_held(&nvtgt_place_mutex);
 	if (!reactor) {
 		reactor = nvtgt_reactor_create(cpu);
-		if (!IS_ERR(reactor))
-			/* pairs with nvtgt_reactor_of() */
-			smp_store_release(&nvtgt_reactors[cpu], reactor);
+		if (IS_ERR(reactor))
+			return reactor;
+		/* pairs with nvtgt_reactor_of() */
+		smp_store_release(&nvtgt_reactors[cpu], reactor);
+		/* the CPU may have come online, and found no reactor, since the thread was made */
+		smp_mb();	/* pairs with nvtgt_cpu_online() */
+		if (cpumask_test_cpu(cpu, &nvtgt_cpus))
+			nvtgt_reactor_bind(reactor);
 	}
 	return reactor;
+}
+
+/* The reactor looks whether its sources are where they may be. Any context. */
+static void nvtgt_place_review(struct nvtgt_reactor *reactor)
+{
+	if (!atomic_xchg(&reactor->reviewing, 1))
+		nvtgt_reactor_call(reactor, &reactor->review);
+}
+
+/* All of them: CPUs have come or gone, or there are new reactors to move to. */
+static void nvtgt_place_review_all(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct nvtgt_reactor *reactor = nvtgt_reactor_of(cpu);
+
+		if (reactor && atomic_read(&reactor->users))
+			nvtgt_place_review(reactor);
+	}
 }
 
 /* Starts the reactors that others would have liked to move to. */
 static void nvtgt_start_work(struct work_struct *work)
 {
+	bool review = false;
 	int cpu;
 
 	mutex_lock(&nvtgt_place_mutex);
 	for_each_cpu(cpu, &nvtgt_wanted) {
 		cpumask_clear_cpu(cpu, &nvtgt_wanted);
-		if (cpu_online(cpu))
-			nvtgt_reactor_start(cpu);
+		if (cpumask_test_cpu(cpu, &nvtgt_cpus) && !IS_ERR(nvtgt_reactor_start(cpu)))
+			review = true;
 	}
 	mutex_unlock(&nvtgt_place_mutex);
+	/* one whose CPU is offline may have waited for them */
+	if (review)
+		nvtgt_place_review_all();
 }
 
 /* The next time it will be there. Any context. */
@@ -108,13 +147,13 @@ static void nvtgt_want_reactor(int cpu)
 	queue_work(nvtgt_wq, &nvtgt_start);
 }
 
-/* Of the CPUs that are allowed and online, the one with the fewest users. */
+/* Of the CPUs that are allowed and online, the one with the fewest users, or -1. */
 static int nvtgt_place_least(const struct cpumask *cpus, int node)
 {
 	unsigned int least = UINT_MAX;
 	int i, best = -1;
 
-	for_each_cpu_and(i, cpus, cpu_online_mask) {
+	for_each_cpu_and(i, cpus, &nvtgt_cpus) {
 		struct nvtgt_reactor *reactor = nvtgt_reactor_of(i);
 		unsigned int users = reactor ? atomic_read(&reactor->users) : 0;
 
@@ -129,7 +168,8 @@ static int nvtgt_place_least(const struct cpumask *cpus, int node)
 
 static bool nvtgt_place_allows(const struct cpumask *cpus, int cpu)
 {
-	return cpu >= 0 && cpu < nr_cpu_ids && cpu_online(cpu) && cpumask_test_cpu(cpu, cpus);
+	return cpu >= 0 && cpu < nr_cpu_ids && cpumask_test_cpu(cpu, &nvtgt_cpus) &&
+	       cpumask_test_cpu(cpu, cpus);
 }
 
 /* The best CPU for input that arrives at @cpu, or, if that is -1, at @node. */
@@ -141,7 +181,9 @@ static int nvtgt_place_choose(const struct cpumask *cpus, int cpu, int node)
 		return cpu;
 	best = nvtgt_place_least(cpus, cpu >= 0 && cpu < nr_cpu_ids ? cpu_to_node(cpu) : node);
 	/* all of them have been taken offline since */
-	return best >= 0 ? best : nvtgt_place_least(cpu_online_mask, NUMA_NO_NODE);
+	if (best < 0)
+		best = nvtgt_place_least(cpu_possible_mask, node);
+	return best >= 0 ? best : cpumask_first(cpu_online_mask);
 }
 
 static struct nvtgt_reactor *nvtgt_reactor_take(const struct cpumask *cpus, int cpu, int node)
@@ -246,6 +288,87 @@ void __nvtgt_source_follow(struct nvtgt_source *source, int cpu)
 }
 EXPORT_SYMBOL_GPL(__nvtgt_source_follow);
 
+/* A source whose reactor's CPU is offline, or not one of the port's, goes where it may be. */
+static void nvtgt_place_review_one(struct nvtgt_reactor *reactor, struct nvtgt_source *source)
+{
+	struct nvtgt_reactor *to;
+	int best;
+
+	if (source->to || source->fixed || !source->move ||
+	    nvtgt_place_allows(source->cpus, reactor->cpu))
+		return;
+	/* none of the port's is online: anyone will do */
+	if (!cpumask_intersects(source->cpus, &nvtgt_cpus) &&
+	    cpumask_test_cpu(reactor->cpu, &nvtgt_cpus))
+		return;
+	best = nvtgt_place_choose(source->cpus, source->net_cpu, reactor->node);
+	to = nvtgt_reactor_of(best);
+	if (!to) {
+		nvtgt_want_reactor(best);
+		return;
+	}
+	source->away = to->cpu != source->net_cpu;
+	nvtgt_source_move(source, to);
+}
+
+/**
+ * nvtgt_place_review_call - CPUs have come or gone
+ * @call: a reactor's
+ *
+ * Context: the reactor.
+ */
+void nvtgt_place_review_call(struct nvtgt_call *call)
+{
+	struct nvtgt_reactor *reactor = container_of(call, struct nvtgt_reactor, review);
+	struct nvtgt_source *source;
+
+	/* before the look: what changes from here on is looked at again */
+	atomic_xchg(&reactor->reviewing, 0);
+	list_for_each_entry(source, &reactor->sources, home)
+		nvtgt_place_review_one(reactor, source);
+}
+
+/**
+ * nvtgt_place_arrived - a source has come to a reactor, and stands in its list
+ * @source: the source
+ *
+ * It may have been sent before a CPU came or went, and have come after the reactor had
+ * looked at its sources for that reason.
+ *
+ * Context: the reactor of the source.
+ */
+void nvtgt_place_arrived(struct nvtgt_source *source)
+{
+	if (unlikely(!nvtgt_place_allows(source->cpus, source->reactor->cpu)))
+		nvtgt_place_review(source->reactor);
+}
+
+/*
+ * A CPU has come online: the hotplug thread on that CPU. Locks that somebody holds who
+ * waits for a CPU to come or go must not be taken here, nor in the next one.
+ */
+static int nvtgt_cpu_online(unsigned int cpu)
+{
+	struct nvtgt_reactor *reactor;
+
+	cpumask_set_cpu(cpu, &nvtgt_cpus);
+	smp_mb();	/* pairs with nvtgt_reactor_start() */
+	reactor = nvtgt_reactor_of(cpu);
+	if (reactor)
+		nvtgt_reactor_bind(reactor);
+	nvtgt_place_review_all();
+	return 0;
+}
+
+/* A CPU is about to go offline; its reactor's thread, awake, has left it already. */
+static int nvtgt_cpu_offline(unsigned int cpu)
+{
+	cpumask_clear_cpu(cpu, &nvtgt_cpus);
+	smp_mb__after_atomic();	/* before the reactors look */
+	nvtgt_place_review_all();
+	return 0;
+}
+
 /* What a source has done since the loads were compared last. */
 static u32 nvtgt_source_share(const struct nvtgt_source *source)
 {
@@ -269,7 +392,7 @@ static void nvtgt_balance_find(struct nvtgt_balance_place *place, const struct c
 	place->cpus = cpus;
 	place->cpu = -1;
 	place->load = UINT_MAX;
-	for_each_cpu_and(cpu, cpus, cpu_online_mask) {
+	for_each_cpu_and(cpu, cpus, &nvtgt_cpus) {
 		struct nvtgt_reactor *reactor = nvtgt_reactor_of(cpu);
 		unsigned int load = reactor ? READ_ONCE(reactor->load) : 0;
 
@@ -478,17 +601,19 @@ void nvtgt_reactors_show(struct seq_file *m)
 {
 	int cpu;
 
-	seq_puts(m, "cpu queues load% moved_in spun_ms page_misses large_misses large_size short\n");
+	seq_puts(m,
+		 "cpu queues load% moved_in spun_ms online page_misses large_misses large_size short\n");
 	mutex_lock(&nvtgt_place_mutex);
 	for_each_possible_cpu(cpu) {
 		struct nvtgt_reactor *reactor = nvtgt_reactors[cpu];
 
 		if (reactor)
-			seq_printf(m, "%3d %6d %5u %8u %7llu %11u %12u %10u %5u\n", cpu,
+			seq_printf(m, "%3d %6d %5u %8u %7llu %6u %11u %12u %10u %5u\n", cpu,
 				   atomic_read(&reactor->users),
 				   READ_ONCE(reactor->load) / NVTGT_LOAD_PERCENT,
 				   READ_ONCE(reactor->nr_moved),
 				   div_u64(READ_ONCE(reactor->spun_ns), NSEC_PER_MSEC),
+				   cpumask_test_cpu(cpu, &nvtgt_cpus),
 				   READ_ONCE(reactor->small.misses),
 				   READ_ONCE(reactor->large.misses),
 				   READ_ONCE(reactor->large.size),
@@ -500,13 +625,24 @@ void nvtgt_reactors_show(struct seq_file *m)
 /**
  * nvtgt_reactors_init - prepare for reactors; none is started
  *
- * Return: 0 or -ENOMEM
+ * Return: 0 or a negative errno
  */
 int nvtgt_reactors_init(void)
 {
+	int ret;
+
 	nvtgt_pool_setup_limit();
 	nvtgt_reactors = kcalloc(nr_cpu_ids, sizeof(*nvtgt_reactors), GFP_KERNEL);
-	return nvtgt_reactors ? 0 : -ENOMEM;
+	if (!nvtgt_reactors)
+		return -ENOMEM;
+	ret = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "nvtgt:online", nvtgt_cpu_online,
+				nvtgt_cpu_offline);
+	if (ret < 0) {
+		kfree(nvtgt_reactors);
+		return ret;
+	}
+	nvtgt_cpuhp_state = ret;
+	return 0;
 }
 
 /**
@@ -518,6 +654,7 @@ void nvtgt_reactors_exit(void)
 {
 	int cpu;
 
+	cpuhp_remove_state_nocalls(nvtgt_cpuhp_state);	/* no callback runs any more */
 	cancel_delayed_work_sync(&nvtgt_balance);
 	cancel_work_sync(&nvtgt_start);
 	nvtgt_reactors_sync();		/* what they were told last */

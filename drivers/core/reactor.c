@@ -2,8 +2,8 @@
 /**
  * DOC: Reactors
  *
- * A reactor is one kernel thread, bound to a CPU, that owns queues of any
- * transport. All that happens to a queue happens in its reactor, so a queue's
+ * A reactor is one kernel thread, bound to a CPU (while that is online), that owns
+ * queues of any transport. All that happens to a queue happens in its reactor, so a queue's
  * state has no lock. Others speak to a reactor through three lock-free lists:
  * sources where something may have arrived (kicked), requests that have their
  * result (done), and functions to be run once (calls). Who adds to a list wakes
@@ -290,6 +290,7 @@ static bool nvtgt_source_pass_on(struct nvtgt_reactor *reactor, struct nvtgt_sou
 		reactor->nr_moved += source->moved != 0;	/* 0: its first one */
 		source->moved = jiffies | 1;
 		list_add_tail(&source->home, &reactor->sources);
+		nvtgt_place_arrived(source);
 		if (source->arrive)
 			source->arrive(source);
 		return false;
@@ -682,6 +683,7 @@ struct nvtgt_reactor *nvtgt_reactor_create(int cpu)
 	init_llist_head(&reactor->done);
 	init_llist_head(&reactor->calls);
 	reactor->balance.fn = nvtgt_balance_call;
+	reactor->review.fn = nvtgt_place_review_call;
 	INIT_LIST_HEAD(&reactor->active);
 	INIT_LIST_HEAD(&reactor->unarmed);
 	INIT_LIST_HEAD(&reactor->sources);
@@ -707,6 +709,21 @@ free_pool:
 free:
 	kfree(reactor);
 	return ERR_PTR(ret);
+}
+
+/**
+ * nvtgt_reactor_bind - the reactor's CPU is online: its thread runs there, and there only
+ * @reactor: the reactor
+ *
+ * The scheduler has let the thread run anywhere since the CPU went offline, if it had
+ * something to do meanwhile. Should the CPU be on its way out again this does nothing;
+ * it is called anew when the CPU has come back.
+ *
+ * Context: process, may sleep; also in the CPU's hotplug callback.
+ */
+void nvtgt_reactor_bind(struct nvtgt_reactor *reactor)
+{
+	set_cpus_allowed_ptr(reactor->task, cpumask_of(reactor->cpu));
 }
 
 /**

@@ -44,6 +44,8 @@ struct nvtgt_reactor {
 	u64 busy_seen;			/* ns; place.c */
 	struct nvtgt_call balance;
 	bool balancing;			/* the call has been made and has not run */
+	struct nvtgt_call review;
+	atomic_t reviewing;		/* 1: the call has been made and has not begun */
 
 	/* any context */
 	struct llist_head kicked ____cacheline_aligned_in_smp;	/* nvtgt_source */
@@ -107,9 +109,12 @@ static inline bool nvtgt_reactor_is_idle(const struct nvtgt_reactor *reactor)
 
 void nvtgt_reactor_wake(struct nvtgt_reactor *reactor);
 struct nvtgt_reactor *nvtgt_reactor_create(int cpu);
+void nvtgt_reactor_bind(struct nvtgt_reactor *reactor);
 void nvtgt_reactor_destroy(struct nvtgt_reactor *reactor);
 void nvtgt_source_move(struct nvtgt_source *source, struct nvtgt_reactor *to);
 void nvtgt_balance_call(struct nvtgt_call *call);
+void nvtgt_place_arrived(struct nvtgt_source *source);
+void nvtgt_place_review_call(struct nvtgt_call *call);
 int nvtgt_pool_init(struct nvtgt_reactor *reactor);
 void nvtgt_pool_exit(struct nvtgt_reactor *reactor);
 bool nvtgt_pool_holds(const struct nvtgt_reactor *reactor);
