@@ -32,7 +32,8 @@
 #define NVTGT_ERROR_LOG_SLOTS	64
 #define NVTGT_PAGE_BYTES	4096	/* CAP.MPSMIN: the unit of MDTS */
 #define NVTGT_KAS		10	/* keep alive granularity: 10 x 100 ms */
-#define NVTGT_DISC_KATO_MS	120000
+#define NVTGT_DISC_KATO_MS	120000	/* of discovery controllers whose hosts say nothing */
+#define NVTGT_DISC_MAX_KATO_MS	300000	/* and at most */
 #define NVTGT_CNTLID_MIN	1
 #define NVTGT_CNTLID_MAX	0xffef
 #define NVTGT_NQN_SIZE		(NVMF_NQN_SIZE + 1)
@@ -237,6 +238,9 @@ struct nvtgt_ctrl {
 	u16 max_qid;			/* subsys->max_qid when it was made */
 	u32 mdts;
 	bool pi;			/* protection information is shown and moved */
+	bool persistent;		/* its host asked for a keep alive time-out */
+
+	struct list_head peer_entry;	/* nvtgt_peer.discovery; the lock of the peers */
 
 	u32 csts;			/* lock; each command looks at it */
 
@@ -297,6 +301,11 @@ static inline struct nvtgt_cport *to_nvtgt_cport(struct nvtgt_port *port)
 /* transport.c, backend.c: who is registered */
 const struct nvtgt_transport_ops *nvtgt_transport_find(u8 trtype);	/* loads; module reference */
 const struct nvtgt_backend_ops *nvtgt_backend_find(const char *name);	/* loads; module reference */
+
+/* peer.c */
+void nvtgt_peer_add_discovery(struct nvtgt_queue *queue, struct nvtgt_ctrl *ctrl);
+void nvtgt_peer_leave(struct nvtgt_queue *queue);
+void nvtgt_peers_show(struct seq_file *m);
 
 /* queue.c */
 u16 nvtgt_queue_max_size(const struct nvtgt_queue *queue);

@@ -68,13 +68,37 @@ static u32 nvtgt_ctrl_round_kato(u32 kato_ms)
 	return min_t(u64, roundup((u64)kato_ms, NVTGT_KAS * 100), INT_MAX / 2);
 }
 
+/*
+ * Anybody may have a discovery controller: so that nobody is shut out, the oldest one that
+ * was not to stay makes room for a new one, or the oldest. It goes on its own, so there may
+ * be more for a moment. Returns whether there is room.
+ */
+static bool nvtgt_ctrl_make_room(struct nvtgt_subsys *subsys)
+{
+	struct nvtgt_ctrl *ctrl, *found = NULL;
+
+	lockdep_assert_held(&subsys->lock);
+	if (!subsys->discovery || subsys->nr_ctrls >= 2 * (u64)READ_ONCE(nvtgt_max_ctrls))
+		return false;
+	list_for_each_entry(ctrl, &subsys->ctrls, subsys_entry) {
+		if (READ_ONCE(ctrl->deleting) || (found && ctrl->persistent))
+			continue;
+		found = ctrl;
+		if (!ctrl->persistent)
+			break;
+	}
+	if (found)
+		nvtgt_ctrl_delete(found);
+	return found;
+}
+
 /* Gives the controller its id and its place in the subsystem. */
 static u16 nvtgt_ctrl_add(struct nvtgt_ctrl *ctrl, struct nvtgt_subsys *subsys)
 {
 	u16 status;
 
 	lockdep_assert_held(&subsys->lock);
-	if (subsys->nr_ctrls >= nvtgt_max_ctrls) {
+	if (subsys->nr_ctrls >= nvtgt_max_ctrls && !nvtgt_ctrl_make_room(subsys)) {
 		pr_warn_ratelimited("%s: %u controllers already (parameter max_ctrls), host %s refused\n",
 				    subsys->nqn, subsys->nr_ctrls, nvtgt_host_name(ctrl->hostnqn));
 		return NVME_SC_CONNECT_CTRL_BUSY;
@@ -91,6 +115,19 @@ static u16 nvtgt_ctrl_add(struct nvtgt_ctrl *ctrl, struct nvtgt_subsys *subsys)
 	list_add_tail(&ctrl->subsys_entry, &subsys->ctrls);
 	subsys->nr_ctrls++;
 	return 0;
+}
+
+/* The same for discovery: neither for ever nor for days, for anybody may come. */
+static u32 nvtgt_ctrl_disc_kato(const struct nvtgt_ctrl *ctrl, u32 kato_ms)
+{
+	/* a host that says nothing gets a default (NVMe-oF) */
+	if (!kato_ms)
+		return NVTGT_DISC_KATO_MS;
+	if (kato_ms > NVTGT_DISC_MAX_KATO_MS)
+		pr_info_ratelimited("%s (%s): keep alive of %u ms asked for, %u ms given\n",
+				    ctrl->subsys->nqn, ctrl->hostnqn, kato_ms,
+				    NVTGT_DISC_MAX_KATO_MS);
+	return min_t(u32, kato_ms, NVTGT_DISC_MAX_KATO_MS);
 }
 
 /**
@@ -120,6 +157,7 @@ struct nvtgt_ctrl *nvtgt_ctrl_create(struct nvtgt_subsys *subsys, struct nvtgt_q
 	kref_init(&ctrl->ref);
 	spin_lock_init(&ctrl->lock);
 	INIT_LIST_HEAD(&ctrl->aers);
+	INIT_LIST_HEAD(&ctrl->peer_entry);
 	INIT_DELAYED_WORK(&ctrl->ka_work, nvtgt_ctrl_ka_work);
 	INIT_WORK(&ctrl->fatal_work, nvtgt_ctrl_fatal_work);
 	ctrl->subsys = subsys;
@@ -129,9 +167,9 @@ struct nvtgt_ctrl *nvtgt_ctrl_create(struct nvtgt_subsys *subsys, struct nvtgt_q
 	ctrl->cap = nvtgt_ctrl_cap(queue);
 	ctrl->mdts = port->mdts;
 	ctrl->pi = queue->pi && READ_ONCE(subsys->pi) && !subsys->discovery;
-	/* a discovery controller that says nothing gets a default (NVMe-oF) */
-	if (subsys->discovery && !kato_ms)
-		kato_ms = NVTGT_DISC_KATO_MS;
+	ctrl->persistent = kato_ms;
+	if (subsys->discovery)
+		kato_ms = nvtgt_ctrl_disc_kato(ctrl, kato_ms);
 	ctrl->kato_ms = nvtgt_ctrl_round_kato(kato_ms);
 
 	mutex_lock(&subsys->lock);
@@ -195,7 +233,7 @@ static void nvtgt_ctrl_release(struct kref *ref)
 	/* after the list: events may have queued it until then */
 	cancel_work_sync(&ctrl->fatal_work);
 
-	WARN_ON_ONCE(ctrl->nr_queues || !list_empty(&ctrl->aers));
+	WARN_ON_ONCE(ctrl->nr_queues || !list_empty(&ctrl->aers) || !list_empty(&ctrl->peer_entry));
 	nvtgt_ctrl_info(ctrl, "gone\n");
 	nvtgt_port_put(ctrl->port);
 	nvtgt_subsys_put(subsys);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * debugfs: ROOT/SUBSYSNQN/ctrlCNTLID/ with one file per fact, as nvmet's; ROOT/reactors
- * has a line for each reactor (and hides a subsystem of that name).
+ * has a line for each reactor, ROOT/peers for each address with connections (both hide a
+ * subsystem of that name).
  *
  * Nothing depends on debugfs: where it is missing nothing is shown.
  */
@@ -215,11 +216,19 @@ static int nvtgt_reactors_file_show(struct seq_file *m, void *p)
 }
 DEFINE_SHOW_ATTRIBUTE(nvtgt_reactors_file);
 
-/** nvtgt_debugfs_init - the root directory, and the reactors */
+static int nvtgt_peers_file_show(struct seq_file *m, void *p)
+{
+	nvtgt_peers_show(m);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(nvtgt_peers_file);
+
+/** nvtgt_debugfs_init - the root directory, the reactors, the peers */
 void nvtgt_debugfs_init(void)
 {
 	nvtgt_debugfs = debugfs_create_dir(KBUILD_MODNAME, NULL);
 	debugfs_create_file("reactors", 0400, nvtgt_debugfs, NULL, &nvtgt_reactors_file_fops);
+	debugfs_create_file("peers", 0400, nvtgt_debugfs, NULL, &nvtgt_peers_file_fops);
 }
 
 /** nvtgt_debugfs_exit - all of it goes */

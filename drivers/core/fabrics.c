@@ -107,6 +107,8 @@ static u16 nvtgt_connect_admin(struct nvtgt_req *req, struct nvmf_connect_data *
 		nvtgt_ctrl_put(ctrl);
 		return status;
 	}
+	if (subsys->discovery)
+		nvtgt_peer_add_discovery(req->queue, ctrl);
 	nvtgt_ctrl_info(ctrl, "created on port %u, keep alive %u ms\n",
 			req->queue->port->id, ctrl->kato_ms);
 	*found = ctrl;

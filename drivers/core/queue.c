@@ -6,7 +6,9 @@
  *  1. its reactor: the transport takes its source from the reactor first
  *  2. requests in flight: the transport waits until nr_inflight is 0;
  *     nvtgt_queue_stop() completes the ones that would wait for ever (AERs)
- *  3. its controller's list: nvtgt_queue_destroy() takes it out under ctrl->lock,
+ *  3. newcomers that need its room, through ops->disconnect(): nvtgt_queue_destroy()
+ *     takes it out of its peer's list under the lock of the peers
+ *  4. its controller's list: nvtgt_queue_destroy() takes it out under ctrl->lock,
  *     under which ops->disconnect() and others' looks at the queue run
  */
 #include "core.h"
@@ -29,6 +31,7 @@ int nvtgt_queue_init(struct nvtgt_queue *queue, struct nvtgt_port *port,
 	queue->port = port;
 	queue->want_qid = -1;
 	INIT_LIST_HEAD(&queue->flush);
+	INIT_LIST_HEAD(&queue->peer_entry);
 	nvtgt_port_get(port);
 	return 0;
 }
@@ -77,6 +80,7 @@ void nvtgt_queue_destroy(struct nvtgt_queue *queue)
 	struct nvtgt_ctrl *ctrl = queue->ctrl;
 
 	WARN_ON_ONCE(queue->nr_inflight || queue->ns || !list_empty(&queue->flush));
+	nvtgt_peer_leave(queue);
 	if (ctrl) {
 		nvtgt_ctrl_del_queue(ctrl, queue, queue->qid);
 		if (!queue->qid) {

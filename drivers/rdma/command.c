@@ -762,7 +762,8 @@ void nvtgt_rdma_run_wait(struct nvtgt_rdma_queue *q)
 /* A Connect has succeeded. */
 static void nvtgt_rdma_connected(struct nvtgt_rdma_queue *q)
 {
-	nvtgt_rdma_set_half_open(q, false);
+	q->half_open = false;
+	nvtgt_peer_settle(&q->queue);
 	q->max_open = min(q->max_open, q->queue.size);
 	/* no longer the set-up deadline; on its way out it has another */
 	if (q->state == NVTGT_RDMA_LIVE)

@@ -21,13 +21,23 @@ module_param_cb(data_timeout_ms, &nvtgt_rdma_timeout_ops, &nvtgt_rdma_data_timeo
 MODULE_PARM_DESC(data_timeout_ms,
 		 "time for a peer to send a write's data, or to take a response, ms, 100 … 3600000");
 
-unsigned int nvtgt_rdma_max_connections = 65536;
+static unsigned int nvtgt_rdma_max_connections = 65536;
 module_param_named(max_connections, nvtgt_rdma_max_connections, uint, 0644);
 MODULE_PARM_DESC(max_connections, "most connections, of all ports together");
 
-unsigned int nvtgt_rdma_max_half_open = 1024;
+static unsigned int nvtgt_rdma_max_half_open = 1024;
 module_param_named(max_half_open, nvtgt_rdma_max_half_open, uint, 0644);
 MODULE_PARM_DESC(max_half_open, "most connections that no Connect has come on");
+
+static unsigned int nvtgt_rdma_max_peer_connections = 16384;
+module_param_named(max_peer_connections, nvtgt_rdma_max_peer_connections, uint, 0644);
+MODULE_PARM_DESC(max_peer_connections,
+		 "most connections of one source address (0: max_connections)");
+
+static unsigned int nvtgt_rdma_max_peer_half_open = 256;
+module_param_named(max_peer_half_open, nvtgt_rdma_max_peer_half_open, uint, 0644);
+MODULE_PARM_DESC(max_peer_half_open,
+		 "most connections of one source address that no Connect has come on (0: max_half_open)");
 
 bool nvtgt_rdma_use_srq = true;
 module_param_named(use_srq, nvtgt_rdma_use_srq, bool, 0444);
@@ -40,6 +50,14 @@ MODULE_PARM_DESC(force_mr, "fetch data by way of the RDMA core's read/write cont
 unsigned int nvtgt_rdma_srq_size = 1024;
 module_param_named(srq_size, nvtgt_rdma_srq_size, uint, 0444);
 MODULE_PARM_DESC(srq_size, "most entries of a shared receive queue, from 256 on");
+
+struct nvtgt_peers nvtgt_rdma_peers = {
+	.name			= "nvtgt-rdma",
+	.max_connections	= &nvtgt_rdma_max_connections,
+	.max_half_open		= &nvtgt_rdma_max_half_open,
+	.max_peer_connections	= &nvtgt_rdma_max_peer_connections,
+	.max_peer_half_open	= &nvtgt_rdma_max_peer_half_open,
+};
 
 struct workqueue_struct *nvtgt_rdma_wq;
 struct kmem_cache *nvtgt_rdma_cmd_cache;
@@ -83,9 +101,10 @@ static int __init nvtgt_rdma_init(void)
 	nvtgt_rdma_wq = alloc_workqueue("nvtgt-rdma", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!nvtgt_rdma_wq)
 		goto destroy_piece_cache;
+	nvtgt_peers_init(&nvtgt_rdma_peers);
 	ret = nvtgt_rdma_register_client();
 	if (ret)
-		goto destroy_wq;
+		goto exit_peers;
 	ret = nvtgt_rdma_register_addrs();
 	if (ret)
 		goto unregister_client;
@@ -99,7 +118,8 @@ unregister_addrs:
 	nvtgt_rdma_unregister_addrs();
 unregister_client:
 	nvtgt_rdma_unregister_client();
-destroy_wq:
+exit_peers:
+	nvtgt_peers_exit(&nvtgt_rdma_peers);
 	destroy_workqueue(nvtgt_rdma_wq);
 destroy_piece_cache:
 	kmem_cache_destroy(nvtgt_rdma_piece_cache);
@@ -114,6 +134,7 @@ static void __exit nvtgt_rdma_exit(void)
 	nvtgt_transport_unregister(&nvtgt_rdma_ops);
 	nvtgt_rdma_unregister_addrs();
 	nvtgt_rdma_wait_no_queues(NULL);
+	nvtgt_peers_exit(&nvtgt_rdma_peers);
 	nvtgt_rdma_unregister_client();
 	nvtgt_reactors_sync();	/* they may still be leaving the last queue's functions */
 	destroy_workqueue(nvtgt_rdma_wq);

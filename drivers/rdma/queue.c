@@ -18,8 +18,8 @@
  *     pair has been reset, teardown_work lets the reactor take all that is there
  *  4. the CM, and the sends' completion queue: destroyed
  *  5. the timer: deleted
- *  6. its controller, remove_port(), the device's removal, through ops->disconnect():
- *     taken out of their lists
+ *  6. its controller, remove_port(), the device's removal, newcomers that need its
+ *     room, through ops->disconnect(): taken out of their lists
  *  7. the reactor: last of all, when nobody is left who could kick it
  *
  * Hosts wait for these work items with what they write, and one of them may be this
@@ -39,8 +39,6 @@ DEFINE_MUTEX(nvtgt_rdma_lock);
 LIST_HEAD(nvtgt_rdma_queues);
 static unsigned int nvtgt_rdma_nr_queues;	/* nvtgt_rdma_lock */
 static DECLARE_WAIT_QUEUE_HEAD(nvtgt_rdma_gone);
-
-atomic_t nvtgt_rdma_nr_half_open = ATOMIC_INIT(0);
 
 /**
  * nvtgt_rdma_queue_event - something has happened that the reactor should know of
@@ -114,22 +112,6 @@ static void nvtgt_rdma_timer(struct timer_list *timer)
 	struct nvtgt_rdma_queue *q = container_of(timer, struct nvtgt_rdma_queue, timer);
 
 	nvtgt_rdma_queue_event(q, NVTGT_RDMA_F_TIMER);
-}
-
-/**
- * nvtgt_rdma_set_half_open - count the connections that no Connect has come on
- * @q: the connection
- * @half_open: whether it is one of them
- */
-void nvtgt_rdma_set_half_open(struct nvtgt_rdma_queue *q, bool half_open)
-{
-	if (q->half_open == half_open)
-		return;
-	q->half_open = half_open;
-	if (half_open)
-		atomic_inc(&nvtgt_rdma_nr_half_open);
-	else
-		atomic_dec(&nvtgt_rdma_nr_half_open);
 }
 
 /**
@@ -375,7 +357,6 @@ static void nvtgt_rdma_teardown_work(struct work_struct *work)
 	rdma_destroy_id(q->cm_id);
 	ib_destroy_cq(q->send_cq);
 	timer_delete_sync(&q->timer);
-	nvtgt_rdma_set_half_open(q, false);
 	nvtgt_queue_destroy(&q->queue);
 	mutex_lock(&nvtgt_rdma_lock);
 	list_del_init(&q->entry);
@@ -499,7 +480,6 @@ static void nvtgt_rdma_refuse(struct nvtgt_rdma_queue *q)
 {
 	nvtgt_rdma_reject(q->cm_id, NVME_RDMA_CM_NO_RSC);
 	rdma_destroy_id(q->cm_id);
-	nvtgt_rdma_set_half_open(q, false);
 	nvtgt_queue_destroy(&q->queue);
 	nvtgt_rdma_free_queue(q);
 }
@@ -539,6 +519,7 @@ static void nvtgt_rdma_queue_init(struct nvtgt_rdma_queue *q, struct rdma_cm_id 
 				  const struct rdma_conn_param *conn)
 {
 	q->cm_id = cm_id;
+	q->half_open = true;
 	q->conn.initiator_depth = min_t(int, conn->initiator_depth,
 					cm_id->device->attrs.max_qp_init_rd_atom);
 	INIT_LIST_HEAD(&q->free);
@@ -563,23 +544,13 @@ static void nvtgt_rdma_queue_init(struct nvtgt_rdma_queue *q, struct rdma_cm_id 
 	snprintf(q->host_traddr, sizeof(q->host_traddr), "%pISpc", &cm_id->route.addr.dst_addr);
 }
 
-/* Under the lock: is there room, and whose device is it? Returns enum nvme_rdma_cm_status. */
+/* Under the lock: whose device is it? Returns enum nvme_rdma_cm_status. */
 static int nvtgt_rdma_count(struct nvtgt_rdma_queue *q)
 {
 	lockdep_assert_held(&nvtgt_rdma_lock);
 	q->dev = nvtgt_rdma_find_dev(q->cm_id->device);
 	if (!q->dev)
 		return NVME_RDMA_CM_NO_RSC;
-	if (nvtgt_rdma_nr_queues >= READ_ONCE(nvtgt_rdma_max_connections)) {
-		pr_warn_ratelimited("%u connections already (parameter max_connections)\n",
-				    nvtgt_rdma_nr_queues);
-		return NVME_RDMA_CM_NO_RSC;
-	}
-	if (atomic_read(&nvtgt_rdma_nr_half_open) >= READ_ONCE(nvtgt_rdma_max_half_open)) {
-		pr_warn_ratelimited("%u connections without a Connect already (parameter max_half_open)\n",
-				    nvtgt_rdma_max_half_open);
-		return NVME_RDMA_CM_NO_RSC;
-	}
 	nvtgt_rdma_nr_queues++;
 	q->dev->nr_queues++;
 	list_add_tail(&q->entry, &nvtgt_rdma_queues);
@@ -641,12 +612,17 @@ int nvtgt_rdma_queue_create(struct nvtgt_port *port, struct rdma_cm_id *cm_id,
 	q->sq_size = nvtgt_rdma_entry_wrs(q->dev->needs_mr || q->pi) * q->max_open +
 		     nvtgt_rdma_max_wrs(q->dev, port);
 	q->sq_free = q->sq_size - 1;	/* one for the end */
-	nvtgt_rdma_set_half_open(q, true);
+	if (nvtgt_peer_enter(&nvtgt_rdma_peers, &q->queue, &cm_id->route.addr.dst_addr)) {
+		status = NVME_RDMA_CM_NO_RSC;
+		goto destroy_queue;
+	}
 	cm_id->context = q;
 	cm_id->event_handler = nvtgt_rdma_cm_event;
 	queue_work(nvtgt_rdma_wq, &q->setup_work);
 	return 0;
 
+destroy_queue:
+	nvtgt_queue_destroy(&q->queue);
 uncount:
 	nvtgt_rdma_uncount(q);
 free:

@@ -12,6 +12,7 @@
 #include <linux/workqueue.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_cm.h>
+#include <nvtgt/peer.h>
 #include <nvtgt/reactor.h>
 #include <nvtgt/transport.h>
 #include "capsule.h"
@@ -262,7 +263,7 @@ struct nvtgt_rdma_queue {
 
 	/* everything below: the owning reactor only */
 	u8 state;			/* enum nvtgt_rdma_state */
-	bool half_open;			/* counted in nvtgt_rdma_nr_half_open */
+	bool half_open;			/* no Connect has succeeded on it */
 	bool draining;			/* the last work requests have been posted */
 	bool sq_drained, rq_drained;
 	unsigned long setup_deadline;	/* jiffies */
@@ -328,8 +329,7 @@ static inline struct nvtgt_rdma_cmd *to_nvtgt_rdma_cmd(struct nvtgt_req *req)
 /* main.c */
 extern unsigned int nvtgt_rdma_setup_timeout_ms;
 extern unsigned int nvtgt_rdma_data_timeout_ms;
-extern unsigned int nvtgt_rdma_max_connections;
-extern unsigned int nvtgt_rdma_max_half_open;
+extern struct nvtgt_peers nvtgt_rdma_peers;
 extern unsigned int nvtgt_rdma_srq_size;
 extern bool nvtgt_rdma_use_srq;
 extern bool nvtgt_rdma_force_mr;
@@ -375,7 +375,6 @@ bool nvtgt_rdma_disc_traddr(struct nvtgt_queue *queue, const struct nvtgt_port *
 /* queue.c */
 extern struct mutex nvtgt_rdma_lock;	/* protects devices, queues and what counts them */
 extern struct list_head nvtgt_rdma_queues;
-extern atomic_t nvtgt_rdma_nr_half_open;
 int nvtgt_rdma_queue_create(struct nvtgt_port *port, struct rdma_cm_id *cm_id,
 			    const struct rdma_conn_param *conn);
 void nvtgt_rdma_disconnect(struct nvtgt_queue *queue);
@@ -384,7 +383,6 @@ void nvtgt_rdma_disconnect_all(const struct nvtgt_port *port, const struct nvtgt
 void nvtgt_rdma_wait_no_queues(const struct nvtgt_rdma_dev *dev);
 void nvtgt_rdma_host_traddr(struct nvtgt_queue *queue, char *buf, size_t len);
 void nvtgt_rdma_queue_event(struct nvtgt_rdma_queue *q, unsigned int flag);
-void nvtgt_rdma_set_half_open(struct nvtgt_rdma_queue *q, bool half_open);
 void nvtgt_rdma_set_timer(struct nvtgt_rdma_queue *q);
 void nvtgt_rdma_close(struct nvtgt_rdma_queue *q);
 void nvtgt_rdma_try_leave(struct nvtgt_rdma_queue *q);

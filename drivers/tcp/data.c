@@ -402,7 +402,8 @@ void nvtgt_tcp_run_exec(struct nvtgt_tcp_queue *q)
 /* A Connect has succeeded: as many commands as the host may have outstanding. */
 static void nvtgt_tcp_connected(struct nvtgt_tcp_queue *q)
 {
-	nvtgt_tcp_set_half_open(q, false);
+	q->half_open = false;
+	nvtgt_peer_settle(&q->queue);
 	if (q->state == NVTGT_TCP_LIVE)	/* no longer the set-up deadline */
 		mod_timer(&q->timer, jiffies + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms));
 	q->max_cmds = max(q->max_cmds, q->queue.size + 1U);

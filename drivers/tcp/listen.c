@@ -26,28 +26,17 @@ static void nvtgt_tcp_listen_ready(struct sock *sk)
 	rcu_read_unlock();
 }
 
-/* Is there room for one connection more? (Parameters bound them all.) */
-static bool nvtgt_tcp_may_accept(struct nvtgt_tcp_port *tport)
-{
-	if (atomic_read(&nvtgt_tcp_nr_queues) >= READ_ONCE(nvtgt_tcp_max_connections)) {
-		pr_warn_ratelimited("port %u: %u connections already (parameter max_connections)\n",
-				    tport->port->id, nvtgt_tcp_max_connections);
-		return false;
-	}
-	if (atomic_read(&nvtgt_tcp_nr_half_open) >= READ_ONCE(nvtgt_tcp_max_half_open)) {
-		pr_warn_ratelimited("port %u: %u connections without a Connect already (parameter max_half_open)\n",
-				    tport->port->id, nvtgt_tcp_max_half_open);
-		return false;
-	}
-	return true;
-}
-
 static void nvtgt_tcp_accept(struct nvtgt_tcp_port *tport)
 {
 	struct socket *sock;
 	int i, ret;
 
 	for (i = 0; i < NVTGT_TCP_ACCEPT_BATCH; i++) {
+		/* the reactors first let go of those that have to make room */
+		if (nvtgt_peers_busy(&nvtgt_tcp_peers)) {
+			queue_delayed_work(nvtgt_tcp_wq, &tport->accept_work, 1);
+			return;
+		}
 		ret = kernel_accept(tport->sock, &sock, O_NONBLOCK);
 		if (ret == -ECONNABORTED)
 			continue;
@@ -61,14 +50,13 @@ static void nvtgt_tcp_accept(struct nvtgt_tcp_port *tport)
 						   NVTGT_TCP_ACCEPT_RETRY);
 			return;
 		}
-		if (nvtgt_tcp_may_accept(tport)) {
-			ret = nvtgt_tcp_queue_create(tport->port, sock);
-			if (!ret)
-				continue;
-			pr_warn_ratelimited("port %u: connection refused: error %d\n",
-					    tport->port->id, ret);
+		ret = nvtgt_tcp_queue_create(tport->port, sock);
+		if (ret) {
+			if (ret != -EMFILE)	/* logged */
+				pr_warn_ratelimited("port %u: connection refused: error %d\n",
+						    tport->port->id, ret);
+			sock_release(sock);
 		}
-		sock_release(sock);
 		cond_resched();
 	}
 	/* hosts that connect without end must not keep the port from being closed */

@@ -21,17 +21,35 @@ module_param_cb(data_timeout_ms, &nvtgt_tcp_timeout_ops, &nvtgt_tcp_data_timeout
 MODULE_PARM_DESC(data_timeout_ms,
 		 "time for a write's data, or for a peer that does not read, ms, 100 … 3600000");
 
-unsigned int nvtgt_tcp_max_connections = 65536;
+static unsigned int nvtgt_tcp_max_connections = 65536;
 module_param_named(max_connections, nvtgt_tcp_max_connections, uint, 0644);
 MODULE_PARM_DESC(max_connections, "most connections, of all ports together");
 
-unsigned int nvtgt_tcp_max_half_open = 1024;
+static unsigned int nvtgt_tcp_max_half_open = 1024;
 module_param_named(max_half_open, nvtgt_tcp_max_half_open, uint, 0644);
 MODULE_PARM_DESC(max_half_open, "most connections that no Connect has come on");
+
+static unsigned int nvtgt_tcp_max_peer_connections = 16384;
+module_param_named(max_peer_connections, nvtgt_tcp_max_peer_connections, uint, 0644);
+MODULE_PARM_DESC(max_peer_connections,
+		 "most connections of one source address (0: max_connections)");
+
+static unsigned int nvtgt_tcp_max_peer_half_open = 256;
+module_param_named(max_peer_half_open, nvtgt_tcp_max_peer_half_open, uint, 0644);
+MODULE_PARM_DESC(max_peer_half_open,
+		 "most connections of one source address that no Connect has come on (0: max_half_open)");
 
 int nvtgt_tcp_so_priority;
 module_param_named(so_priority, nvtgt_tcp_so_priority, int, 0644);
 MODULE_PARM_DESC(so_priority, "SO_PRIORITY of the sockets (0: the system's default)");
+
+struct nvtgt_peers nvtgt_tcp_peers = {
+	.name			= "nvtgt-tcp",
+	.max_connections	= &nvtgt_tcp_max_connections,
+	.max_half_open		= &nvtgt_tcp_max_half_open,
+	.max_peer_connections	= &nvtgt_tcp_max_peer_connections,
+	.max_peer_half_open	= &nvtgt_tcp_max_peer_half_open,
+};
 
 struct workqueue_struct *nvtgt_tcp_wq;
 struct kmem_cache *nvtgt_tcp_cmd_cache;
@@ -71,12 +89,14 @@ static int __init nvtgt_tcp_init(void)
 	nvtgt_tcp_wq = alloc_workqueue("nvtgt-tcp", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!nvtgt_tcp_wq)
 		goto destroy_cache;
+	nvtgt_peers_init(&nvtgt_tcp_peers);
 	ret = nvtgt_transport_register(&nvtgt_tcp_ops);
 	if (ret)
-		goto destroy_wq;
+		goto exit_peers;
 	return 0;
 
-destroy_wq:
+exit_peers:
+	nvtgt_peers_exit(&nvtgt_tcp_peers);
 	destroy_workqueue(nvtgt_tcp_wq);
 destroy_cache:
 	kmem_cache_destroy(nvtgt_tcp_cmd_cache);
@@ -87,6 +107,7 @@ static void __exit nvtgt_tcp_exit(void)
 {
 	nvtgt_transport_unregister(&nvtgt_tcp_ops);
 	nvtgt_tcp_wait_no_queues();
+	nvtgt_peers_exit(&nvtgt_tcp_peers);
 	nvtgt_reactors_sync();	/* they may still be leaving the last queue's functions */
 	destroy_workqueue(nvtgt_tcp_wq);
 	kmem_cache_destroy(nvtgt_tcp_cmd_cache);

@@ -13,8 +13,8 @@
  *     until the last one has come back (nvtgt_tcp_try_leave())
  *  2. the socket's callbacks: they are put back; an RCU grace period passes
  *  3. the timer: deleted in destroy_work, in process context
- *  4. its controller and remove_port(), through ops->disconnect(): taken out of
- *     their lists in destroy_work
+ *  4. its controller, remove_port() and newcomers that need its room, through
+ *     ops->disconnect(): taken out of their lists in destroy_work
  *  5. the reactor: last of all, by nvtgt_source_del() in leave_call, when nobody
  *     is left who could kick it; then free_work frees the memory
  */
@@ -32,8 +32,7 @@ static DEFINE_MUTEX(nvtgt_tcp_lock);	/* protects the list */
 static LIST_HEAD(nvtgt_tcp_queues);
 static DECLARE_WAIT_QUEUE_HEAD(nvtgt_tcp_no_queues);
 
-atomic_t nvtgt_tcp_nr_queues = ATOMIC_INIT(0);
-atomic_t nvtgt_tcp_nr_half_open = ATOMIC_INIT(0);
+static atomic_t nvtgt_tcp_nr_queues = ATOMIC_INIT(0);
 
 /* The socket's callbacks: softirq or process context, as TCP likes. */
 static void nvtgt_tcp_data_ready(struct sock *sk)
@@ -111,22 +110,6 @@ static void nvtgt_tcp_restore_callbacks(struct nvtgt_tcp_queue *q)
 	sk->sk_write_space = q->old_write_space;
 	rcu_assign_sk_user_data(sk, NULL);
 	write_unlock_bh(&sk->sk_callback_lock);
-}
-
-/**
- * nvtgt_tcp_set_half_open - count the connections that no Connect has come on
- * @q: the connection
- * @half_open: whether it is one of them
- */
-void nvtgt_tcp_set_half_open(struct nvtgt_tcp_queue *q, bool half_open)
-{
-	if (q->half_open == half_open)
-		return;
-	q->half_open = half_open;
-	if (half_open)
-		atomic_inc(&nvtgt_tcp_nr_half_open);
-	else
-		atomic_dec(&nvtgt_tcp_nr_half_open);
 }
 
 /* When has the host had its time for data that were asked for? */
@@ -283,7 +266,6 @@ static void nvtgt_tcp_destroy_work(struct work_struct *work)
 	unsigned int noio = memalloc_noio_save();
 
 	timer_delete_sync(&q->timer);
-	nvtgt_tcp_set_half_open(q, false);
 	/* while the queue holds its port, and that the network namespace */
 	sock_release(q->sock);
 	nvtgt_queue_destroy(&q->queue);
@@ -372,11 +354,11 @@ static void nvtgt_tcp_queue_init_lists(struct nvtgt_tcp_queue *q)
 	INIT_LIST_HEAD(&q->sent_list);
 }
 
-static void nvtgt_tcp_queue_init(struct nvtgt_tcp_queue *q, struct socket *sock)
+static void nvtgt_tcp_queue_init(struct nvtgt_tcp_queue *q, struct socket *sock,
+				 const struct sockaddr_storage *addr)
 {
-	struct sockaddr_storage addr;
-
 	q->sock = sock;
+	q->half_open = true;
 	nvtgt_tcp_queue_init_lists(q);
 	q->source.receive = nvtgt_tcp_receive;
 	q->source.release = nvtgt_tcp_left;
@@ -399,8 +381,7 @@ static void nvtgt_tcp_queue_init(struct nvtgt_tcp_queue *q, struct socket *sock)
 	q->rules.max_h2c = NVTGT_TCP_MAXH2CDATA;
 	q->rx_progress = jiffies;
 	q->setup_deadline = jiffies + msecs_to_jiffies(nvtgt_tcp_setup_timeout_ms);
-	if (kernel_getpeername(sock, (void *)&addr) >= 0)
-		snprintf(q->host_traddr, sizeof(q->host_traddr), "%pISpc", &addr);
+	snprintf(q->host_traddr, sizeof(q->host_traddr), "%pISpc", addr);
 }
 
 /**
@@ -413,10 +394,14 @@ static void nvtgt_tcp_queue_init(struct nvtgt_tcp_queue *q, struct socket *sock)
  */
 int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock)
 {
+	struct sockaddr_storage addr;
 	struct nvtgt_reactor *reactor;
 	struct nvtgt_tcp_queue *q;
 	int ret;
 
+	ret = kernel_getpeername(sock, (void *)&addr);
+	if (ret < 0)
+		return ret;		/* it has gone again */
 	reactor = nvtgt_reactor_get(port->cpus, READ_ONCE(sock->sk->sk_incoming_cpu));
 	if (IS_ERR(reactor))
 		return PTR_ERR(reactor);
@@ -424,7 +409,7 @@ int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock)
 	q = kzalloc_node(sizeof(*q), GFP_NOIO, nvtgt_reactor_node(reactor));
 	if (!q)
 		goto put_reactor;
-	nvtgt_tcp_queue_init(q, sock);
+	nvtgt_tcp_queue_init(q, sock, &addr);
 	q->queue.reactor = reactor;
 	ret = nvtgt_queue_init(&q->queue, port, &nvtgt_tcp_ops);
 	if (ret)
@@ -433,9 +418,11 @@ int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock)
 	nvtgt_source_add(&q->source, reactor);
 	/* all others' kicks count for nothing before the one at the end */
 	set_bit(NVTGT_SOURCE_KICKED, &q->source.flags);
+	ret = nvtgt_peer_enter(&nvtgt_tcp_peers, &q->queue, &addr);
+	if (ret)
+		goto destroy_queue;
 	nvtgt_tcp_set_sockopts(sock->sk);
 	atomic_inc(&nvtgt_tcp_nr_queues);
-	nvtgt_tcp_set_half_open(q, true);
 	mutex_lock(&nvtgt_tcp_lock);
 	list_add_tail(&q->entry, &nvtgt_tcp_queues);
 	mutex_unlock(&nvtgt_tcp_lock);
@@ -446,6 +433,8 @@ int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock)
 	__nvtgt_source_kick(&q->source);
 	return 0;
 
+destroy_queue:
+	nvtgt_queue_destroy(&q->queue);
 free:
 	kfree(q);
 put_reactor:

@@ -446,8 +446,13 @@ static bool nvtgt_tcp_peer_gone(struct nvtgt_tcp_queue *q, bool drained)
 /* What others want of the connection. */
 static void nvtgt_tcp_take_flags(struct nvtgt_tcp_queue *q)
 {
-	if (test_and_clear_bit(NVTGT_TCP_F_DISCONNECT, &q->flags))
-		nvtgt_tcp_hang_up(q);
+	if (test_and_clear_bit(NVTGT_TCP_F_DISCONNECT, &q->flags)) {
+		/* others may be waiting for the room of one that has no command to lose */
+		if (q->half_open)
+			nvtgt_tcp_close(q);
+		else
+			nvtgt_tcp_hang_up(q);
+	}
 	if (test_and_clear_bit(NVTGT_TCP_F_TIMER, &q->flags))
 		nvtgt_tcp_check_timer(q);
 	if (test_and_clear_bit(NVTGT_TCP_F_ACKED, &q->flags))

@@ -10,6 +10,7 @@
 #include <linux/timer.h>
 #include <linux/workqueue.h>
 #include <net/sock.h>
+#include <nvtgt/peer.h>
 #include <nvtgt/reactor.h>
 #include <nvtgt/transport.h>
 #include "pdu.h"
@@ -130,7 +131,7 @@ struct nvtgt_tcp_queue {
 
 	/* everything below: the owning reactor only */
 	u8 state;			/* enum nvtgt_tcp_state */
-	bool half_open;			/* counted in nvtgt_tcp_nr_half_open */
+	bool half_open;			/* no Connect has succeeded on it */
 	struct nvtgt_tcp_rules rules;
 	u8 c2h_pdo;			/* where data begin in a C2HData PDU, bytes */
 	u32 maxr2t;			/* from 1 */
@@ -257,8 +258,7 @@ static inline struct bio_vec nvtgt_tcp_piece(const struct nvtgt_req *req, u32 of
 /* main.c */
 extern unsigned int nvtgt_tcp_setup_timeout_ms;
 extern unsigned int nvtgt_tcp_data_timeout_ms;
-extern unsigned int nvtgt_tcp_max_connections;
-extern unsigned int nvtgt_tcp_max_half_open;
+extern struct nvtgt_peers nvtgt_tcp_peers;
 extern int nvtgt_tcp_so_priority;
 extern struct workqueue_struct *nvtgt_tcp_wq;
 extern struct kmem_cache *nvtgt_tcp_cmd_cache;
@@ -271,8 +271,6 @@ bool nvtgt_tcp_disc_traddr(struct nvtgt_queue *queue, const struct nvtgt_port *p
 			   char *buf, size_t len);
 
 /* queue.c */
-extern atomic_t nvtgt_tcp_nr_queues;
-extern atomic_t nvtgt_tcp_nr_half_open;
 int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock);
 void nvtgt_tcp_disconnect(struct nvtgt_queue *queue);
 void nvtgt_tcp_disconnect_port(struct nvtgt_port *port);
@@ -282,7 +280,6 @@ void nvtgt_tcp_hang_up(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_close(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_fatal(struct nvtgt_tcp_queue *q, const struct nvtgt_tcp_error *err);
 void nvtgt_tcp_try_leave(struct nvtgt_tcp_queue *q);
-void nvtgt_tcp_set_half_open(struct nvtgt_tcp_queue *q, bool half_open);
 void nvtgt_tcp_check_timer(struct nvtgt_tcp_queue *q);
 
 /* recv.c */

@@ -26,6 +26,7 @@
 struct net;
 struct nvtgt_backend_ops;
 struct nvtgt_ctrl;
+struct nvtgt_peer;
 struct nvtgt_reactor;
 struct nvtgt_req;
 struct nvtgt_subsys;
@@ -158,6 +159,20 @@ struct nvtgt_call {
 };
 
 /**
+ * enum nvtgt_peer_state - how a connection counts for the address that it comes from
+ *
+ * @NVTGT_PEER_HALF_OPEN: no Connect has succeeded on it. It may be told to end so that
+ *	there is room for others.
+ * @NVTGT_PEER_SETTLED: it is a queue of a controller's.
+ * @NVTGT_PEER_ENDING: it has been told to end, and counts as that alone.
+ */
+enum nvtgt_peer_state {
+	NVTGT_PEER_HALF_OPEN,
+	NVTGT_PEER_SETTLED,
+	NVTGT_PEER_ENDING,
+};
+
+/**
  * struct nvtgt_queue - a submission queue and its completion queue
  *
  * @ops: the transport
@@ -186,6 +201,10 @@ struct nvtgt_call {
  * @in_ctrl: stands in ctrl->queues[]
  * @ka_reactor: its reactor, when the keep alive time-out found nothing new
  * @ka_round: how many passes that one had made then
+ * @peer: the address that it comes from, from nvtgt_peer_enter() on, or NULL: it is not
+ *	counted
+ * @peer_entry: in the peer's list of half-open connections
+ * @peer_state: enum nvtgt_peer_state
  *
  * Embedded in the transport's object for one connection. Made with
  * nvtgt_queue_init(), taken down with nvtgt_queue_destroy().
@@ -219,6 +238,11 @@ struct nvtgt_queue {
 	bool in_ctrl;
 	const struct nvtgt_reactor *ka_reactor;
 	unsigned int ka_round;
+
+	/* the core's: the lock of the transport's peers */
+	u8 peer_state;
+	struct nvtgt_peer *peer;
+	struct list_head peer_entry;
 };
 
 /**

@@ -21,6 +21,10 @@ peer=$TESTS/../.tools/usr/lib/nvtgt-tests/rdmapeer
 # shellcheck disable=SC2086
 "$peer" ${CASES:-private-data connects-that-differ order lengths inline-data descriptors keys too-many responses-not-taken burst aborted sudden-ends silence} ||
 	fail "cases went wrong"
+module_param nvtgt_rdma max_half_open 8
+"$peer" half-open || fail "half-open connections"
+log_has 'parameter max_half_open of nvtgt-rdma.*oldest' || fail "the log does not say why a connection ended"
+module_param nvtgt_rdma max_half_open 1024
 module_param nvtgt_rdma setup_timeout_ms 3000
 module_param nvtgt_rdma data_timeout_ms 3000
 "$peer" half-made || fail "half-made connections"
@@ -31,3 +35,6 @@ witness_goes_on
 only() { [ "$(grep -c . "$queues")" -le "$1" ]; }
 queues=/sys/kernel/debug/nvtgt-rdma/queues
 wait_for 30 only 0 || fail "connections are left: $(cat $queues)"
+peers=/sys/kernel/debug/nvtgt/peers
+nobody() { ! grep -q nvtgt-rdma $peers; }
+wait_for 30 nobody || fail "connections are counted that are gone: $(cat $peers)"

@@ -20,27 +20,15 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "peer.h"
+#include "hostile.h"
 
 #define INLINE	4096
-#define BLOCK	512
 
-static int failures, rows;
-static const char *row = "";
-
-#define need(what, ...) do {						\
-	if (!(what)) {							\
-		printf("    %s: ", row);				\
-		printf(__VA_ARGS__);					\
-		printf(" (%s)\n", peer_error);				\
-		failures++;						\
-	}								\
-} while (0)
-
-#define ROW(name) (row = (name), rows++)
+int failures, rows;
+const char *row = "";
 
 /* Still served: a new host writes and reads back. */
-static void alive(void)
+void alive(void)
 {
 	struct peer *a = peer_admin(peer_nqn, 0), *q = NULL;
 	unsigned char c[64 + BLOCK];
@@ -949,6 +937,7 @@ static const struct {
 	{ "sudden-ends", sudden_ends },
 	{ "half-made", half_made },
 	{ "silence", silence },
+	{ "half-open", half_open },	/* with max_half_open of 8 */
 	{ "protection", protection },	/* with a block device that keeps it */
 };
 
