@@ -89,14 +89,16 @@ dmsetup create claimed --table "0 2048 linear $dev 0"
 defer dmsetup remove claimed
 refused "$dev" "is used by claimed"
 dmsetup remove claimed
-pvcreate -qq "$dev"
+# LVM does not know the type of this device, and there is no udev
+lvm='devices { types = [ "nullb", 16 ] } activation { udev_sync = 0 udev_rules = 0 }'
+pvcreate -qq --config "$lvm" "$dev"
 refused "$dev" "is an LVM physical volume"
 accepted "$dev" --force
-vgcreate -qq claimed "$dev"
-lvcreate -qq -n volume -L 8m claimed
+vgcreate -qq --config "$lvm" claimed "$dev"
+lvcreate -qq -y -Wn -Zn --config "$lvm" -n volume -L 8m claimed
 refused "$dev" "is used by LVM volume claimed-volume"
 accepted /dev/mapper/claimed-volume
-vgremove -qqf claimed
+vgremove -qqf --config "$lvm" claimed
 wipefs -qa "$dev"
 mdadm --create /dev/md7 --quiet --run --level=1 --force --raid-devices=1 "$dev" >/dev/null 2>&1
 refused "$dev" "is a member of the raid1 array md7"

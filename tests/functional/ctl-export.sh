@@ -40,7 +40,7 @@ lines=$(ctl export "$other" --allow-any-host --nqn testnqn --traddr :: --trsvcid
 diff <(printf "nvme connect -t tcp -a %s -s 4421 -n testnqn\n" "$TGT_IP" "$TGT_IP_2" "$TGT_IP6" \
 	"$TGT_IP6_2" | sort) <(sort <<<"$lines") || fail "the lines for ::"
 for address in "$TGT_IP" "$TGT_IP6"; do
-	$(grep -F -- "-a $address " <<<"$lines") >/dev/null || fail "connect to $address of ::"
+	grep -F -- "-a $address " <<<"$lines" | bash >/dev/null || fail "connect to $address of ::"
 	host_disconnect testnqn
 done
 
