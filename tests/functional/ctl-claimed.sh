@@ -33,7 +33,7 @@ accepted "$dev"
 mkfs.ext4 -q "$dev"
 mkdir -p "/tmp/a place"
 mount "$dev" "/tmp/a place"
-defer umount "/tmp/a place"
+defer sh -c '! mountpoint -q "/tmp/a place" || umount "/tmp/a place"'
 refused "$dev" "$dev is mounted at /tmp/a place"
 accepted "$dev" --force
 
@@ -53,8 +53,7 @@ swapoff "/tmp/a place/swap"
 umount "/tmp/a place"
 
 # a disk by its partitions, and a partition by its disk
-sfdisk -q "$dev" <<<$'size=16M\nsize=16M'
-udevadm settle 2>/dev/null || true
+parted -s "$dev" mklabel gpt mkpart a 1MiB 17MiB mkpart b 17MiB 33MiB
 wait_for 10 test -b "${dev}p2"
 mkswap -q "${dev}p2"
 swapon "${dev}p2"
@@ -86,7 +85,6 @@ blockdev --rereadpt "$dev"
 # what lies on top of it
 modprobe -a dm_mod md_mod raid1
 dmsetup create claimed --table "0 2048 linear $dev 0"
-defer dmsetup remove claimed
 refused "$dev" "is used by claimed"
 dmsetup remove claimed
 # LVM does not know the type of this device, and there is no udev

@@ -25,6 +25,7 @@ for f in "$tmp/dest/usr/sbin/nvtgtctl" "$unit" \
 	"$tmp/dest/usr/share/man/man8/nvtgtctl.8" \
 	"$tmp/dest/usr/share/man/man8/nvtgt.service.8" \
 	"$tmp/dest/usr/share/man/man5/nvtgt-config.5" \
+	"$tmp/dest/usr/share/man/man5/nvtgt-attributes.5" \
 	"$tmp/dest/usr/share/bash-completion/completions/nvtgtctl" \
 	"$tmp/dest/usr/share/doc/nvtgt/examples/nvtgt-as-nvmet.conf"; do
 	[ -s "$f" ] || fail "$f is not installed"

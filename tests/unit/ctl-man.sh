@@ -89,4 +89,33 @@ for page in "$src"/Documentation/man/*.[58]; do
 		mandoc -Tlint -W warning "$page"
 done
 bash -n "$src/tools/completion/nvtgtctl"
+
+# the attributes' page is made from the ABI file: whole, and without a complaint
+abi=$src/Documentation/ABI/configfs-nvtgt
+awk -f "$src/tools/man/attributes.awk" "$abi" >"$tmp/attributes.5"
+groff -mdoc -Tutf8 -ww -rLL=100n -P-c "$tmp/attributes.5" >"$tmp/text" 2>"$tmp/err"
+[ ! -s "$tmp/err" ] || {
+	cat "$tmp/err"
+	exit 1
+}
+# no overstrikes, no hyphenation
+sed -i 's/.\x08//g' "$tmp/text"
+awk '/^[a-z]/ && !/ [a-z][a-z]* [a-z]/ { name = $0 }
+	/^\t/ && name { print name; name = "" }' "$abi" | tr -d , >"$tmp/names"
+[ "$(wc -l <"$tmp/names")" -gt 30 ] || {
+	echo "only $(wc -l <"$tmp/names") attributes in the ABI file: this test is broken"
+	exit 1
+}
+while read -r name _; do
+	awk -v n="$name" '{ sub(/,$/, "", $1) } $1 == n { found = 1 }
+		END { exit !found }' "$tmp/text" || {
+		echo "nvtgt-attributes(5) lacks $name"
+		exit 1
+	}
+done <"$tmp/names"
+! grep -qE '``|^=|====  ' "$tmp/text" || {
+	grep -nE '``|^=' "$tmp/text"
+	echo "markup of the ABI file is left in nvtgt-attributes(5)"
+	exit 1
+}
 echo "$(wc -l <"$tmp/help") commands and options agree"
