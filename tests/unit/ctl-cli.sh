@@ -617,6 +617,38 @@ exporting() {
 	ok "" unexport "$dev"
 }
 
+# Secrets need not stand on a command line.
+values_from_elsewhere() {
+	fresh
+	ok "" host create "${H}1"
+	(umask 077; echo 'DHHC-1:00:of a file:' >"$tmp/key")
+	ok "from a file" host set "${H}1" "dhchap_key=@$tmp/key"
+	is "hosts/${H}1/dhchap_key" "DHHC-1:00:of a file:"
+	[ ! -s "$tmp/err" ] || bad "a message about a file of mode 600"
+	chmod 644 "$tmp/key"
+	ok "readable by all" host set "${H}1" "dhchap_key=@$tmp/key"
+	grep -q "chmod 600 $tmp/key" "$tmp/err" || bad "no word of the mode"
+	printf 'DHHC-1:00:of a pipe:' | "$ctl" --lock "$tmp/lock" host set "${H}1" dhchap_key=@- ||
+		bad "from standard input"
+	is "hosts/${H}1/dhchap_key" "DHHC-1:00:of a pipe:"
+	ok "when it is made" host create "${H}2" "dhchap_key=@$tmp/key"
+	is "hosts/${H}2/dhchap_key" "DHHC-1:00:of a file:"
+	ok "a value with an @" subsystem create "${A}1" model=@@home
+	is "subsystems/${A}1/attr_model" @home
+	tree >"$tmp/before"
+	no 1 "dhchap_key: cannot open $tmp/nothing: No such file" \
+		host set "${H}1" "dhchap_key=@$tmp/nothing"
+	no 1 "cannot read $tmp: Is a directory" host set "${H}1" "dhchap_key=@$tmp"
+	head -c 5000 /dev/zero | tr '\0' x >"$tmp/key"
+	no 1 "has more than 4094 bytes" host set "${H}1" "dhchap_key=@$tmp/key"
+	printf 'a\0b' >"$tmp/key"
+	no 1 "contains a NUL" host set "${H}1" "dhchap_key=@$tmp/key"
+	printf 'one\ntwo\n' >"$tmp/key"
+	no 2 "control characters" host set "${H}1" "dhchap_key=@$tmp/key"
+	! grep -q two "$tmp/err" || bad "the value is shown"
+	unchanged "after values that cannot be read"
+}
+
 # Each command that takes things away says first what it would do.
 dry_runs() {
 	big_tree
@@ -777,5 +809,6 @@ for part in objects deletion wrong roll_back_set undone_removal saving files dif
 	shell_session completion; do
 	"$part"
 done
+values_from_elsewhere
 echo "$checks checks, $fails failed"
 [ "$fails" = 0 ]

@@ -143,6 +143,33 @@ char *resolve_attr(const struct cfs *c, const struct nv_kind *kind,
 	return NULL;
 }
 
+/* One NAME=VALUE, where the value may stand elsewhere. */
+static int add_pair(const struct args *a, struct nv_step *step,
+		    const char *pair)
+{
+	const char *eq = strchr(pair, '='), *why;
+	char *name, *value = NULL;
+	int ret = 0;
+
+	if (!eq || eq == pair)
+		return usage_error(a, "\"%s\" is not NAME=VALUE", pair);
+	name = xstrndup(pair, eq - pair);
+	if (!nv_attr_name_ok(name))
+		ret = usage_error(a, "\"%s\" is not an attribute's name",
+				  name);
+	if (!ret) {
+		value = value_arg(name, eq + 1);
+		ret = value ? 0 : EXIT_FAILED;
+	}
+	if (!ret && !nv_value_ok(value, &why))
+		ret = usage_error(a, "\"%s\": %s", pair, why);
+	if (!ret)
+		nv_step_attr(step, name, value);
+	free(value);
+	free(name);
+	return ret;
+}
+
 /**
  * add_pairs() - the arguments NAME=VALUE from @from on as attributes of a step
  *
@@ -151,27 +178,11 @@ char *resolve_attr(const struct cfs *c, const struct nv_kind *kind,
  */
 int add_pairs(const struct args *a, struct nv_step *step, int from)
 {
-	for (int i = from; i < a->npos; i++) {
-		const char *eq = strchr(a->pos[i], '='), *why;
-		char *name;
+	int ret = 0;
 
-		if (!eq || eq == a->pos[i])
-			return usage_error(a, "\"%s\" is not NAME=VALUE",
-					   a->pos[i]);
-		if (!nv_value_ok(eq + 1, &why))
-			return usage_error(a, "\"%s\": %s", a->pos[i], why);
-		name = xstrndup(a->pos[i], eq - a->pos[i]);
-		if (!nv_attr_name_ok(name)) {
-			int ret = usage_error(a, "\"%s\" is not an attribute's name",
-					      name);
-
-			free(name);
-			return ret;
-		}
-		nv_step_attr(step, name, eq + 1);
-		free(name);
-	}
-	return 0;
+	for (int i = from; !ret && i < a->npos; i++)
+		ret = add_pair(a, step, a->pos[i]);
+	return ret;
 }
 
 /** add_opt_attrs() - options that stand for an attribute, into a step */

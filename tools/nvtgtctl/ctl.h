@@ -149,6 +149,9 @@ int verb_disable(struct ctl *ctl, const struct args *a);
 
 extern const struct opt show_opts[], list_opts[];
 
+/* value.c */
+char *value_arg(const char *name, const char *text);
+
 /* print.c */
 void print_node(FILE *f, const struct nv_node *node, int depth, bool secrets);
 void print_table(FILE *f, const struct nv_kind *kind,
