@@ -20,7 +20,7 @@ build() {
 		-Wl,--wrap=mkdirat,--wrap=unlinkat,--wrap=symlinkat,--wrap=write \
 		-o "$ctl" "$here/ctl_fakefs.c" "$src"/tools/lib/*.c \
 		"$src"/tools/nvtgtctl/*.c "$src"/tools/nvtgtctl/cmd/*.c \
-		$(pkg-config --cflags --libs json-c 2>/dev/null || echo -ljson-c)
+		$(pkg-config --cflags --libs json-c libedit 2>/dev/null || echo -ljson-c -ledit)
 }
 
 fresh() {
@@ -779,6 +779,32 @@ shell_session() {
 	has "subsystems/${A}1"
 }
 
+# Editing, history and completion; and what the help promises.
+shell_on_terminal() {
+	fresh
+	checks=$((checks + 1))
+	python3 "$here/ctl_shell.py" "$ctl" "$tmp/lock" "${A}1" >"$tmp/out" \
+		2>"$tmp/err" || bad "the shell on a terminal"
+	is "subsystems/${A}1/attr_model" four
+	fresh
+	ok "" subsystem create "${A}1"
+	ok "" namespace create "${A}1" --backend null --disabled
+	checks=$((checks + 1))
+	"$ctl" --lock "$tmp/lock" shell >"$tmp/out" 2>"$tmp/err" <<-END || bad shell
+		cd subsystems/${A}1/namespaces/1
+		set backend_options=size=2g ana_grpid=3
+		help namespace resize
+	END
+	is "subsystems/${A}1/namespaces/1/backend_options" size=2g
+	is "subsystems/${A}1/namespaces/1/ana_grpid" 3
+	out "usage: nvtgtctl namespace resize"
+	checks=$((checks + 1))
+	! "$ctl" --lock "$tmp/lock" shell >"$tmp/out" 2>"$tmp/err" <<-END || bad "set at the root"
+		set x=1
+	END
+	grep -q "/ has no attributes" "$tmp/err" || bad "set at the root"
+}
+
 completion() {
 	fresh
 	ok "" subsystem create "${A}1"
@@ -810,5 +836,6 @@ for part in objects deletion wrong roll_back_set undone_removal saving files dif
 	"$part"
 done
 values_from_elsewhere
+shell_on_terminal
 echo "$checks checks, $fails failed"
 [ "$fails" = 0 ]

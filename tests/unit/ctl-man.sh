@@ -14,7 +14,7 @@ ctl=$tmp/nvtgtctl
 # shellcheck disable=SC2046 # flags are words
 "${CC:-gcc}" -std=c11 -D_GNU_SOURCE -o "$ctl" "$src"/tools/lib/*.c \
 	"$src"/tools/nvtgtctl/*.c "$src"/tools/nvtgtctl/cmd/*.c \
-	$(pkg-config --cflags --libs json-c 2>/dev/null || echo -ljson-c)
+	$(pkg-config --cflags --libs json-c libedit 2>/dev/null || echo -ljson-c -ledit)
 
 # One line "COMMAND --option [ARG]" for each option, "COMMAND" for each command.
 from_help() {

@@ -403,6 +403,10 @@ in_build_root() {
 		mount --make-rprivate / 2>/dev/null
 		mount -t proc proc "$root/proc" || exit 1
 		mount -t tmpfs tmpfs "$root/tmp" || exit 1
+		# the tools read how many CPUs there may be, and want a terminal
+		mount -t sysfs -o ro sysfs "$root/sys" || exit 1
+		mkdir -p "$root/dev/pts"
+		mount -t devpts -o ptmxmode=666 devpts "$root/dev/pts" || exit 1
 		for ((i = 0; i < n; i++)); do
 			mkdir -p "$root/${1#*:}" &&
 			mount --bind "${1%%:*}" "$root/${1#*:}" || exit 1

@@ -9,6 +9,10 @@
 void usable_addresses(const char *trtype, const char *traddr,
 		      struct strvec *out);
 
+/* completion.c */
+void complete_words(const struct ctl *ctl, const struct args *a,
+		    struct strvec *out);
+
 /* namespace.c */
 char *device_path(const char *dev);
 

@@ -1,47 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What may come next on a command line: the shell's completion asks this. */
 #include "../ctl.h"
+#include "cmd.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The tree is opened here, without complaint when it is not there. */
+/*
+ * struct comp - one question
+ * @cfs: the tree, opened without complaint when it is not there
+ * @have_tree: it is there
+ * @words: what the line has so far
+ * @n: how many words
+ * @out: the answer
+ */
 struct comp {
 	struct cfs cfs;
 	bool have_tree;
 	char **words;
 	int n;
+	struct strvec *out;
 };
 
-static void print_opts(const struct opt *opts)
+static void add_joined(const struct comp *c, const char *before,
+		       const char *word, const char *behind)
+{
+	char *s = xasprintf("%s%s%s", before, word, behind);
+
+	strvec_add(c->out, s);
+	free(s);
+}
+
+static void add_opts(const struct comp *c, const struct opt *opts)
 {
 	for (; opts && opts->name; opts++)
-		printf("--%s\n", opts->name);
+		add_joined(c, "--", opts->name, "");
 }
 
-static void print_dir(const struct comp *c, const char *dir)
+static void add_dir(const struct comp *c, const char *dir)
 {
-	struct strvec v = { 0 };
-
 	if (c->have_tree)
-		cfs_list(&c->cfs, dir, CFS_DIRS, &v);
-	for (size_t i = 0; i < v.n; i++)
-		puts(v.v[i]);
-	strvec_free(&v);
+		cfs_list(&c->cfs, dir, CFS_DIRS, c->out);
 }
 
-static void print_below(const struct comp *c, const struct nv_kind *kind,
-			const char *up)
+static void add_below(const struct comp *c, const struct nv_kind *kind,
+		      const char *up)
 {
 	char *dir = xasprintf("%s/%s/%s", kind->parent->list, up, kind->list);
 
-	print_dir(c, dir);
+	add_dir(c, dir);
 	free(dir);
 }
 
-static void print_attrs(const struct comp *c, const struct nv_kind *kind,
-			char *const *ids)
+static void add_attrs(const struct comp *c, const struct nv_kind *kind,
+		      char *const *ids)
 {
 	char *path = nv_path(kind, (const char *const *)ids);
 	struct strvec v = { 0 };
@@ -49,12 +62,12 @@ static void print_attrs(const struct comp *c, const struct nv_kind *kind,
 	if (c->have_tree)
 		cfs_list(&c->cfs, path, CFS_FILES, &v);
 	for (size_t i = 0; i < v.n; i++)
-		printf("%s=\n", v.v[i]);
+		add_joined(c, "", v.v[i], "=");
 	strvec_free(&v);
 	free(path);
 }
 
-static void print_devices(void)
+static void add_devices(const struct comp *c)
 {
 	struct strvec v = { 0 };
 	struct cfs dev = { .kmsg = -1 };
@@ -64,36 +77,41 @@ static void print_devices(void)
 		return;
 	cfs_list(&dev, ".", CFS_LINKS, &v);
 	for (size_t i = 0; i < v.n; i++)
-		printf("/dev/%s\n", v.v[i]);
+		add_joined(c, "/dev/", v.v[i], "");
 	strvec_free(&v);
 	cfs_close(&dev);
 }
 
 /* Candidates for an argument that help calls @what. */
-static void print_arg(const struct comp *c, const struct object *o,
-		      const char *what, char *const *pos, int npos)
+static void add_arg(const struct comp *c, const struct object *o,
+		    const char *what, char *const *pos, int npos)
 {
+	static const char *const states[] = {
+		"optimized", "non-optimized", "inaccessible",
+		"persistent-loss", "change",
+	};
+
 	if (!strcmp(what, "HOSTNQN"))
-		print_dir(c, "hosts");
+		add_dir(c, "hosts");
 	else if (!strcmp(what, "NQN"))
-		print_dir(c, "subsystems");
+		add_dir(c, "subsystems");
 	else if (!strcmp(what, "ID") || !strcmp(what, "PORT"))
-		print_dir(c, "ports");
+		add_dir(c, "ports");
 	else if (!strcmp(what, "NSID") && npos)
-		print_below(c, &nv_kind_namespace, pos[0]);
+		add_below(c, &nv_kind_namespace, pos[0]);
 	else if (!strcmp(what, "GRPID") && npos)
-		print_below(c, &nv_kind_ana_group, pos[0]);
+		add_below(c, &nv_kind_ana_group, pos[0]);
 	else if (!strcmp(what, "NAME") && npos && o->kind &&
 		 o->kind->parent)
-		print_below(c, o->kind, pos[0]);
+		add_below(c, o->kind, pos[0]);
 	else if (!strcmp(what, "NAME=VALUE") && o->kind &&
 		 npos >= 1 + !!o->kind->parent)
-		print_attrs(c, o->kind, pos);
+		add_attrs(c, o->kind, pos);
 	else if (!strncmp(what, "DEVICE", 6))
-		print_devices();
+		add_devices(c);
 	else if (!strcmp(what, "state=STATE"))
-		puts("state=optimized\nstate=non-optimized\n"
-		     "state=inaccessible\nstate=persistent-loss\nstate=change");
+		for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+			add_joined(c, "state=", states[i], "");
 }
 
 /* The word for argument number @n in a line such as "PORT NAME [X=Y...]". */
@@ -146,16 +164,16 @@ static void complete_verb(struct comp *c, const struct object *o,
 			i++;
 	}
 	if (i > c->n) {
-		print_arg(c, o, opt->arg, pos, npos);
+		add_arg(c, o, opt->arg, pos, npos);
 		if (!strcmp(opt->arg, "PATH"))
-			print_devices();
+			add_devices(c);
 	} else {
-		print_opts(v->opts);
-		puts("--help");
+		add_opts(c, v->opts);
+		strvec_add(c->out, "--help");
 		what = v->max < 0 || npos < v->max ?
 		       param_word(v->params, npos) : NULL;
 		if (what)
-			print_arg(c, o, what, pos, npos);
+			add_arg(c, o, what, pos, npos);
 		free(what);
 	}
 	free(pos);
@@ -171,8 +189,8 @@ static void complete_object(struct comp *c, const struct object *o, int i)
 	}
 	if (i >= c->n) {
 		for (; v->run; v++)
-			puts(v->name);
-		puts("--help");
+			strvec_add(c->out, v->name);
+		strvec_add(c->out, "--help");
 		return;
 	}
 	for (; v->run; v++)
@@ -180,12 +198,20 @@ static void complete_object(struct comp *c, const struct object *o, int i)
 			complete_verb(c, o, v, i + 1);
 }
 
-static int cmd_completion(struct ctl *ctl, const struct args *a)
+/**
+ * complete_words() - what may come behind some words of a command line
+ * @ctl: the run, for its --root
+ * @a: the words as arguments, options before the object included
+ * @out: gets the candidates, whatever the next word begins with
+ */
+void complete_words(const struct ctl *ctl, const struct args *a,
+		    struct strvec *out)
 {
 	struct comp c = { .words = a->pos, .n = a->npos };
 	const char *root = ctl->root ? ctl->root : getenv("NVTGT_ROOT");
 	int i = 0;
 
+	c.out = out;
 	c.cfs = (struct cfs){ .kmsg = -1 };
 	while (i < c.n && !strncmp(c.words[i], "--", 2)) {
 		const struct opt *o = opt_word(global_opts, c.words[i]);
@@ -198,15 +224,25 @@ static int cmd_completion(struct ctl *ctl, const struct args *a)
 			O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	c.have_tree = c.cfs.fd >= 0;
 	if (i == c.n) {
-		print_opts(global_opts);
+		add_opts(&c, global_opts);
 		for (const struct object *const *o = objects; *o; o++)
-			puts((*o)->name);
+			strvec_add(out, (*o)->name);
 	} else if (i < c.n) {
 		for (const struct object *const *o = objects; *o; o++)
 			if (!strcmp((*o)->name, c.words[i]))
 				complete_object(&c, *o, i + 1);
 	}
 	cfs_close(&c.cfs);
+}
+
+static int cmd_completion(struct ctl *ctl, const struct args *a)
+{
+	struct strvec out = { 0 };
+
+	complete_words(ctl, a, &out);
+	for (size_t i = 0; i < out.n; i++)
+		puts(out.v[i]);
+	strvec_free(&out);
 	return EXIT_DONE;
 }
 
