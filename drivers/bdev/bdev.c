@@ -481,7 +481,7 @@ static void nvtgt_bdev_discard_work(struct nvtgt_req *req)
 	struct bio *bio = NULL;
 	unsigned int i;
 
-	for (i = 0; i < room->nr_ranges; i++) {
+	for (i = 0; i < room->nr_ranges && !nvtgt_req_stopped(req); i++) {
 		const struct nvme_dsm_range *range = &room->ranges[i];
 		sector_t nr = (sector_t)le32_to_cpu(range->nlb) << to_sectors;
 

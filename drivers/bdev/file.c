@@ -193,7 +193,8 @@ void nvtgt_file_flush(struct nvtgt_req *req)
 }
 
 /* A synchronous write of zeroes, for file systems that know no other way. */
-static int nvtgt_file_write_zero_pages(struct file *file, loff_t pos, size_t len)
+static int nvtgt_file_write_zero_pages(const struct nvtgt_req *req, struct file *file, loff_t pos,
+				       size_t len)
 {
 	struct bio_vec *bvec = kmalloc_array(NVTGT_ZERO_PAGES, sizeof(*bvec), GFP_KERNEL);
 	struct iov_iter iter;
@@ -208,6 +209,9 @@ static int nvtgt_file_write_zero_pages(struct file *file, loff_t pos, size_t len
 	while (len) {
 		size_t n = min_t(size_t, len, NVTGT_ZERO_PAGES * PAGE_SIZE);
 
+		ret = -ECANCELED;
+		if (nvtgt_req_stopped(req))
+			break;
 		init_sync_kiocb(&iocb, file);
 		iocb.ki_pos = pos;
 		iocb.ki_flags |= IOCB_WRITE;
@@ -227,8 +231,9 @@ static int nvtgt_file_write_zero_pages(struct file *file, loff_t pos, size_t len
 }
 
 /* Each way leaves zeroes; they differ in what becomes of the space. */
-static int nvtgt_file_zero(struct file *file, bool deallocate, loff_t pos, loff_t len)
+static int nvtgt_file_zero(const struct nvtgt_req *req, struct file *file, loff_t pos, loff_t len)
 {
+	bool deallocate = req->cmd->write_zeroes.control & cpu_to_le16(NVME_WZ_DEAC);
 	int ret = -EOPNOTSUPP;
 
 	if (!deallocate)
@@ -236,7 +241,7 @@ static int nvtgt_file_zero(struct file *file, bool deallocate, loff_t pos, loff_
 	if (ret == -EOPNOTSUPP)
 		ret = vfs_fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, pos, len);
 	if (ret == -EOPNOTSUPP)
-		ret = nvtgt_file_write_zero_pages(file, pos, len);
+		ret = nvtgt_file_write_zero_pages(req, file, pos, len);
 	return ret;
 }
 
@@ -247,8 +252,7 @@ static void nvtgt_file_write_zeroes_work(struct nvtgt_req *req)
 	loff_t len = ((loff_t)le16_to_cpu(cmd->length) + 1) << req->ns->blksize_shift;
 	int ret;
 
-	ret = nvtgt_file_zero(file, cmd->control & cpu_to_le16(NVME_WZ_DEAC),
-			      nvtgt_file_pos(req, cmd->slba), len);
+	ret = nvtgt_file_zero(req, file, nvtgt_file_pos(req, cmd->slba), len);
 	if (!ret && cmd->control & cpu_to_le16(NVME_RW_FUA))
 		ret = vfs_fsync(file, 1);
 	nvtgt_req_complete(req, nvtgt_file_status(req, ret));
@@ -272,7 +276,7 @@ static void nvtgt_file_discard_work(struct nvtgt_req *req)
 	unsigned int i;
 	int ret = 0;
 
-	for (i = 0; i < room->nr_ranges && !ret; i++) {
+	for (i = 0; i < room->nr_ranges && !ret && !nvtgt_req_stopped(req); i++) {
 		const struct nvme_dsm_range *range = &room->ranges[i];
 		loff_t len = (loff_t)le32_to_cpu(range->nlb) << req->ns->blksize_shift;
 

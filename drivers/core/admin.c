@@ -121,7 +121,7 @@ static u16 nvtgt_keep_alive_parse(struct nvtgt_req *req)
 u16 nvtgt_admin_parse(struct nvtgt_req *req)
 {
 	/* NVMe base 2.1, 3.5.1: nothing but fabrics commands before it is ready */
-	if (!(READ_ONCE(req->queue->ctrl->csts) & NVME_CSTS_RDY))
+	if (!nvtgt_ctrl_enabled(req->queue->ctrl))
 		return NVME_SC_CMD_SEQ_ERROR | NVME_STATUS_DNR;
 
 	switch (req->cmd->common.opcode) {

@@ -262,6 +262,8 @@ u16 nvtgt_errno_status(struct nvtgt_req *req, int err)
 	case -ESHUTDOWN:
 		/* the way to the medium, not the medium: a path error to hosts */
 		return NVME_SC_INTERNAL_PATH_ERROR;
+	case -ECANCELED:
+		return NVME_SC_ABORT_QUEUE;
 	case -EAGAIN:
 	case -ENOMEM:
 	case -EBUSY:
@@ -284,15 +286,20 @@ static void nvtgt_deferred_work(struct work_struct *work)
 
 	/* the command's own reference may be gone when it returns */
 	percpu_ref_get(&cns->ns.ref);
-	req->execute(req);
+	if (unlikely(nvtgt_req_stopped(req)))
+		nvtgt_req_complete(req, NVME_SC_ABORT_QUEUE);
+	else
+		req->execute(req);
 	memalloc_noio_restore(noio);
 
 	spin_lock_irq(&cns->deferred_lock);
 	next = list_first_entry_or_null(&cns->deferred, struct nvtgt_req, entry);
-	if (next)
+	if (next) {
 		list_del_init(&next->entry);
-	else
+		next->waits = false;
+	} else {
 		cns->nr_workers--;
+	}
 	spin_unlock_irq(&cns->deferred_lock);
 	if (next)
 		queue_work(nvtgt_io_wq, &next->work);
@@ -306,25 +313,34 @@ static void nvtgt_deferred_work(struct work_struct *work)
  *
  * No more than NVTGT_NS_WORKERS of a namespace's commands are in workers at a time;
  * the others wait, so that a device that stalls holds up its own commands only.
+ * When the queue is stopped before the worker begins, the command fails instead.
  *
  * Context: any.
  */
 void nvtgt_req_defer(struct nvtgt_req *req, void (*fn)(struct nvtgt_req *req))
 {
 	struct nvtgt_cns *cns = to_nvtgt_cns(req->ns);
+	bool stopped, wait = false;
 	unsigned long flags;
-	bool wait;
 
 	req->execute = fn;
 	INIT_WORK(&req->work, nvtgt_deferred_work);
 	spin_lock_irqsave(&cns->deferred_lock, flags);
-	wait = cns->nr_workers == NVTGT_NS_WORKERS;
-	if (wait)
-		list_add_tail(&req->entry, &cns->deferred);
-	else
-		cns->nr_workers++;
+	/* under the lock: the reactor that stops the queue looks for what waits after this */
+	stopped = nvtgt_req_stopped(req);
+	if (!stopped) {
+		wait = cns->nr_workers == NVTGT_NS_WORKERS;
+		if (wait) {
+			list_add_tail(&req->entry, &cns->deferred);
+			req->waits = true;
+		} else {
+			cns->nr_workers++;
+		}
+	}
 	spin_unlock_irqrestore(&cns->deferred_lock, flags);
-	if (!wait)
+	if (unlikely(stopped))
+		nvtgt_req_complete(req, NVME_SC_ABORT_QUEUE);
+	else if (!wait)
 		queue_work(nvtgt_io_wq, &req->work);
 }
 EXPORT_SYMBOL_GPL(nvtgt_req_defer);

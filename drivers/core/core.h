@@ -242,14 +242,20 @@ struct nvtgt_ctrl {
 
 	struct list_head peer_entry;	/* nvtgt_peer.discovery; the lock of the peers */
 
-	u32 csts;			/* lock; each command looks at it */
+	u32 csts;			/* lock */
+	bool ready;			/* lock; I/O commands may come; read with READ_ONCE() by each */
 
-	/* protects csts and all of what follows; not in the line that each command reads */
+	/* protects these two and all of what follows; not in the line that each command reads */
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	struct nvtgt_queue **queues;	/* [0 … max_qid] */
 	unsigned int nr_queues;
 	bool deleting;			/* no queue may join any more */
 	u32 cc;
+	bool draining;			/* CSTS waits for what I/O queues have left in backends */
+	bool stuck;			/* … in vain for so long that CSTS.CFS has been set */
+	bool told_late;			/* the log knows that a Connect waits for this controller */
+	unsigned int nr_undrained;	/* I/O queues that are not drained */
+	unsigned long drain_due;	/* jiffies: when that is, while draining */
 	u32 kato_ms;			/* 0: no keep alive */
 	u32 features[NVTGT_NR_FEATURES];
 	u32 aen_enabled;		/* Set Features 0Bh, bits as in OAES */
@@ -267,6 +273,7 @@ struct nvtgt_ctrl {
 	bool ka_overdue;		/* the time is over; it waits for the reactors */
 	struct dentry *debugfs;
 	struct delayed_work ka_work;
+	struct delayed_work drain_work;
 	struct work_struct fatal_work;
 };
 
@@ -280,6 +287,9 @@ static inline const char *nvtgt_host_name(const char *hostnqn)
 {
 	return *hostnqn ? hostnqn : "-";
 }
+
+/* What a new controller waits for: nvtgt_host_must_wait(). No status of NVMe's. */
+#define NVTGT_CONNECT_WAIT	0xffff
 
 #define nvtgt_ctrl_info(ctrl, fmt, ...)						\
 	pr_info_ratelimited("%s ctrl %u (%s): " fmt, (ctrl)->subsys->nqn, (ctrl)->cntlid,	\
@@ -393,8 +403,23 @@ void nvtgt_ctrl_del_queue(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *queue, u1
 void nvtgt_ctrl_delete(struct nvtgt_ctrl *ctrl);
 void nvtgt_ctrl_fatal(struct nvtgt_ctrl *ctrl);
 void nvtgt_ctrl_set_cc(struct nvtgt_ctrl *ctrl, u32 cc);
+void nvtgt_ctrl_settle(struct nvtgt_ctrl *ctrl);
+void nvtgt_ctrl_disconnect_queues(struct nvtgt_ctrl *ctrl, u16 first);
 void nvtgt_ctrl_start_ka(struct nvtgt_ctrl *ctrl);
 void nvtgt_ctrl_stop_ka(struct nvtgt_ctrl *ctrl);
+
+/* Has CC.EN been set and taken effect? Any context. */
+static inline bool nvtgt_ctrl_enabled(const struct nvtgt_ctrl *ctrl)
+{
+	return (READ_ONCE(ctrl->cc) & NVME_CC_ENABLE) && (READ_ONCE(ctrl->csts) & NVME_CSTS_RDY);
+}
+
+/* drain.c */
+void nvtgt_ctrl_drain(struct nvtgt_ctrl *ctrl);
+void nvtgt_ctrl_drain_work(struct work_struct *work);
+void nvtgt_queue_late_known(struct nvtgt_queue *queue);
+void nvtgt_req_came_back(struct nvtgt_req *req);
+bool nvtgt_host_must_wait(struct nvtgt_subsys *subsys, const struct nvtgt_ctrl *ctrl);
 
 /* event.c */
 u16 nvtgt_aer_parse(struct nvtgt_req *req);
@@ -452,6 +477,14 @@ void nvtgt_connect_done(struct nvtgt_req *req);
 u16 nvtgt_fabrics_parse(struct nvtgt_req *req);		/* fabrics.c */
 u16 nvtgt_admin_parse(struct nvtgt_req *req);		/* admin.c */
 u16 nvtgt_io_parse(struct nvtgt_req *req);		/* io.c */
+
+/* Of the commands that an I/O queue takes. */
+static inline bool nvtgt_changes_medium(u8 opcode)
+{
+	return opcode == nvme_cmd_write || opcode == nvme_cmd_write_zeroes ||
+	       opcode == nvme_cmd_dsm;
+}
+
 u16 nvtgt_identify_parse(struct nvtgt_req *req);	/* identify.c */
 u16 nvtgt_log_parse(struct nvtgt_req *req);		/* log.c */
 u16 nvtgt_get_features_parse(struct nvtgt_req *req);	/* feature.c */

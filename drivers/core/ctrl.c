@@ -10,7 +10,8 @@
  * asks the transports to disconnect the queues. Everything else follows from the
  * queues' own way out.
  *
- * CC and CSTS change in nvtgt_ctrl_set_cc() alone.
+ * CC changes in nvtgt_ctrl_set_cc() alone. CSTS follows in nvtgt_ctrl_settle(), when
+ * nothing of the I/O queues is in a backend any more (drain.c).
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -98,6 +99,8 @@ static u16 nvtgt_ctrl_add(struct nvtgt_ctrl *ctrl, struct nvtgt_subsys *subsys)
 	u16 status;
 
 	lockdep_assert_held(&subsys->lock);
+	if (!subsys->discovery && nvtgt_host_must_wait(subsys, ctrl))
+		return NVTGT_CONNECT_WAIT;
 	if (subsys->nr_ctrls >= nvtgt_max_ctrls && !nvtgt_ctrl_make_room(subsys)) {
 		pr_warn_ratelimited("%s: %u controllers already (parameter max_ctrls), host %s refused\n",
 				    subsys->nqn, subsys->nr_ctrls, nvtgt_host_name(ctrl->hostnqn));
@@ -137,7 +140,8 @@ static u32 nvtgt_ctrl_disc_kato(const struct nvtgt_ctrl *ctrl, u32 kato_ms)
  * @hostnqn: the host's name, checked; "": it has none
  * @hostid: the host's identifier
  * @kato_ms: keep alive time-out, 0: none
- * @status: why not
+ * @status: why not; NVTGT_CONNECT_WAIT: an earlier controller of the host has writes
+ *	in a device
  *
  * Context: process, may sleep.
  * Return: a controller with one reference, or NULL
@@ -159,6 +163,7 @@ struct nvtgt_ctrl *nvtgt_ctrl_create(struct nvtgt_subsys *subsys, struct nvtgt_q
 	INIT_LIST_HEAD(&ctrl->aers);
 	INIT_LIST_HEAD(&ctrl->peer_entry);
 	INIT_DELAYED_WORK(&ctrl->ka_work, nvtgt_ctrl_ka_work);
+	INIT_DELAYED_WORK(&ctrl->drain_work, nvtgt_ctrl_drain_work);
 	INIT_WORK(&ctrl->fatal_work, nvtgt_ctrl_fatal_work);
 	ctrl->subsys = subsys;
 	ctrl->port = port;
@@ -232,8 +237,10 @@ static void nvtgt_ctrl_release(struct kref *ref)
 	mutex_unlock(&subsys->lock);
 	/* after the list: events may have queued it until then */
 	cancel_work_sync(&ctrl->fatal_work);
+	cancel_delayed_work_sync(&ctrl->drain_work);
 
-	WARN_ON_ONCE(ctrl->nr_queues || !list_empty(&ctrl->aers) || !list_empty(&ctrl->peer_entry));
+	WARN_ON_ONCE(ctrl->nr_queues || ctrl->nr_undrained);
+	WARN_ON_ONCE(!list_empty(&ctrl->aers) || !list_empty(&ctrl->peer_entry));
 	nvtgt_ctrl_info(ctrl, "gone\n");
 	nvtgt_port_put(ctrl->port);
 	nvtgt_subsys_put(subsys);
@@ -268,13 +275,16 @@ u16 nvtgt_ctrl_add_queue(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *queue, u16
 	spin_lock_irq(&ctrl->lock);
 	if (ctrl->deleting)
 		status = NVME_SC_CONNECT_CTRL_BUSY;
-	else if (qid && !(ctrl->csts & NVME_CSTS_RDY))
+	else if (qid && ctrl->draining)	/* a time that passes: no DNR */
+		status = NVME_SC_CMD_SEQ_ERROR;
+	else if (qid && !ctrl->ready)
 		status = NVME_SC_CMD_SEQ_ERROR | NVME_STATUS_DNR;
 	else if (ctrl->queues[qid])	/* which may be on its way out: no DNR */
 		status = NVME_SC_CMD_SEQ_ERROR;
 	if (!status) {
 		ctrl->queues[qid] = queue;
 		ctrl->nr_queues++;
+		ctrl->nr_undrained += qid != 0;
 		queue->in_ctrl = true;
 	}
 	spin_unlock_irq(&ctrl->lock);
@@ -293,6 +303,8 @@ void nvtgt_ctrl_del_queue(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *queue, u1
 	if (queue->in_ctrl) {
 		ctrl->queues[qid] = NULL;
 		ctrl->nr_queues--;
+		if (WARN_ON_ONCE(qid && !queue->drained))
+			ctrl->nr_undrained--;
 		queue->in_ctrl = false;
 		/* what it has seen counts no more: forget the sum */
 		ctrl->seen_cmds = 0;
@@ -300,8 +312,14 @@ void nvtgt_ctrl_del_queue(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *queue, u1
 	spin_unlock_irq(&ctrl->lock);
 }
 
-/* Asks the transports to end the queues from @first on. */
-static void nvtgt_ctrl_disconnect_queues(struct nvtgt_ctrl *ctrl, u16 first)
+/**
+ * nvtgt_ctrl_disconnect_queues - ask the transports to end queues
+ * @ctrl: the controller, whose lock is held
+ * @first: the first queue's id: 0 for all, 1 for the I/O queues
+ *
+ * Context: any.
+ */
+void nvtgt_ctrl_disconnect_queues(struct nvtgt_ctrl *ctrl, u16 first)
 {
 	unsigned int qid;
 
@@ -376,17 +394,54 @@ static bool nvtgt_ctrl_cc_valid(struct nvtgt_ctrl *ctrl, u32 cc)
 	       (cc & NVME_CC_IOCQES_MASK) >> NVME_CC_IOCQES_SHIFT == NVTGT_IOCQES;
 }
 
-/* Controller level reset: I/O queues end, what was set or noted is forgotten. */
+/*
+ * Controller level reset: I/O queues end, what was set or noted is forgotten. RDY
+ * stays, or comes back when CC.EN was only just set again, until the queues are drained.
+ */
 static void nvtgt_ctrl_reset_locked(struct nvtgt_ctrl *ctrl)
 {
 	lockdep_assert_held(&ctrl->lock);
-	nvtgt_ctrl_disconnect_queues(ctrl, 1);
-	ctrl->csts = 0;
+	nvtgt_ctrl_drain(ctrl);
+	ctrl->csts = NVME_CSTS_RDY;
+	if (ctrl->stuck)
+		ctrl->csts |= NVME_CSTS_CFS;
 	memset(ctrl->features, 0, sizeof(ctrl->features));
 	ctrl->aen_enabled = 0;
 	ctrl->aen_masked = 0;
 	ctrl->nr_events = 0;
 	ctrl->nr_changed_ns = 0;
+}
+
+/**
+ * nvtgt_ctrl_settle - CSTS becomes what CC asks for, unless queues have to drain first
+ * @ctrl: the controller, whose lock is held
+ *
+ * Context: any.
+ */
+void nvtgt_ctrl_settle(struct nvtgt_ctrl *ctrl)
+{
+	u32 csts = ctrl->csts;
+
+	lockdep_assert_held(&ctrl->lock);
+	if (ctrl->draining && ctrl->nr_undrained) {
+		WRITE_ONCE(ctrl->ready, false);
+		return;
+	}
+	if (ctrl->draining) {
+		ctrl->draining = false;
+		cancel_delayed_work(&ctrl->drain_work);
+		if (ctrl->stuck)
+			csts &= ~NVME_CSTS_CFS;
+		ctrl->stuck = false;
+	}
+	if (!(ctrl->cc & NVME_CC_ENABLE))
+		csts &= ~(NVME_CSTS_RDY | NVME_CSTS_CFS);
+	else if (!(csts & (NVME_CSTS_RDY | NVME_CSTS_CFS)))
+		csts |= nvtgt_ctrl_cc_valid(ctrl, ctrl->cc) ? NVME_CSTS_RDY : NVME_CSTS_CFS;
+	if (ctrl->cc & NVME_CC_SHN_MASK)
+		csts = (csts & ~NVME_CSTS_SHST_MASK) | NVME_CSTS_SHST_CMPLT;
+	WRITE_ONCE(ctrl->csts, csts);
+	WRITE_ONCE(ctrl->ready, (csts & NVME_CSTS_RDY) && !(ctrl->cc & NVME_CC_SHN_MASK));
 }
 
 /**
@@ -396,6 +451,8 @@ static void nvtgt_ctrl_reset_locked(struct nvtgt_ctrl *ctrl)
  *
  * Enable, reset, shutdown (NVMe base 2.1, 3.5 and 3.6). Values that the
  * controller does not support end in CSTS.CFS, as the specification demands.
+ * A host that sets CC.EN again before RDY is 0 breaks the rules: RDY goes to 0 then,
+ * and comes when what was to be waited for is over.
  *
  * Context: the reactor of the admin queue; does not sleep.
  */
@@ -406,24 +463,20 @@ void nvtgt_ctrl_set_cc(struct nvtgt_ctrl *ctrl, u32 cc)
 
 	spin_lock_irq(&ctrl->lock);
 	old = ctrl->cc;
-	ctrl->cc = cc;
-	if ((cc & NVME_CC_ENABLE) && !(old & NVME_CC_ENABLE)) {
-		if (nvtgt_ctrl_cc_valid(ctrl, cc))
-			ctrl->csts = NVME_CSTS_RDY;
-		else
-			ctrl->csts = NVME_CSTS_CFS;
-	}
+	WRITE_ONCE(ctrl->cc, cc);
+	if ((cc & NVME_CC_ENABLE) && !(old & NVME_CC_ENABLE))
+		ctrl->csts = 0;
 	if (!(cc & NVME_CC_ENABLE) && (old & NVME_CC_ENABLE)) {
 		nvtgt_ctrl_reset_locked(ctrl);
 		reset = true;
 	}
 	if ((cc & NVME_CC_SHN_MASK) && !(old & NVME_CC_SHN_MASK)) {
-		/* nothing is cached here that a shutdown would have to save */
-		nvtgt_ctrl_disconnect_queues(ctrl, 1);
-		ctrl->csts |= NVME_CSTS_SHST_CMPLT;
+		nvtgt_ctrl_drain(ctrl);
+		ctrl->csts = (ctrl->csts & ~NVME_CSTS_SHST_MASK) | NVME_CSTS_SHST_OCCUR;
 	}
 	if (!(cc & NVME_CC_SHN_MASK) && (old & NVME_CC_SHN_MASK))
 		ctrl->csts &= ~NVME_CSTS_SHST_MASK;
+	nvtgt_ctrl_settle(ctrl);
 	spin_unlock_irq(&ctrl->lock);
 
 	if (reset)

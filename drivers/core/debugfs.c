@@ -91,7 +91,9 @@ static int nvtgt_state_show(struct seq_file *m, void *p)
 	};
 	u32 csts = READ_ONCE(ctrl->csts);
 
-	if (csts & NVME_CSTS_SHST_MASK)
+	if (READ_ONCE(ctrl->draining))
+		seq_puts(m, "draining\n");
+	else if (csts & NVME_CSTS_SHST_MASK)
 		seq_puts(m, "shut down\n");
 	else
 		seq_printf(m, "%s\n", names[csts & (NVME_CSTS_RDY | NVME_CSTS_CFS)]);

@@ -147,7 +147,7 @@ static void nvtgt_aer_execute(struct nvtgt_req *req)
 	u16 status = 0;
 
 	spin_lock_irqsave(&ctrl->lock, flags);
-	if (req->queue->stopped || !(ctrl->csts & NVME_CSTS_RDY)) {
+	if (req->queue->stopped || !nvtgt_ctrl_enabled(ctrl)) {
 		status = NVME_SC_ABORT_REQ | NVME_STATUS_DNR;
 	} else if (ctrl->nr_aers >= NVTGT_MAX_AERS) {
 		status = NVME_SC_ASYNC_LIMIT | NVME_STATUS_DNR;

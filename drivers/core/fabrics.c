@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "core.h"
 
@@ -15,6 +16,17 @@ struct nvtgt_connect {
 	u16 size;
 	bool sqhd_disabled;
 };
+
+/* A Connect that waits for the device, see nvtgt_host_must_wait(); in req->scratch. */
+struct nvtgt_connect_retry {
+	struct delayed_work work;
+	struct nvtgt_req *req;
+	unsigned long until;		/* jiffies: then the host is to try again */
+};
+
+/* A device that is only slow costs the host no attempt. */
+#define NVTGT_CONNECT_WAIT_MS	1000
+#define NVTGT_CONNECT_RETRY_MS	20
 
 static_assert(sizeof(struct nvtgt_connect) <= NVTGT_BACKEND_ROOM);
 static_assert(sizeof(struct nvmf_connect_data) == 1024);
@@ -189,7 +201,39 @@ out:
 	return status;
 }
 
-static void nvtgt_connect_work(struct nvtgt_req *req)
+static void nvtgt_connect_run(struct nvtgt_req *req);
+
+static void nvtgt_connect_retry_work(struct work_struct *work)
+{
+	struct nvtgt_connect_retry *retry = container_of(to_delayed_work(work),
+							 struct nvtgt_connect_retry, work);
+	unsigned int noio = memalloc_noio_save();	/* as in nvtgt_req_work() */
+
+	nvtgt_connect_run(retry->req);	/* which may free it */
+	memalloc_noio_restore(noio);
+}
+
+/* Writes of the host's earlier association are in a device. Returns whether to look again. */
+static bool nvtgt_connect_later(struct nvtgt_req *req)
+{
+	struct nvtgt_connect_retry *retry = req->scratch;
+
+	if (nvtgt_req_stopped(req) || (retry && time_after(jiffies, retry->until)))
+		return false;
+	if (!retry) {
+		retry = kzalloc(sizeof(*retry), GFP_KERNEL);
+		if (!retry)
+			return false;
+		INIT_DELAYED_WORK(&retry->work, nvtgt_connect_retry_work);
+		retry->req = req;
+		retry->until = jiffies + msecs_to_jiffies(NVTGT_CONNECT_WAIT_MS);
+		req->scratch = retry;
+	}
+	queue_delayed_work(nvtgt_wq, &retry->work, msecs_to_jiffies(NVTGT_CONNECT_RETRY_MS));
+	return true;
+}
+
+static void nvtgt_connect_run(struct nvtgt_req *req)
 {
 	struct nvmf_connect_command *c = &req->cmd->connect;
 	struct nvtgt_connect *connect = nvtgt_req_room(req);
@@ -211,6 +255,11 @@ static void nvtgt_connect_work(struct nvtgt_req *req)
 	if (!status)
 		status = nvtgt_connect_join(req, d, &ctrl);
 	kfree(d);
+	if (status == NVTGT_CONNECT_WAIT) {
+		if (nvtgt_connect_later(req))
+			return;
+		status = NVME_SC_CONNECT_CTRL_BUSY;
+	}
 	if (!status) {
 		connect->ctrl = ctrl;
 		connect->qid = le16_to_cpu(c->qid);
@@ -226,7 +275,7 @@ out:
 
 static void nvtgt_connect_execute(struct nvtgt_req *req)
 {
-	nvtgt_req_complete_work(req, nvtgt_connect_work);
+	nvtgt_req_complete_work(req, nvtgt_connect_run);
 }
 
 /**
@@ -249,6 +298,9 @@ void nvtgt_connect_done(struct nvtgt_req *req)
 	queue->size = connect->size;
 	queue->sqhd_disabled = connect->sqhd_disabled;
 	queue->ctrl = connect->ctrl;
+	/* stopped meanwhile: nothing but this Connect was executing */
+	if (unlikely(queue->stopped && queue->qid))
+		nvtgt_queue_late_known(queue);
 }
 
 static void nvtgt_property_get_execute(struct nvtgt_req *req)

@@ -116,6 +116,10 @@ static void nvtgt_dsm_work(struct nvtgt_req *req)
 	unsigned int i;
 	u16 status;
 
+	if (nvtgt_req_stopped(req)) {
+		nvtgt_req_complete(req, NVME_SC_ABORT_QUEUE);
+		return;
+	}
 	ranges = kmalloc_array(nr, sizeof(*ranges), GFP_KERNEL);
 	if (!ranges) {
 		nvtgt_req_complete(req, NVME_SC_INTERNAL);
@@ -160,12 +164,6 @@ static u16 nvtgt_dsm_parse(struct nvtgt_req *req)
 	return 0;
 }
 
-static bool nvtgt_changes_medium(u8 opcode)
-{
-	return opcode == nvme_cmd_write || opcode == nvme_cmd_write_zeroes ||
-	       opcode == nvme_cmd_dsm;
-}
-
 static u16 nvtgt_io_parse_ns(struct nvtgt_req *req)
 {
 	u8 opcode = req->cmd->common.opcode;
@@ -207,7 +205,7 @@ u16 nvtgt_io_parse(struct nvtgt_req *req)
 {
 	u16 status;
 
-	if (unlikely(!(READ_ONCE(req->queue->ctrl->csts) & NVME_CSTS_RDY)))
+	if (unlikely(!READ_ONCE(req->queue->ctrl->ready)))
 		return NVME_SC_CMD_SEQ_ERROR | NVME_STATUS_DNR;
 
 	switch (req->cmd->common.opcode) {

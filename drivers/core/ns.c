@@ -102,7 +102,7 @@ void nvtgt_ns_destroy(struct nvtgt_cns *cns)
 	kfree(cns->ns.backend_options);
 	mutex_destroy(&cns->enable_lock);
 	free_percpu(cns->stats);
-	kfree(cns);
+	kfree_rcu(cns, rcu);		/* nvtgt_req_cancel() */
 	nvtgt_subsys_put(subsys);
 }
 

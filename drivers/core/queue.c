@@ -32,6 +32,7 @@ int nvtgt_queue_init(struct nvtgt_queue *queue, struct nvtgt_port *port,
 	queue->want_qid = -1;
 	INIT_LIST_HEAD(&queue->flush);
 	INIT_LIST_HEAD(&queue->peer_entry);
+	INIT_LIST_HEAD(&queue->late);
 	nvtgt_port_get(port);
 	return 0;
 }
@@ -51,19 +52,28 @@ u16 nvtgt_queue_max_size(const struct nvtgt_queue *queue)
 }
 
 /**
- * nvtgt_queue_stop - nothing more will be received
- * @queue: the queue
+ * nvtgt_queue_stop - nothing more will be received, and nothing begins
+ * @queue: the queue; the transport's own state says that it is on its way out
  *
- * Completes the requests that wait for an event to happen, so that everything in
- * flight ends by itself.
+ * Completes the requests that wait for an event to happen, or for a worker, so that
+ * everything in flight ends by itself. With an admin queue its controller ends: the
+ * other queues are disconnected at once, for the host may come back at once. May be
+ * called repeatedly.
  *
  * Context: the reactor of the queue.
  */
 void nvtgt_queue_stop(struct nvtgt_queue *queue)
 {
-	queue->stopped = true;
-	if (queue->ctrl && !queue->qid)
+	if (queue->stopped)
+		return;
+	WRITE_ONCE(queue->stopped, true);
+	queue->ops->stop(queue);
+	if (queue->ctrl && queue->qid) {
+		nvtgt_queue_late_known(queue);
+	} else if (queue->ctrl) {
+		nvtgt_ctrl_delete(queue->ctrl);
 		nvtgt_event_flush_aers(queue->ctrl);
+	}
 }
 EXPORT_SYMBOL_GPL(nvtgt_queue_stop);
 
@@ -80,6 +90,7 @@ void nvtgt_queue_destroy(struct nvtgt_queue *queue)
 	struct nvtgt_ctrl *ctrl = queue->ctrl;
 
 	WARN_ON_ONCE(queue->nr_inflight || queue->ns || !list_empty(&queue->flush));
+	WARN_ON_ONCE(!list_empty(&queue->late));
 	nvtgt_peer_leave(queue);
 	if (ctrl) {
 		nvtgt_ctrl_del_queue(ctrl, queue, queue->qid);

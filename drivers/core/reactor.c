@@ -366,6 +366,8 @@ static void nvtgt_reactor_respond(struct nvtgt_reactor *reactor, struct nvtgt_re
 		return;
 	}
 	nvtgt_req_set_state(req, NVTGT_REQ_RESPONDING);
+	if (unlikely(req->late))
+		nvtgt_req_came_back(req);
 	if (req->ns)
 		nvtgt_req_put_ns(req);
 	if (unlikely(req->queue->connect_req == req))

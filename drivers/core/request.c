@@ -173,6 +173,10 @@ void nvtgt_req_execute(struct nvtgt_req *req)
 {
 	u16 status;
 
+	if (unlikely(req->queue->stopped)) {
+		nvtgt_req_fail(req, NVME_SC_ABORT_QUEUE);
+		return;
+	}
 	if (unlikely(req->parked)) {
 		status = nvtgt_req_unpark(req);
 		if (status) {

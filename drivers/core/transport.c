@@ -27,6 +27,8 @@ static const char *nvtgt_transport_missing(const struct nvtgt_transport_ops *ops
 		return "respond";
 	if (!ops->flush)
 		return "flush";
+	if (!ops->stop)
+		return "stop";
 	return NULL;
 }
 

@@ -12,7 +12,7 @@
  *	stall=0|1		commands are held until it is 0 again; changeable
  *
  * A command that is held when the namespace is disabled ends with Namespace Not
- * Ready.
+ * Ready. Held or delayed, it is in the device: its queue's end does not call it back.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

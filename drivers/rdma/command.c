@@ -801,7 +801,23 @@ void nvtgt_rdma_respond(struct nvtgt_req *req)
 }
 
 /**
- * nvtgt_rdma_abort - fail a command that still waits for memory or for its turn
+ * nvtgt_rdma_stop - tell the core which commands it has while the queue is stopped
+ * @queue: the connection
+ *
+ * Context: the reactor.
+ */
+void nvtgt_rdma_stop(struct nvtgt_queue *queue)
+{
+	struct nvtgt_rdma_queue *q = to_nvtgt_rdma_queue(queue);
+	unsigned int i;
+
+	for (i = 0; i < q->nr_cmds; i++)
+		if (q->cmds[i]->state == NVTGT_RDMA_EXECUTING)
+			nvtgt_req_stop(&q->cmds[i]->req);
+}
+
+/**
+ * nvtgt_rdma_abort - fail a command that waits for memory, for its turn or for a worker
  * @queue: the connection
  * @cid: the command's identifier
  *
@@ -817,6 +833,9 @@ bool nvtgt_rdma_abort(struct nvtgt_queue *queue, u16 cid)
 
 		if (le16_to_cpu((__force __le16)cmd->sqe.common.command_id) != cid)
 			continue;
+		if (cmd->state == NVTGT_RDMA_EXECUTING &&
+		    nvtgt_req_cancel(&cmd->req, NVME_SC_ABORT_REQ))
+			return true;
 		if (cmd->state != NVTGT_RDMA_MEMORY &&
 		    (cmd->state != NVTGT_RDMA_READING || cmd->posted))
 			continue;

@@ -83,6 +83,7 @@ const struct nvtgt_transport_ops nvtgt_rdma_ops = {
 	.disconnect	= nvtgt_rdma_disconnect,
 	.respond	= nvtgt_rdma_respond,
 	.flush		= nvtgt_rdma_flush,
+	.stop		= nvtgt_rdma_stop,
 	.abort		= nvtgt_rdma_abort,
 	.host_traddr	= nvtgt_rdma_host_traddr,
 	.disc_traddr	= nvtgt_rdma_disc_traddr,

@@ -402,6 +402,7 @@ void nvtgt_rdma_mem_kick(struct nvtgt_rdma_queue *q);
 void nvtgt_rdma_mem_ready(struct nvtgt_buf_waiter *waiter);
 void nvtgt_rdma_respond(struct nvtgt_req *req);
 bool nvtgt_rdma_abort(struct nvtgt_queue *queue, u16 cid);
+void nvtgt_rdma_stop(struct nvtgt_queue *queue);
 void nvtgt_rdma_drop_cmds(struct nvtgt_rdma_queue *q);
 void nvtgt_rdma_drop_posted(struct nvtgt_rdma_queue *q);
 

@@ -440,10 +440,34 @@ void nvtgt_tcp_respond(struct nvtgt_req *req)
 	nvtgt_tcp_want_send(q);
 }
 
+/* The core's: executing, or done and on its way back. */
+static bool nvtgt_tcp_is_executing(const struct nvtgt_tcp_cmd *cmd)
+{
+	return cmd->phase == NVTGT_TCP_EXEC && list_empty(&cmd->entry);
+}
+
 /**
- * nvtgt_tcp_abort - fail a command that the host has not been asked for data of
+ * nvtgt_tcp_stop - tell the core which commands it has while the queue is stopped
+ * @queue: the connection
+ *
+ * Context: the reactor.
+ */
+void nvtgt_tcp_stop(struct nvtgt_queue *queue)
+{
+	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(queue);
+	unsigned int i;
+
+	for (i = 0; i < q->nr_cmds; i++)
+		if (nvtgt_tcp_is_executing(q->cmds[i]))
+			nvtgt_req_stop(&q->cmds[i]->req);
+}
+
+/**
+ * nvtgt_tcp_abort - fail a command that has not begun
  * @queue: the connection
  * @cid: the command's identifier
+ *
+ * It has not been asked for data, or its data are here and it waits for a worker.
  *
  * Return: whether there was one
  */
@@ -459,6 +483,8 @@ bool nvtgt_tcp_abort(struct nvtgt_queue *queue, u16 cid)
 
 		if (le16_to_cpu((__force __le16)cmd->sqe.common.command_id) != cid)
 			continue;
+		if (nvtgt_tcp_is_executing(cmd) && nvtgt_req_cancel(&cmd->req, NVME_SC_ABORT_REQ))
+			return true;
 		if (!waits && !unasked)
 			continue;
 		list_del_init(&cmd->entry);
@@ -488,8 +514,8 @@ void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q)
 
 		switch (cmd->phase) {
 		case NVTGT_TCP_EXEC:
-			if (list_empty(&cmd->entry))
-				break;		/* executing */
+			if (nvtgt_tcp_is_executing(cmd))
+				break;
 			fallthrough;
 		case NVTGT_TCP_MEM:
 		case NVTGT_TCP_RECV:

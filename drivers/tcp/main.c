@@ -74,6 +74,7 @@ const struct nvtgt_transport_ops nvtgt_tcp_ops = {
 	.disconnect	= nvtgt_tcp_disconnect,
 	.respond	= nvtgt_tcp_respond,
 	.flush		= nvtgt_tcp_flush,
+	.stop		= nvtgt_tcp_stop,
 	.abort		= nvtgt_tcp_abort,
 	.host_traddr	= nvtgt_tcp_host_traddr,
 	.disc_traddr	= nvtgt_tcp_disc_traddr,

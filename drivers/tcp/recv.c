@@ -433,14 +433,19 @@ static int nvtgt_tcp_read_sock(struct nvtgt_tcp_queue *q)
 	return ret;
 }
 
-/* Has the peer, or the network, ended the connection? All of it has been read. */
+/*
+ * Has the peer, or the network, ended the connection? A host that has closed its end
+ * waits for no answer, and may connect anew at once: commands of it that have not been
+ * read are not begun. A connection that is being hung up is read to its end.
+ */
 static bool nvtgt_tcp_peer_gone(struct nvtgt_tcp_queue *q, bool drained)
 {
 	struct sock *sk = q->sock->sk;
 
 	if (READ_ONCE(sk->sk_err) || READ_ONCE(sk->sk_state) == TCP_CLOSE)
 		return true;
-	return drained && (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN);
+	return (drained || q->state < NVTGT_TCP_TERM) &&
+	       (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN);
 }
 
 /* What others want of the connection. */
@@ -480,6 +485,10 @@ bool nvtgt_tcp_receive(struct nvtgt_source *source)
 		nvtgt_tcp_take_flags(q);
 	if (q->state >= NVTGT_TCP_CLOSING)
 		return false;
+	if (unlikely(nvtgt_tcp_peer_gone(q, false))) {
+		nvtgt_tcp_close(q);
+		return false;
+	}
 
 	ret = nvtgt_tcp_read_sock(q);
 	nvtgt_source_follow(source, READ_ONCE(q->sock->sk->sk_incoming_cpu));

@@ -300,6 +300,7 @@ bool nvtgt_tcp_may_wait(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_retry(struct nvtgt_buf_waiter *waiter);
 void nvtgt_tcp_respond(struct nvtgt_req *req);
 bool nvtgt_tcp_abort(struct nvtgt_queue *queue, u16 cid);
+void nvtgt_tcp_stop(struct nvtgt_queue *queue);
 void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q);
 
 /* send.c */

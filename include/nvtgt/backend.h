@@ -102,6 +102,22 @@ static inline void nvtgt_req_poll_over(struct nvtgt_req *req)
 
 void nvtgt_req_defer(struct nvtgt_req *req, void (*fn)(struct nvtgt_req *req));
 
+/**
+ * nvtgt_req_stopped - has the request's queue been stopped?
+ * @req: executing
+ *
+ * The host may be writing the same blocks anew as soon as this command has come
+ * back: what has not begun, or a part of it, must not begin. nvtgt_req_defer() looks
+ * by itself; a backend that works through parts looks before each.
+ *
+ * Context: any.
+ * Return: whether it has; the request is completed with any status
+ */
+static inline bool nvtgt_req_stopped(const struct nvtgt_req *req)
+{
+	return READ_ONCE(req->queue->stopped);
+}
+
 /* A work queue for what is no request's and would block in the reactor. */
 extern struct workqueue_struct *nvtgt_io_wq;
 

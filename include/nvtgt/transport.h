@@ -24,7 +24,7 @@
 #include <nvtgt/types.h>
 
 /** NVTGT_TRANSPORT_VERSION - grows with each change of this contract */
-#define NVTGT_TRANSPORT_VERSION	4
+#define NVTGT_TRANSPORT_VERSION	5
 
 /**
  * struct nvtgt_transport_ops - what a transport provides
@@ -55,10 +55,14 @@
  * @flush: send everything that became ready for the queue, in as few calls as
  *	the transport can. Reactor context, once per pass, must not block.
  *	Required.
+ * @stop: the queue is being stopped: call nvtgt_req_stop() for each command that
+ *	has been handed to the core and whose respond() has not come. Called by
+ *	nvtgt_queue_stop(), once. Reactor context, must not sleep. Required.
  * @abort: the host asks to abort the command @cid. Reactor context, must not
  *	sleep. Returns true when the command was still the transport's (waiting
  *	for memory or for the host's data) and has been failed with
- *	NVME_SC_ABORT_REQ. Optional; the default is false.
+ *	NVME_SC_ABORT_REQ, or nvtgt_req_cancel() has taken it back from the core.
+ *	Optional; the default is false.
  * @host_traddr: write the peer's address, as text, at most @len bytes with
  *	the NUL. Called under ctrl->lock: must not sleep. Optional; the default
  *	is "".
@@ -79,6 +83,7 @@ struct nvtgt_transport_ops {
 	void (*disconnect)(struct nvtgt_queue *queue);
 	void (*respond)(struct nvtgt_req *req);
 	void (*flush)(struct nvtgt_queue *queue);
+	void (*stop)(struct nvtgt_queue *queue);
 	bool (*abort)(struct nvtgt_queue *queue, u16 cid);
 	void (*host_traddr)(struct nvtgt_queue *queue, char *buf, size_t len);
 	bool (*disc_traddr)(struct nvtgt_queue *queue, const struct nvtgt_port *port,
@@ -112,6 +117,8 @@ bool __must_check nvtgt_req_parse(struct nvtgt_req *req);
 void nvtgt_req_park(struct nvtgt_req *req);
 void nvtgt_req_execute(struct nvtgt_req *req);
 void nvtgt_req_fail(struct nvtgt_req *req, u16 status);
+void nvtgt_req_stop(struct nvtgt_req *req);
+bool nvtgt_req_cancel(struct nvtgt_req *req, u16 status);
 void nvtgt_req_spoil(struct nvtgt_req *req, u16 status);
 void nvtgt_req_cqe(struct nvtgt_req *req, struct nvme_completion *cqe);
 void nvtgt_req_release(struct nvtgt_req *req);

@@ -195,12 +195,16 @@ enum nvtgt_peer_state {
  * @ns: the namespace that the queue's requests share a reference on, or NULL
  * @ns_users: requests that share it; the last one gives it back
  * @nr_inflight: requests parsed and not yet released
- * @stopped: nvtgt_queue_stop() was called: nothing more is received
+ * @stopped: nvtgt_queue_stop() was called: nothing more is received, nothing begins; others
+ *	read it with READ_ONCE()
  * @flush: in the reactor's list of queues to flush
  * @nr_cmds: commands received; written by the reactor, read by anybody
  * @in_ctrl: stands in ctrl->queues[]
  * @ka_reactor: its reactor, when the keep alive time-out found nothing new
  * @ka_round: how many passes that one had made then
+ * @late: nvtgt_req.late_entry: commands that were executing when it was stopped, and are
+ * @late_known: stopped, and all of them are in @late
+ * @drained: stopped, and nothing of it is in a backend any more
  * @peer: the address that it comes from, from nvtgt_peer_enter() on, or NULL: it is not
  *	counted
  * @peer_entry: in the peer's list of half-open connections
@@ -238,6 +242,9 @@ struct nvtgt_queue {
 	bool in_ctrl;
 	const struct nvtgt_reactor *ka_reactor;
 	unsigned int ka_round;
+	struct list_head late;
+	bool late_known;
+	bool drained;
 
 	/* the core's: the lock of the transport's peers */
 	u8 peer_state;
@@ -262,7 +269,9 @@ struct nvtgt_queue {
  * @parked: the namespace was let go; it is looked up again for execution
  * @ns_shared: the reference on the namespace is the queue's
  * @polled: stands in the list of @poller; the reactor only, before and after execution
+ * @late: stands in queue->late; the reactor only
  * @poll_over: it is to be polled no more; set in any context
+ * @waits: stands in its namespace's list of commands that no worker is free for
  * @ns: the namespace, with a reference until completion, or NULL
  * @execute: what nvtgt_req_execute() calls; then what nvtgt_req_defer() was given
  * @bvec: memory for @data_len bytes; given by the transport before execution
@@ -278,6 +287,7 @@ struct nvtgt_queue {
  * @entry: the owner's: in lists of the core while it executes
  * @poller: the reactor that polls for its completion
  * @poll_entry: in the list of @poller
+ * @late_entry: in queue->late
  * @scratch: the core's; freed with kfree() at release
  * @work: the executor's, for what may sleep
  * @room: the backend's, see nvtgt_req_room()
@@ -304,6 +314,7 @@ struct nvtgt_req {
 	bool parked : 1;
 	bool ns_shared : 1;
 	bool polled : 1;
+	bool late : 1;
 	u16 status;
 	u16 error_loc;
 
@@ -317,6 +328,7 @@ struct nvtgt_req {
 	u32 pi_wire;
 	u8 pi_type;
 	bool poll_over;
+	bool waits;
 
 	/* and the next: the usual data */
 	struct bio_vec inline_bvec[NVTGT_INLINE_BVECS] ____cacheline_aligned;
@@ -324,6 +336,7 @@ struct nvtgt_req {
 	struct bio_vec pi;
 	struct nvtgt_reactor *poller;
 	struct list_head poll_entry;
+	struct list_head late_entry;
 	struct work_struct work;
 	u8 room[NVTGT_BACKEND_ROOM] ____cacheline_aligned;
 };

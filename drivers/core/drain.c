@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+/**
+ * DOC: What is left in backends when a queue has been stopped
+ *
+ * A host that resets a controller, shuts it down or connects anew may write the same
+ * blocks again at once. So nothing that the old queues were asked for may reach the
+ * medium afterwards.
+ *
+ * nvtgt_queue_stop() runs in the queue's reactor. From then on nothing of the queue
+ * begins: a command that waits for a worker fails there and then, one whose worker
+ * is about to begin fails in it, one that a backend defers once more fails as well.
+ * A command that a device has already cannot be called back. It is noted in
+ * queue->late until its result comes to the reactor; a command's cost before that is
+ * nothing.
+ *
+ * A queue is drained when it has been stopped and nothing of it is late. The
+ * controller counts its I/O queues that are not (nr_undrained). What waits for the
+ * count to reach zero:
+ *
+ *  - CSTS.RDY after CC.EN = 0, CSTS.SHST after CC.SHN (nvtgt_ctrl_settle()). After
+ *    drain_timeout_ms CSTS.CFS is set beside them.
+ *  - a Connect that makes another controller for the same host, as long as an ending
+ *    one's late commands change the medium (nvtgt_host_must_wait())
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/rcupdate.h>
+#include "core.h"
+
+static unsigned int nvtgt_drain_timeout_ms = 10000;
+
+static const struct kernel_param_ops nvtgt_drain_timeout_ops = {
+	.set = nvtgt_param_set_timeout,
+	.get = param_get_uint,
+};
+
+module_param_cb(drain_timeout_ms, &nvtgt_drain_timeout_ops, &nvtgt_drain_timeout_ms, 0644);
+MODULE_PARM_DESC(drain_timeout_ms,
+		 "time for devices to answer when a controller is reset or shut down, ms, 100 … 3600000");
+
+/* What a controller's stopped queues have left in backends. */
+struct nvtgt_late {
+	unsigned int nr;
+	unsigned int nr_writes;		/* of them: commands that change the medium */
+	u32 nsid;			/* of the first one, or of the first write */
+};
+
+/**
+ * nvtgt_req_cancel - take a command back that waits for a worker
+ * @req: perhaps executing
+ * @status: what it ends with
+ *
+ * Context: the reactor of the queue.
+ * Return: whether it waited; it is complete then and will not be executed
+ */
+bool nvtgt_req_cancel(struct nvtgt_req *req, u16 status)
+{
+	bool found = false;
+	struct nvtgt_ns *ns;
+
+	/* the command may be completed meanwhile: RCU keeps the namespace's memory */
+	rcu_read_lock();
+	ns = READ_ONCE(req->ns);
+	if (ns) {
+		struct nvtgt_cns *cns = to_nvtgt_cns(ns);
+
+		spin_lock_irq(&cns->deferred_lock);
+		found = req->waits;
+		if (found) {
+			list_del_init(&req->entry);
+			req->waits = false;
+		}
+		spin_unlock_irq(&cns->deferred_lock);
+	}
+	rcu_read_unlock();
+	if (found)
+		nvtgt_req_complete(req, status);
+	return found;
+}
+EXPORT_SYMBOL_GPL(nvtgt_req_cancel);
+
+/**
+ * nvtgt_req_stop - its queue has been stopped, and a command is executing
+ * @req: executing, or done meanwhile
+ *
+ * Context: the reactor of the queue, in ops->stop().
+ */
+void nvtgt_req_stop(struct nvtgt_req *req)
+{
+	struct nvtgt_queue *queue = req->queue;
+
+	if (!queue->ctrl || !queue->qid || req->late)
+		return;
+	if (READ_ONCE(req->state) != NVTGT_REQ_EXECUTING ||
+	    nvtgt_req_cancel(req, NVME_SC_ABORT_QUEUE))
+		return;
+	req->late = true;
+	spin_lock_irq(&queue->ctrl->lock);
+	list_add_tail(&req->late_entry, &queue->late);
+	spin_unlock_irq(&queue->ctrl->lock);
+}
+EXPORT_SYMBOL_GPL(nvtgt_req_stop);
+
+static void nvtgt_queue_check_drained(struct nvtgt_queue *queue)
+{
+	struct nvtgt_ctrl *ctrl = queue->ctrl;
+
+	lockdep_assert_held(&ctrl->lock);
+	if (queue->drained || !queue->late_known || !list_empty(&queue->late))
+		return;
+	queue->drained = true;
+	ctrl->nr_undrained--;
+	nvtgt_ctrl_settle(ctrl);
+}
+
+/**
+ * nvtgt_queue_late_known - all that is late of a stopped queue has been noted
+ * @queue: an I/O queue of a controller
+ *
+ * Context: the reactor of the queue.
+ */
+void nvtgt_queue_late_known(struct nvtgt_queue *queue)
+{
+	spin_lock_irq(&queue->ctrl->lock);
+	queue->late_known = true;
+	nvtgt_queue_check_drained(queue);
+	spin_unlock_irq(&queue->ctrl->lock);
+}
+
+/**
+ * nvtgt_req_came_back - a late command has its result
+ * @req: responding
+ *
+ * Context: the reactor of the queue.
+ */
+void nvtgt_req_came_back(struct nvtgt_req *req)
+{
+	struct nvtgt_queue *queue = req->queue;
+
+	req->late = false;
+	spin_lock_irq(&queue->ctrl->lock);
+	list_del(&req->late_entry);
+	nvtgt_queue_check_drained(queue);
+	spin_unlock_irq(&queue->ctrl->lock);
+}
+
+static void nvtgt_late_add(struct nvtgt_late *late, const struct nvtgt_queue *queue)
+{
+	const struct nvtgt_req *req;
+
+	list_for_each_entry(req, &queue->late, late_entry) {
+		bool write = nvtgt_changes_medium(req->cmd->common.opcode);
+
+		if (!late->nr || (write && !late->nr_writes))
+			late->nsid = le32_to_cpu(req->cmd->common.nsid);
+		late->nr++;
+		late->nr_writes += write;
+	}
+}
+
+/*
+ * What is late of a controller. Returns whether that is all: the reactor of another
+ * queue may not have stopped it yet.
+ */
+static bool nvtgt_ctrl_get_late(struct nvtgt_ctrl *ctrl, struct nvtgt_late *late)
+{
+	bool all = true;
+	unsigned int qid;
+
+	lockdep_assert_held(&ctrl->lock);
+	*late = (struct nvtgt_late) {};
+	for (qid = 1; qid <= ctrl->max_qid; qid++) {
+		const struct nvtgt_queue *queue = ctrl->queues[qid];
+
+		if (!queue || queue->drained)
+			continue;
+		all = all && queue->late_known;
+		nvtgt_late_add(late, queue);
+	}
+	return all;
+}
+
+/* The backend, or the path, that a namespace stands for. */
+static const char *nvtgt_late_device(struct nvtgt_subsys *subsys, u32 nsid)
+{
+	struct nvtgt_cns *cns;
+
+	lockdep_assert_held(&subsys->lock);
+	cns = xa_load(&subsys->namespaces, nsid);
+	if (!cns)
+		return "disabled";
+	return cns->ns.device_path ?: cns->backend_name;
+}
+
+static void nvtgt_ctrl_warn_stuck(struct nvtgt_ctrl *ctrl, const struct nvtgt_late *late)
+{
+	struct nvtgt_subsys *subsys = ctrl->subsys;
+	/* a device that hangs in open() or close() must not keep this work from ending */
+	bool locked = mutex_trylock(&subsys->lock);
+
+	nvtgt_ctrl_warn(ctrl,
+			"namespace %u (%s): no answer to %u commands, %u of them writes, for %u ms after reset or shutdown: fatal status\n",
+			late->nsid, locked ? nvtgt_late_device(subsys, late->nsid) : "busy",
+			late->nr, late->nr_writes, READ_ONCE(nvtgt_drain_timeout_ms));
+	if (locked)
+		mutex_unlock(&subsys->lock);
+}
+
+/**
+ * nvtgt_ctrl_drain_work - devices have had their time to answer
+ * @work: a controller's drain_work
+ */
+void nvtgt_ctrl_drain_work(struct work_struct *work)
+{
+	struct nvtgt_ctrl *ctrl = container_of(to_delayed_work(work), struct nvtgt_ctrl,
+					       drain_work);
+	struct nvtgt_late late;
+	bool stuck;
+
+	spin_lock_irq(&ctrl->lock);
+	/* the work may have been about to run when the wait it was for ended */
+	stuck = ctrl->draining && !ctrl->stuck && time_after_eq(jiffies, ctrl->drain_due);
+	if (stuck) {
+		ctrl->stuck = true;
+		ctrl->csts |= NVME_CSTS_CFS;
+		nvtgt_ctrl_get_late(ctrl, &late);
+	}
+	spin_unlock_irq(&ctrl->lock);
+	if (stuck)
+		nvtgt_ctrl_warn_stuck(ctrl, &late);
+}
+
+/**
+ * nvtgt_ctrl_drain - end a controller's I/O queues and wait for what is in backends
+ * @ctrl: the controller, whose lock is held
+ *
+ * nvtgt_ctrl_settle() ends the wait.
+ *
+ * Context: any.
+ */
+void nvtgt_ctrl_drain(struct nvtgt_ctrl *ctrl)
+{
+	unsigned long timeout = msecs_to_jiffies(READ_ONCE(nvtgt_drain_timeout_ms));
+
+	lockdep_assert_held(&ctrl->lock);
+	nvtgt_ctrl_disconnect_queues(ctrl, 1);
+	if (ctrl->draining)		/* its time runs already */
+		return;
+	ctrl->draining = true;
+	ctrl->drain_due = jiffies + timeout;
+	if (ctrl->nr_undrained)
+		queue_delayed_work(nvtgt_wq, &ctrl->drain_work, timeout);
+}
+
+/* The same host, as far as Connect tells? Who says nothing about itself is nobody's twin. */
+static bool nvtgt_same_host(const struct nvtgt_ctrl *a, const struct nvtgt_ctrl *b)
+{
+	if (uuid_is_null(&a->hostid) && !a->hostnqn[0])
+		return false;
+	return uuid_equal(&a->hostid, &b->hostid) && !strcmp(a->hostnqn, b->hostnqn);
+}
+
+/* Can writes of an ending controller still reach the medium? Tells the log once. */
+static bool nvtgt_ctrl_writes_late(struct nvtgt_ctrl *ctrl)
+{
+	struct nvtgt_late late = {};
+	bool ends, all = true, tell;
+
+	spin_lock_irq(&ctrl->lock);
+	ends = ctrl->deleting && ctrl->nr_undrained;
+	if (ends)
+		all = nvtgt_ctrl_get_late(ctrl, &late);
+	tell = late.nr_writes && !ctrl->told_late;
+	if (tell)
+		ctrl->told_late = true;
+	spin_unlock_irq(&ctrl->lock);
+
+	if (tell)
+		nvtgt_ctrl_info(ctrl, "ends with %u writes in namespace %u (%s): its host has to wait with the next Connect\n",
+				late.nr_writes, late.nsid,
+				nvtgt_late_device(ctrl->subsys, late.nsid));
+	return !all || late.nr_writes;
+}
+
+/**
+ * nvtgt_host_must_wait - are writes of a host's earlier association still in a device?
+ * @subsys: the subsystem, whose lock is held
+ * @ctrl: the host's new controller, in no list yet
+ *
+ * Other controllers of the host that are alive, its other paths, do not count.
+ *
+ * Context: process.
+ * Return: whether the new controller has to wait
+ */
+bool nvtgt_host_must_wait(struct nvtgt_subsys *subsys, const struct nvtgt_ctrl *ctrl)
+{
+	struct nvtgt_ctrl *old;
+
+	lockdep_assert_held(&subsys->lock);
+	list_for_each_entry(old, &subsys->ctrls, subsys_entry)
+		if (nvtgt_same_host(old, ctrl) && nvtgt_ctrl_writes_late(old))
+			return true;
+	return false;
+}

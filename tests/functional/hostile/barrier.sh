@@ -1,0 +1,28 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guards: reset, shutdown and a new association wait for what the old one has in a device, which
+# may not answer; what has not begun by then never reaches the medium; Abort takes it back, too
+# timeout: 300
+
+. "$TESTS/lib/guest.sh"
+. "$TESTS/lib/host.sh"
+. "$TESTS/lib/nvmetcp/target.sh"
+target_is_nvtgt || skip "nvmet says at once that it is not ready"
+hostile_target
+# 4: a device that can be held; 5: what it stands on; 6: a file; 7: one tag, 50 ms a command
+raw=$(null_blk_make size=64 blocksize=4096)
+dev=$(dm_make hold "0 131072 linear $raw 0")
+make_namespace "$HOSTILE" 4 "$dev"
+make_namespace "$HOSTILE" 5 "$raw"
+export NVTGT_FS=$WORK/fs
+thaw() { fsfreeze -u "$WORK/fs" 2>/dev/null || true; }
+mount_new ext4 "$(null_blk_make size=64 blocksize=4096)" "$WORK/fs"
+defer thaw
+truncate -s 4M "$WORK/fs/file"
+make_namespace "$HOSTILE" 6 "$WORK/fs/file"
+drop_namespaces() { local n; for n in 4 5 6 7; do rmdir "$CONFIGFS/subsystems/$HOSTILE/namespaces/$n"; done; }
+slow=$(null_blk_make size=64 blocksize=4096 submit_queues=1 hw_queue_depth=1 irqmode=2 completion_nsec=50000000)
+make_namespace "$HOSTILE" 7 "$slow"
+defer drop_namespaces
+# shellcheck disable=SC2086
+python3 "$TESTS/functional/hostile/barrier.py" ${CASES-} || fail "barrier.py: cases went wrong"
