@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
+#include <net/net_namespace.h>
 #include "configfs.h"
 #include "core.h"
 
@@ -465,6 +466,13 @@ static ssize_t nvtgt_port_param_cpus_store(struct config_item *item,
 }
 CONFIGFS_ATTR(nvtgt_port_, param_cpus);
 
+/* The inode's number, by which user space finds the name: stat -L /run/netns/NAME */
+static ssize_t nvtgt_port_netns_show(struct config_item *item, char *page)
+{
+	return sysfs_emit(page, "%u\n", to_cport(item)->port.net->ns.inum);
+}
+CONFIGFS_ATTR_RO(nvtgt_port_, netns);
+
 static struct configfs_attribute *nvtgt_port_attrs[] = {
 	&nvtgt_port_attr_addr_trtype,
 	&nvtgt_port_attr_addr_adrfam,
@@ -480,6 +488,7 @@ static struct configfs_attribute *nvtgt_port_attrs[] = {
 	&nvtgt_port_attr_param_mdts_in_force,
 	&nvtgt_port_attr_param_pi_enable,
 	&nvtgt_port_attr_param_cpus,
+	&nvtgt_port_attr_netns,
 	NULL,
 };
 

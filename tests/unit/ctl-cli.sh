@@ -498,6 +498,28 @@ broken_parts() {
 	hasnt "ports/1/subsystems/${A}1"
 }
 
+namespaces_of_the_network() {
+	big_tree
+	ok "" save "$tmp/dir/config.json"
+	! grep -q netns "$tmp/dir/config.json" || bad "the first namespace is named"
+	edit 'port[1]["netns"] = "not-there"'
+	ok "another port" apply --dry-run "$tmp/edited.json"
+	out "create port 1 in network namespace not-there"
+	out "delete port 1"
+	ok "" clear
+	no 1 "there is no such network namespace" restore "$tmp/edited.json"
+	hasnt ports/1
+	has "ports/2/subsystems/${A}1"
+	edit 'port[1]["netns"] = ""'
+	ok "the first one by its name" apply "$tmp/dir/config.json"
+	ok "is where the port is" apply --dry-run "$tmp/edited.json"
+	[ ! -s "$tmp/out" ] || bad "steps for the same namespace"
+	no 1 "only a new port" port set 1 netns=other
+	edit 'port[1]["netns"] = "../../proc/1/ns/net"'
+	ok "" clear
+	no 1 "there is no such network namespace" restore "$tmp/edited.json"
+}
+
 waiting() {
 	fresh
 	ok "" subsystem create "${A}1"
@@ -831,7 +853,7 @@ completion() {
 }
 
 for part in objects deletion wrong roll_back_set undone_removal saving files differences \
-	broken_parts waiting bad_files exporting dry_runs killed locking \
+	broken_parts namespaces_of_the_network waiting bad_files exporting dry_runs killed locking \
 	shell_session completion; do
 	"$part"
 done

@@ -58,6 +58,7 @@ static const struct entry port[] = {
 	{ "param_inline_data_size", "-1", 0644 },
 	{ "param_inline_data_size_in_force", "16384", 0444 },
 	{ "param_cpus", "all", 0644 },
+	{ "netns", "", 0444 },
 	{ "subsystems", NULL, 0 }, { "referrals", NULL, 0 },
 	{ "ana_groups", NULL, 0 }, { "ana_groups/1", NULL, 0 },
 	{ "ana_groups/1/ana_state", "optimized", 0644 }, { 0 }
@@ -110,6 +111,7 @@ static void maybe_die(void)
 static void put(int dirfd, const char *dir, const struct entry *e)
 {
 	char path[PATH_MAX];
+	struct stat st;
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, e->name);
@@ -120,7 +122,10 @@ static void put(int dirfd, const char *dir, const struct entry *e)
 	fd = openat(dirfd, path, O_WRONLY | O_CREAT | O_TRUNC, e->mode);
 	if (fd < 0)
 		abort();
-	dprintf(fd, "%s\n", e->value);
+	if (!strcmp(e->name, "netns") && !stat("/proc/self/ns/net", &st))
+		dprintf(fd, "%lu\n", (unsigned long)st.st_ino);
+	else
+		dprintf(fd, "%s\n", e->value);
 	close(fd);
 }
 

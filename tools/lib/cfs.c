@@ -35,21 +35,51 @@ static void explain_no_root(const char *root, int err)
 			 CFS_NVMET_ROOT);
 }
 
+/* What the module's parameter configfs_root says, while it is loaded. */
+static const char *loaded_root(void)
+{
+	FILE *f = fopen("/sys/module/nvtgt/parameters/configfs_root", "re");
+	static char path[sizeof(CFS_MOUNT) + 64];
+	char name[64];
+
+	if (!f)
+		return NULL;
+	if (!fgets(name, sizeof(name), f))
+		*name = '\0';
+	fclose(f);
+	name[strcspn(name, "\n")] = '\0';
+	if (!*name || strchr(name, '/'))
+		return NULL;
+	snprintf(path, sizeof(path), CFS_MOUNT "/%s", name);
+	return path;
+}
+
 /**
- * cfs_open() - open the tree at @root, or the default
+ * cfs_root() - the tree's path
+ * @root: what the command line says, or NULL
+ * Return: @root, else the variable NVTGT_ROOT, else where the loaded module has
+ * its tree, else the default; good until the next call.
+ */
+const char *cfs_root(const char *root)
+{
+	if (!root)
+		root = getenv("NVTGT_ROOT");
+	if (!root || !*root)
+		root = loaded_root();
+	return root ? root : CFS_DEFAULT_ROOT;
+}
+
+/**
+ * cfs_open() - open the tree at cfs_root(@root)
  *
- * Without @root the variable NVTGT_ROOT counts, then the default. Says what is
- * missing and what to do.
+ * Says what is missing and what to do.
  * Return: 0 or -errno.
  */
 int cfs_open(struct cfs *c, const char *root)
 {
 	int err;
 
-	if (!root)
-		root = getenv("NVTGT_ROOT");
-	if (!root || !*root)
-		root = CFS_DEFAULT_ROOT;
+	root = cfs_root(root);
 	*c = (struct cfs){ .fd = -1, .kmsg = -1 };
 	c->fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (c->fd >= 0)

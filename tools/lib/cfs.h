@@ -5,6 +5,7 @@
 
 #include "util.h"
 
+#define CFS_MOUNT "/sys/kernel/config"
 #define CFS_DEFAULT_ROOT "/sys/kernel/config/nvtgt"
 #define CFS_NVMET_ROOT "/sys/kernel/config/nvmet"
 /* configfs hands one page to a store function, the last byte stays free */
@@ -24,6 +25,8 @@ struct cfs {
 
 /** enum cfs_what - what cfs_list() collects */
 enum cfs_what { CFS_DIRS, CFS_LINKS, CFS_FILES };
+
+const char *cfs_root(const char *root);
 
 /* All paths are relative to the root; all functions return 0 or -errno. */
 int cfs_open(struct cfs *c, const char *root);

@@ -28,10 +28,28 @@ struct diff {
 	bool keep_others;
 };
 
+/* A port cannot move: in another network namespace it is another port. */
+static bool is_elsewhere(const struct nv_node *a, const struct nv_node *b)
+{
+	const struct nv_attr *x = nv_attr_get(a, "netns");
+	const struct nv_attr *y = nv_attr_get(b, "netns");
+
+	return a->kind == &nv_kind_port && x && y && strcmp(x->value, y->value);
+}
+
 static const struct nv_node *find(const struct nv_node *in,
 				  const struct nv_node *like)
 {
-	return in ? nv_node_kid(in, like->kind, like->id) : NULL;
+	const struct nv_node *n;
+
+	n = in ? nv_node_kid(in, like->kind, like->id) : NULL;
+	return n && !is_elsewhere(n, like) ? n : NULL;
+}
+
+/* Whether an object that the file does not mention is left alone. */
+static bool is_left_alone(const struct diff *d, const struct nv_node *have)
+{
+	return d->keep_others && !nv_node_kid(d->want, have->kind, have->id);
 }
 
 static bool is_access_attr(const struct nv_kind *kind, const char *name)
@@ -93,7 +111,7 @@ static size_t changed_attrs(const struct nv_node *have,
 		const struct nv_attr *a = &want->attrs[i];
 		size_t at;
 
-		if (!strcmp(a->name, "enable") ||
+		if (!strcmp(a->name, "enable") || !strcmp(a->name, "netns") ||
 		    is_access_attr(kind, a->name) || !differs(kind, have, a))
 			continue;
 		for (at = n; at && nv_attr_rank(kind, v[at - 1]->name) >
@@ -139,6 +157,16 @@ static bool needs_disable(const struct nv_node *want,
 	return false;
 }
 
+static void add_mkdir(struct diff *d, const struct nv_node *want)
+{
+	struct nv_step *s = nv_plan_add(d->plan, NV_MKDIR, want->kind,
+					want->path);
+	const struct nv_attr *netns = nv_attr_get(want, "netns");
+
+	if (netns && want->kind == &nv_kind_port)
+		s->netns = xstrdup(netns->value);
+}
+
 /* One object that has attributes and perhaps "enable", but no kids. */
 static void diff_leaf(struct diff *d, const struct nv_node *have,
 		      const struct nv_node *want)
@@ -150,7 +178,7 @@ static void diff_leaf(struct diff *d, const struct nv_node *have,
 	bool want_on = enable ? is_enabled(want) : on;
 
 	if (!have && want->kind->id_key)
-		nv_plan_add(d->plan, NV_MKDIR, want->kind, want->path);
+		add_mkdir(d, want);
 	if (on && (!want_on || needs_disable(want, v, n))) {
 		nv_plan_set(d->plan, want->kind, want->path, "enable", "0");
 		on = false;
@@ -208,7 +236,7 @@ static void unlink_subsystems(struct diff *d)
 		if (port->kind != &nv_kind_port)
 			continue;
 		want = find(d->want, port);
-		if (!want && d->keep_others)
+		if (is_left_alone(d, port))
 			continue;
 		all = !want || port_must_stop(port, want);
 		for (size_t j = 0; j < port->links.n; j++)
@@ -222,12 +250,11 @@ static void unlink_subsystems(struct diff *d)
 
 static void delete_ports(struct diff *d)
 {
-	if (d->keep_others)
-		return;
 	for (size_t i = 0; i < d->have->n_kids; i++) {
 		struct nv_node port = *d->have->kids[i];
 
-		if (port.kind != &nv_kind_port || find(d->want, &port))
+		if (port.kind != &nv_kind_port || find(d->want, &port) ||
+		    is_left_alone(d, &port))
 			continue;
 		/* unlink_subsystems() has had them */
 		port.links = (struct strvec){ 0 };

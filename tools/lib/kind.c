@@ -408,6 +408,7 @@ static const struct {
 	{ "dhchap_hash", "hmac(sha256), hmac(sha384) or hmac(sha512)" },
 	{ "dhchap_key", "a secret as \"nvme gen-dhchap-key\" prints it" },
 	{ "enable", "0 or 1; 1 needs a device that can be opened" },
+	{ "netns", "a name as \"ip netns list\" shows it, or a path" },
 	{ "param_cpus", "a list of CPUs such as 0-3,8, or all; only while no subsystem is linked to the port" },
 	{ "param_inline_data_size", "bytes, or -1 for the transport's choice; only while no subsystem is linked to the port" },
 	{ "param_max_queue_size", "entries, or -1 for the transport's choice; only while no subsystem is linked to the port" },

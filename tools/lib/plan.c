@@ -96,7 +96,9 @@ static void print_step(const struct nv_step *s)
 
 	switch (s->op) {
 	case NV_MKDIR:
-		printf("create %s\n", what);
+		printf("create %s%s%s\n", what,
+		       s->netns && *s->netns ? " in network namespace " : "",
+		       s->netns ? s->netns : "");
 		break;
 	case NV_RMDIR:
 		printf("delete %s\n", what);
@@ -145,6 +147,7 @@ void nv_plan_free(struct nv_plan *plan)
 		free(s->attrs);
 		strvec_free(&s->links);
 		free(s->any_host);
+		free(s->netns);
 		free(s->target);
 		free(s->path);
 	}

@@ -30,6 +30,7 @@ enum nv_op {
  * @attrs: attributes to write, in this order
  * @n_attrs: how many
  * @links: hosts that shall be allowed, for NV_ACCESS
+ * @netns: network namespace in which NV_MKDIR makes a port; NULL: this one
  * @any_host: attr_allow_any_host for NV_ACCESS, NULL to leave it
  * @vital: without success, steps that would serve this object are left out
  */
@@ -41,6 +42,7 @@ struct nv_step {
 	struct nv_attr *attrs;
 	size_t n_attrs;
 	struct strvec links;
+	char *netns;
 	char *any_host;
 	bool vital;
 };

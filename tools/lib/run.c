@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "msg.h"
+#include "netns.h"
 
 /* One thing that was done and can be taken back. */
 struct undo {
@@ -44,6 +45,10 @@ static const char *advice(const char *path, const char *attr, int err)
 {
 	bool link = !attr && !strncmp(path, "ports/", 6);
 
+	if (attr && !strcmp(attr, "netns"))
+		return err == ENOENT ?
+		       "there is no such network namespace: see \"ip netns list\"" :
+		       "only a new port can be in another one: nvtgtctl --netns NAME port create";
 	if (err == EACCES && attr && strstr(path, "/referrals/"))
 		return "disable the referral first";
 	if (err == EACCES && attr && !strncmp(path, "ports/", 6))
@@ -340,13 +345,29 @@ static bool run_access(struct exec *e, const struct nv_step *s)
 	return ok;
 }
 
+/* A port belongs to the network namespace of the process that makes it. */
+static int make_dir(const struct cfs *c, const char *path, const char *netns)
+{
+	int back, ret;
+
+	if (!netns)
+		return cfs_mkdir(c, path);
+	back = nv_netns_enter(netns);
+	if (back < 0)
+		return back;
+	ret = cfs_mkdir(c, path);
+	nv_netns_leave(back);
+	return ret;
+}
+
 static bool run_mkdir(struct exec *e, const struct nv_step *s)
 {
-	int ret = cfs_mkdir(e->c, s->path);
+	int ret = make_dir(e->c, s->path, s->netns);
+	bool no_netns = ret && s->netns && !nv_netns_exists(s->netns);
 
 	if (!ret)
 		did(e, NV_MKDIR, s->path, NULL, NULL);
-	return done(e, s->path, NULL, NULL, ret);
+	return done(e, s->path, no_netns ? "netns" : NULL, s->netns, ret);
 }
 
 static bool run_rmdir(struct exec *e, const struct nv_step *s)
@@ -413,7 +434,8 @@ static int put_attrs(const struct cfs *c, const struct nv_node *node)
 	for (size_t i = 0; i < node->n_attrs; i++) {
 		const struct nv_attr *a = &node->attrs[i];
 
-		if (a->readable && a->writable && strcmp(a->name, "enable"))
+		if (a->readable && a->writable && strcmp(a->name, "enable") &&
+		    strcmp(a->name, "netns"))
 			nv_step_attr(s, a->name, a->value);
 	}
 	/* run_set() finds an order that the target takes */
@@ -430,7 +452,8 @@ static int put_attrs(const struct cfs *c, const struct nv_node *node)
 
 static int undo_rmdir(const struct cfs *c, const struct nv_node *node)
 {
-	int ret = cfs_mkdir(c, node->path);
+	const struct nv_attr *netns = nv_attr_get(node, "netns");
+	int ret = make_dir(c, node->path, netns ? netns->value : NULL);
 
 	return ret ? ret : put_attrs(c, node);
 }

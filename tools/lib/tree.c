@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "msg.h"
+#include "netns.h"
 
 /** nv_node_new_root() - an empty configuration */
 struct nv_node *nv_node_new_root(void)
@@ -153,6 +154,18 @@ bool nv_node_is_empty(const struct nv_node *root)
 	return !root->n_kids;
 }
 
+/*
+ * The kernel shows a number, a file needs a name. The first namespace has none
+ * and is not worth a line.
+ */
+static void set_netns(struct nv_node *node, const char *inode)
+{
+	char *name = nv_netns_name(inode);
+
+	nv_attr_set(node, "netns", name, *name, *name);
+	free(name);
+}
+
 static void load_attrs(const struct cfs *c, struct nv_node *node)
 {
 	struct strvec files = { 0 };
@@ -167,8 +180,12 @@ static void load_attrs(const struct cfs *c, struct nv_node *node)
 		/* an object may go away, and an attribute may have no value */
 		if (!readable || cfs_read(c, node->path, files.v[i], &value))
 			readable = false;
-		nv_attr_set(node, files.v[i], value ? value : "", readable,
-			    writable);
+		if (node->kind == &nv_kind_port && readable &&
+		    !strcmp(files.v[i], "netns"))
+			set_netns(node, value);
+		else
+			nv_attr_set(node, files.v[i], value ? value : "",
+				    readable, writable);
 		free(value);
 	}
 	strvec_free(&files);

@@ -28,8 +28,8 @@ const struct object *const objects[] = {
 };
 
 const struct opt global_opts[] = {
-	{ "root", "DIR", "the configuration tree; else $NVTGT_ROOT, else "
-	  CFS_DEFAULT_ROOT, NULL },
+	{ "root", "DIR", "the configuration tree; else $NVTGT_ROOT, else where the loaded module has it",
+	  NULL },
 	{ "netns", "NAME", "work in this network namespace, where new ports belong",
 	  NULL },
 	{ "lock", "FILE", "lock file; " NV_LOCK_FILE " is the default", NULL },

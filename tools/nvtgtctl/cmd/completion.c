@@ -208,7 +208,7 @@ void complete_words(const struct ctl *ctl, const struct args *a,
 		    struct strvec *out)
 {
 	struct comp c = { .words = a->pos, .n = a->npos };
-	const char *root = ctl->root ? ctl->root : getenv("NVTGT_ROOT");
+	const char *root = ctl->root;
 	int i = 0;
 
 	c.out = out;
@@ -220,8 +220,7 @@ void complete_words(const struct ctl *ctl, const struct args *a,
 			root = c.words[i + 1];
 		i += o && o->arg ? 2 : 1;
 	}
-	c.cfs.fd = open(root && *root ? root : CFS_DEFAULT_ROOT,
-			O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	c.cfs.fd = open(cfs_root(root), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	c.have_tree = c.cfs.fd >= 0;
 	if (i == c.n) {
 		add_opts(&c, global_opts);
