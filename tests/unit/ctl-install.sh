@@ -44,8 +44,8 @@ while read -r binary command options; do
 	for o in $options; do
 		case $o in --*) grep -q -- "$o " <<<"$help" || fail "$command $o" ;; esac
 	done
-done < <(sed -n 's/^Exec\(Start\|Stop\|Reload\)=//p' "$unit")
-[ "$(grep -c '^Exec\(Start\|Stop\|Reload\)=' "$unit")" = 3 ] || fail "the unit's commands"
+done < <(sed -n 's/^Exec\(Start\|Stop\|Reload\)=\([^-]\)/\2/p' "$unit")
+[ "$(grep -c '^Exec\(Start\|Stop\|Reload\)=[^-]' "$unit")" = 3 ] || fail "the unit's commands"
 
 complete_words() {
 	COMP_WORDS=("$tmp/dest/usr/sbin/nvtgtctl" "$@")

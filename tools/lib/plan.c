@@ -148,6 +148,7 @@ void nv_plan_free(struct nv_plan *plan)
 		strvec_free(&s->links);
 		free(s->any_host);
 		free(s->netns);
+		free(s->waits_for);
 		free(s->target);
 		free(s->path);
 	}

@@ -33,6 +33,10 @@ enum nv_op {
  * @netns: network namespace in which NV_MKDIR makes a port; NULL: this one
  * @any_host: attr_allow_any_host for NV_ACCESS, NULL to leave it
  * @vital: without success, steps that would serve this object are left out
+ * @waits_for: what a step that was put off needs
+ * @err: why it was put off, positive; 0: since one before it was
+ * @delay_ms: how long after the last attempt comes the next
+ * @retry_ms: monotonic_ms() of the next attempt
  */
 struct nv_step {
 	enum nv_op op;
@@ -45,6 +49,10 @@ struct nv_step {
 	char *netns;
 	char *any_host;
 	bool vital;
+	char *waits_for;
+	int err;
+	long delay_ms;
+	long long retry_ms;
 };
 
 /** struct nv_plan - steps in their order */
@@ -72,12 +80,12 @@ void nv_diff(struct nv_plan *plan, const struct nv_node *have,
  * struct nv_run - how to carry out a plan
  * @c: the tree
  * @atomic: stop at the first error and undo what was done
- * @deadline_ms: monotonic_ms() until which a missing address is retried, or 0
+ * @pending: gets the steps that need what is not there yet; NULL: an error
  */
 struct nv_run {
 	const struct cfs *c;
 	bool atomic;
-	long long deadline_ms;
+	struct nv_plan *pending;
 };
 
 size_t nv_plan_run(const struct nv_plan *plan, const struct nv_run *run);

@@ -8,6 +8,7 @@
 
 #include "msg.h"
 #include "netns.h"
+#include "pending.h"
 
 /* One thing that was done and can be taken back. */
 struct undo {
@@ -24,6 +25,7 @@ struct exec {
 	struct undo *undo;
 	size_t n_undo;
 	struct strvec failed;
+	struct strvec put_off;
 	size_t errors;
 };
 
@@ -62,9 +64,9 @@ static const char *advice(const char *path, const char *attr, int err)
 		return "no interface has this address: see \"ip address\"";
 	if (link && err == EINVAL)
 		return "is the port's address complete? see \"nvtgtctl port show\"";
-	if (link && (err == ENOENT || err == EPROTONOSUPPORT ||
-		     err == EAFNOSUPPORT))
-		return "is the transport's module there? try modprobe nvtgt-tcp, or nvtgt-rdma";
+	if (link && (err == ENOENT || err == ENODEV ||
+		     err == EPROTONOSUPPORT || err == EAFNOSUPPORT))
+		return "is the transport's module there? try modprobe nvtgt-tcp, or nvtgt-rdma, which needs an RDMA device with the address: see \"rdma link\"";
 	if (attr && !strcmp(attr, "enable") &&
 	    (err == ENOENT || err == ENXIO || err == ENODEV))
 		return "device_path must name a device that exists: see lsblk";
@@ -186,6 +188,26 @@ static int set_attr_bounce(struct exec *e, const struct nv_step *s,
 	return ret;
 }
 
+/* Leave a step for later, when what it needs is not there yet. */
+static bool put_off(struct exec *e, const struct nv_step *s, int err)
+{
+	if (!e->run->pending || !nv_may_pass(e->c, s, err))
+		return false;
+	nv_pending_add(e->run->pending, e->c, s, err);
+	if (s->op == NV_MKDIR)
+		strvec_add(&e->put_off, s->path);
+	return true;
+}
+
+/* Whether a step is about an object that is to be made later. */
+static bool is_put_off(const struct exec *e, const struct nv_step *s)
+{
+	for (size_t i = 0; i < e->put_off.n; i++)
+		if (path_is_under(s->path, e->put_off.v[i]))
+			return true;
+	return false;
+}
+
 /*
  * Rules between attributes may want another order than ours (a new minimum
  * above the old maximum): go round as long as that helps.
@@ -208,7 +230,7 @@ static bool run_set(struct exec *e, const struct nv_step *s)
 		}
 	} while (left && left < before);
 	for (size_t i = 0; i < s->n_attrs; i++) {
-		if (!err[i])
+		if (!err[i] || put_off(e, s, -err[i]))
 			continue;
 		nv_explain(e->c, s->path, s->attrs[i].name,
 			   s->attrs[i].value, -err[i]);
@@ -238,15 +260,8 @@ static bool done(struct exec *e, const char *path, const char *attr,
 
 static int make_link(struct exec *e, const char *target, const char *path)
 {
-	int ret;
+	int ret = cfs_link(e->c, target, path);
 
-	for (;;) {
-		ret = cfs_link(e->c, target, path);
-		if (ret != -EADDRNOTAVAIL || !e->run->deadline_ms ||
-		    monotonic_ms() >= e->run->deadline_ms)
-			break;
-		sleep_ms(200);
-	}
 	if (ret == -EEXIST)
 		return 0;
 	if (!ret)
@@ -367,6 +382,8 @@ static bool run_mkdir(struct exec *e, const struct nv_step *s)
 
 	if (!ret)
 		did(e, NV_MKDIR, s->path, NULL, NULL);
+	else if (put_off(e, s, -ret))
+		return true;
 	return done(e, s->path, no_netns ? "netns" : NULL, s->netns, ret);
 }
 
@@ -401,7 +418,8 @@ static bool run_step(struct exec *e, const struct nv_step *s)
 		return run_set(e, s);
 	case NV_LINK:
 		ret = make_link(e, s->target, s->path);
-		return done(e, s->path, NULL, NULL, ret);
+		return (ret && put_off(e, s, -ret)) ||
+		       done(e, s->path, NULL, NULL, ret);
 	case NV_UNLINK:
 		ret = drop_link(e, s->target, s->path);
 		return done(e, s->path, NULL, NULL, ret);
@@ -554,6 +572,10 @@ size_t nv_plan_run(const struct nv_plan *plan, const struct nv_run *run)
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct nv_step *s = &plan->steps[i];
 
+		if (is_put_off(&e, s)) {
+			nv_pending_add(run->pending, run->c, s, 0);
+			continue;
+		}
 		if (leave_out(&e, s)) {
 			say_left_out(s);
 			continue;
@@ -570,5 +592,6 @@ size_t nv_plan_run(const struct nv_plan *plan, const struct nv_run *run)
 		roll_back(&e);
 	free_undo(&e);
 	strvec_free(&e.failed);
+	strvec_free(&e.put_off);
 	return errors;
 }

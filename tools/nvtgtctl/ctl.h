@@ -125,6 +125,10 @@ void help_all(FILE *f);
 void help_object(FILE *f, const struct object *o);
 void help_verb(FILE *f, const struct object *o, const struct verb *v);
 
+/* main.c: the lock, which a verb with NEED_LOCK holds already */
+int ctl_lock(struct ctl *ctl);
+void ctl_unlock(struct ctl *ctl);
+
 /* run of one command line, main.c */
 int ctl_command(struct ctl *ctl, int argc, char **argv);
 

@@ -18,13 +18,13 @@
 extern const struct object object_host, object_subsystem, object_namespace,
 	object_port, object_referral, object_ana_group, object_show,
 	object_save, object_restore, object_apply, object_clear, object_export,
-	object_unexport, object_completion, object_shell;
+	object_unexport, object_completion, object_shell, object_serve;
 
 const struct object *const objects[] = {
 	&object_host, &object_subsystem, &object_namespace, &object_port,
 	&object_referral, &object_ana_group, &object_export, &object_unexport,
 	&object_show, &object_save, &object_restore, &object_apply,
-	&object_clear, &object_shell, &object_completion, NULL
+	&object_clear, &object_serve, &object_shell, &object_completion, NULL
 };
 
 const struct opt global_opts[] = {
@@ -58,6 +58,24 @@ static int enter_netns(const char *name)
 	return ret;
 }
 
+/**
+ * ctl_lock() - let no other run change the target meanwhile
+ * Return: 0, or EXIT_FAILED after a message.
+ */
+int ctl_lock(struct ctl *ctl)
+{
+	ctl->lock_fd = nv_lock(ctl->lock_file, !ctl->no_wait);
+	return ctl->lock_fd < 0 ? EXIT_FAILED : 0;
+}
+
+/** ctl_unlock() - give the lock back, if it is held */
+void ctl_unlock(struct ctl *ctl)
+{
+	if (ctl->lock_fd >= 0)
+		close(ctl->lock_fd);
+	ctl->lock_fd = -1;
+}
+
 static int prepare(struct ctl *ctl, unsigned int need)
 {
 	int ret = 0;
@@ -66,11 +84,8 @@ static int prepare(struct ctl *ctl, unsigned int need)
 		ret = enter_netns(ctl->netns);
 	if (!ret && need & NEED_TREE && cfs_open(&ctl->cfs, ctl->root))
 		ret = EXIT_FAILED;
-	if (!ret && need & NEED_LOCK) {
-		ctl->lock_fd = nv_lock(ctl->lock_file, !ctl->no_wait);
-		if (ctl->lock_fd < 0)
-			ret = EXIT_FAILED;
-	}
+	if (!ret && need & NEED_LOCK)
+		ret = ctl_lock(ctl);
 	return ret;
 }
 
@@ -92,9 +107,7 @@ static int run_verb(struct ctl *ctl, const struct object *o,
 	if (!ret)
 		ret = v->run(ctl, &a);
 	args_free(&a);
-	if (ctl->lock_fd >= 0)
-		close(ctl->lock_fd);
-	ctl->lock_fd = -1;
+	ctl_unlock(ctl);
 	cfs_close(&ctl->cfs);
 	return ret;
 }

@@ -1,67 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The whole configuration: restore, apply, clear, show. */
 #include "../ctl.h"
+#include "../../lib/pending.h"
 #include "cmd.h"
 
 #include <errno.h>
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const char *file_arg(const struct args *a)
 {
 	return a->npos ? a->pos[0] : NV_CONFIG_FILE;
-}
-
-/* Paths of the devices that enabled namespaces of a file need. */
-static void needed_devices(const struct nv_node *node, struct strvec *out)
-{
-	const char *path = nv_attr_value(node, "device_path");
-
-	if (node->kind == &nv_kind_namespace && *path == '/' &&
-	    !strcmp(nv_attr_value(node, "enable"), "1") &&
-	    strcmp(nv_attr_value(node, "backend"), "null") &&
-	    !strvec_has(out, path))
-		strvec_add(out, path);
-	for (size_t i = 0; i < node->n_kids; i++)
-		needed_devices(node->kids[i], out);
-}
-
-static size_t count_missing(const struct strvec *devs, const char **first)
-{
-	struct stat st;
-	size_t n = 0;
-
-	for (size_t i = 0; i < devs->n; i++)
-		if (stat(devs->v[i], &st) && !n++)
-			*first = devs->v[i];
-	return n;
-}
-
-/*
- * Wait until all devices are there, or the time is over: then the namespaces
- * that lack theirs fail one by one, each with its message.
- */
-static void wait_for_devices(const struct nv_node *want, long long deadline)
-{
-	long long next = monotonic_ms() + 1000;
-	struct strvec devs = { 0 };
-	const char *first = "";
-	size_t n;
-
-	needed_devices(want, &devs);
-	while ((n = count_missing(&devs, &first)) &&
-	       monotonic_ms() < deadline) {
-		if (monotonic_ms() >= next) {
-			msg_note("waiting for %s%s, %lld s left", first,
-				 n > 1 ? " and others" : "",
-				 (deadline - monotonic_ms() + 999) / 1000);
-			next = monotonic_ms() + 10000;
-		}
-		sleep_ms(100);
-	}
-	strvec_free(&devs);
 }
 
 static int wait_arg(const struct args *a, long long *deadline)
@@ -79,23 +29,68 @@ static int wait_arg(const struct args *a, long long *deadline)
 	return 0;
 }
 
+static void say_waiting(const struct nv_plan *pending, long long deadline)
+{
+	char *text = nv_pending_text(pending, 200);
+
+	msg_note("waiting for %s, %lld s left", text,
+		 (deadline - monotonic_ms() + 999) / 1000);
+	free(text);
+}
+
+/*
+ * Until the time is over, put in place what comes, and let others work between;
+ * then what is still missing is an error.
+ */
+static size_t complete(struct ctl *ctl, struct nv_plan *pending,
+		       long long deadline)
+{
+	struct nv_run run = { .c = &ctl->cfs };
+	long long next = monotonic_ms() + 10000;
+	size_t errors = 0;
+
+	while (pending->n && monotonic_ms() < deadline) {
+		ctl_unlock(ctl);
+		sleep_ms(100);
+		if (monotonic_ms() >= next) {
+			say_waiting(pending, deadline);
+			next = monotonic_ms() + 10000;
+		}
+		if (!nv_pending_ready(pending))
+			continue;
+		if (ctl_lock(ctl))
+			return errors + 1;
+		errors += nv_pending_run(pending, &ctl->cfs);
+	}
+	if (!pending->n)
+		return errors;
+	if (ctl->lock_fd < 0 && ctl_lock(ctl))
+		return errors + 1;
+	return errors + nv_plan_run(pending, &run);
+}
+
 /* Lead the running target to @want; frees nothing. */
 static int reach(struct ctl *ctl, const struct args *a,
 		 const struct nv_node *have, const struct nv_node *want,
 		 long long deadline)
 {
-	struct nv_run run = { .c = &ctl->cfs, .deadline_ms = deadline };
-	struct nv_plan plan = { 0 };
+	bool partial = arg_has(a, "partial");
+	struct nv_plan plan = { 0 }, pending = { 0 };
+	struct nv_run run = {
+		.c = &ctl->cfs,
+		.pending = deadline || partial ? &pending : NULL,
+	};
 	size_t errors = 0;
 
 	nv_diff(&plan, have, want, arg_has(a, "merge"));
 	if (arg_has(a, "dry-run")) {
 		nv_plan_print(&plan);
 	} else {
-		if (deadline)
-			wait_for_devices(want, deadline);
 		errors = nv_plan_run(&plan, &run);
+		if (!partial)
+			errors += complete(ctl, &pending, deadline);
 	}
+	nv_plan_free(&pending);
 	nv_plan_free(&plan);
 	if (errors)
 		msg_error("%zu error%s: the rest of the configuration is in place",
@@ -207,6 +202,7 @@ static const struct opt restore_opts[] = {
 static const struct opt apply_opts[] = {
 	{ "dry-run", NULL, "print the steps and change nothing", NULL },
 	{ "merge", NULL, "leave alone what the file does not mention", NULL },
+	{ "partial", NULL, "a missing device or address is no error", NULL },
 	{ "wait", "SECONDS", "wait for devices and addresses to come up",
 	  NULL },
 	{ 0 }

@@ -1,0 +1,143 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guards: nvtgt.service under a real systemd: a start with one device missing is a success that says what is
+# missing; reload works and disconnects nobody; the device is served when it comes; a killed process comes
+# again; stopping and shutting down clear the target
+# timeout: 240
+
+. "$TESTS/lib/guest.sh"
+target_is_nvtgt || skip "about nvtgt's unit"
+over_rdma && skip "the unit is the same"
+make_networks
+modprobe nvme-tcp
+unset NVTGT_ROOT
+cd "$WORK"
+
+# systemd as the first process of its own PID namespace, with its own units and
+# nothing else; processes of the test find it through its directory in /run
+mkdir -p /run/systemd units/nvtgt.service.d
+mount -t tmpfs tmpfs /run/systemd
+defer umount -l /run/systemd
+mountpoint -q /sys/fs/cgroup || {
+	mount -t cgroup2 cgroup2 /sys/fs/cgroup
+	defer umount -l /sys/fs/cgroup
+}
+for unit in sysinit basic shutdown multi-user umount exit; do
+	printf '[Unit]\nDefaultDependencies=no\n' >"units/$unit.target"
+done
+unit=$(find /lib/systemd/system /usr/lib/systemd/system -name nvtgt.service | head -n 1)
+[ -n "$unit" ] || fail "the unit is not installed"
+cp "$unit" units/
+printf '[Service]\nStandardOutput=append:%s\nStandardError=append:%s\n' "$WORK/log" "$WORK/log" \
+	>units/nvtgt.service.d/log.conf
+: >log
+mkdir -p /etc/nvtgt
+defer rm -rf /etc/nvtgt
+
+end_systemd() {
+	[ ! -d "/proc/$1" ] || kill -9 "$1"
+	wait_for 20 test ! -d "/proc/$1"
+	for dir in init.scope system.slice; do
+		[ ! -d "/sys/fs/cgroup/$dir" ] || find "/sys/fs/cgroup/$dir" -depth -type d -exec rmdir {} \;
+	done
+}
+container=test SYSTEMD_UNIT_PATH=$WORK/units unshare --fork --pid --mount --mount-proc --kill-child \
+	/lib/systemd/systemd --system --unit=basic.target --log-target=console --log-level=info \
+	--show-status=no >systemd.log 2>&1 &
+defer kill "$!"
+child_of() { pgrep -P "$1" -x systemd; }
+wait_for 20 child_of "$!" >/dev/null || fail "no systemd: $(cat systemd.log)"
+pid=$(child_of "$!")
+defer end_systemd "$pid"
+inside() { nsenter -t "$pid" -m -p -- "$@"; }
+systemctl() { inside systemctl --no-pager "$@"; }
+is_up() { systemctl is-active basic.target >/dev/null 2>&1; }
+wait_for 60 is_up || fail "systemd is not up: $(tail -n 20 systemd.log)"
+note "$(inside systemctl --version | head -n 1)"
+inside systemd-analyze verify --man=no nvtgt.service 2>&1 | grep -i nvtgt.service >verify || true
+[ ! -s verify ] || fail "systemd-analyze verify: $(cat verify)"
+
+# what shall be served
+modprobe loop
+file=$(file_make 16)
+late=$WORK/late
+dev=$(null_blk_make size=64)
+jq -n --arg dev "$dev" --arg late "$late" --arg ip "$TGT_IP" '{
+	hosts: [],
+	subsystems: [{nqn: "testnqn", attr: {allow_any_host: "1"}, allowed_hosts: [], namespaces: [
+		{nsid: 1, enable: 1, device: {path: $dev}}, {nsid: 2, enable: 1, device: {path: $late}}]}],
+	ports: [{portid: 1, netns: "tgt", subsystems: ["testnqn"], param: {max_queue_size: "-1"},
+		addr: {trtype: "tcp", adrfam: "ipv4", traddr: $ip, trsvcid: "4420"}}]}' >/etc/nvtgt/config.json
+defer modprobe -r nvtgt-tcp nvtgt-bdev nvtgt
+defer nvtgtctl clear
+
+status_has() { [[ $(systemctl show -P StatusText nvtgt) == *"$1"* ]]; }
+state() { systemctl show -P ActiveState nvtgt; }
+state_is() { [ "$(state)" = "$1" ]; }
+why() { echo "$1: $(systemctl status nvtgt 2>&1); log: $(cat log)"; }
+
+note "start with a device missing"
+start=$SECONDS
+systemctl start nvtgt || fail "$(why start)"
+[ $((SECONDS - start)) -lt $((30 * PATIENCE)) ] || fail "the start waited for the device"
+state_is active || fail "$(why "not active")"
+status_has "waiting for $late (subsystem testnqn namespace 2)" || fail "$(why "no list")"
+systemctl status nvtgt | grep "Status:.*$late" >/dev/null || fail "$(why "not in systemctl status")"
+disk=$(host_connect testnqn --keep-alive-tmo 120) || fail "what is there is not served"
+ctrl=$(ctrl_of testnqn)
+log_mark
+undisturbed() {
+	ctrl_is "$ctrl" live || fail "$1: the controller is $(ctrl_state "$ctrl")"
+	! log_has "nvme $ctrl: .*(reconnect|resetting|failed)" || fail "$1: $(log_since)"
+}
+
+note "reload"
+systemctl reload nvtgt || fail "$(why "reload with a device missing")"
+jq '.subsystems[0].namespaces += [{nsid: 3, enable: 1, backend: "null", backend_options: "size=1m"}]' \
+	/etc/nvtgt/config.json >next && mv next /etc/nvtgt/config.json
+systemctl reload nvtgt || fail "$(why "reload with a new namespace")"
+wait_for 20 has_disk "$ctrl" 3 || fail "the new namespace is not there"
+status_has "waiting for $late" || fail "$(why "status after reload")"
+echo oops >bad && mv /etc/nvtgt/config.json good && mv bad /etc/nvtgt/config.json
+! systemctl reload nvtgt 2>/dev/null || fail "a bad file was reloaded"
+state_is active || fail "$(why "after a bad reload")"
+mv good /etc/nvtgt/config.json
+undisturbed "reload"
+
+note "killed"
+main_pid() { systemctl show -P MainPID nvtgt; }
+old=$(main_pid)
+inside kill -9 "$old"
+is_another() { [ "$(main_pid)" != "$old" ] && [ "$(main_pid)" != 0 ] && state_is active; }
+wait_for 60 is_another || fail "$(why "it did not come again")"
+status_has "waiting for $late" || fail "$(why "status after a restart")"
+undisturbed "killed"
+
+note "the device comes"
+cp "$file" new && mv new "$late"
+wait_for 60 has_disk "$ctrl" 2 || fail "$(why "the late device is not served")"
+status_is() { [ "$(systemctl show -P StatusText nvtgt)" = "$1" ]; }
+wait_for 20 status_is Serving || fail "$(why "status at the end")"
+grep -q "namespace 2: $late has come" log || fail "$(why "no line in the log")"
+undisturbed "the device has come"
+fio_verify "$disk" --size=512k || fail "I/O"
+host_disconnect testnqn
+
+nothing() { [ -z "$(find /sys/kernel/config/nvtgt/{hosts,ports,subsystems} -mindepth 1)" ]; }
+note "stop"
+systemctl stop nvtgt || fail "$(why stop)"
+nothing || fail "$(why "not clear")"
+state_is inactive || fail "$(why "after stop")"
+
+note "shutdown, again with the device missing"
+mv "$late" "$late.away"
+systemctl start nvtgt || fail "$(why "start again")"
+status_has "waiting for $late" || fail "$(why "status again")"
+systemctl start shutdown.target || fail "shutdown.target"
+wait_for 30 state_is inactive || fail "$(why shutdown)"
+nothing || fail "$(why "not clear at shutdown")"
+
+note "a bad file at the start is a failure"
+echo oops >/etc/nvtgt/config.json
+! systemctl start nvtgt 2>/dev/null || fail "$(why "a bad file")"
+wait_for 20 state_is failed || fail "$(why "a bad file")"
