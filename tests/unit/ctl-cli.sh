@@ -380,6 +380,19 @@ saving() {
 	echo '{"hosts": oops}' >"$tmp/dir/config.json"
 	ok "over rubbish" save "$tmp/dir/config.json"
 	grep -q oops "$tmp/dir/config.json.1" || bad "even rubbish stays"
+	# a link stays a link, and a pipe a pipe
+	mv "$tmp/dir/config.json" "$tmp/dir/real"
+	rm "$tmp"/dir/config.json.*
+	ln -s real "$tmp/dir/config.json"
+	ok "through a link" subsystem set "${A}1" serial=linked
+	ok "through a link" save "$tmp/dir/config.json"
+	[ -L "$tmp/dir/config.json" ] || bad "the link is gone"
+	[ -e "$tmp/dir/real.1" ] || bad "no version of what it leads to"
+	ok "to stdout by its name" save /dev/stdout
+	cmp "$tmp/out" "$tmp/dir/real" || bad "another text"
+	rm -rf "$tmp/dir"
+	ok "" save "$tmp/dir/config.json"
+	for n in {1..5}; do echo {} >"$tmp/dir/config.json.$n"; done
 	# many at once: the file is whole whenever somebody looks
 	for n in {1..6}; do
 		(for _ in {1..5}; do

@@ -86,7 +86,8 @@ static int write_all(int fd, const char *text, size_t len)
 		text += n;
 		len -= n;
 	}
-	return fsync(fd) ? -errno : 0;
+	/* EINVAL: nothing that could be synced */
+	return fsync(fd) && errno != EINVAL ? -errno : 0;
 }
 
 /* A file beside @file with a name that no other run has; mode 0600. */
@@ -143,11 +144,27 @@ static int keep_versions(const char *file)
 	return ret;
 }
 
+/* A pipe or a terminal, such as /dev/stdout: nothing to replace. */
+static int write_through(const char *file, const char *text, size_t len)
+{
+	int fd = open(file, O_WRONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write_all(fd, text, len);
+	if (close(fd) && !ret)
+		ret = -errno;
+	return ret;
+}
+
 static int replace(const char *file, const char *text, size_t len)
 {
 	char *temp = NULL;
+	struct stat st;
 	int ret;
 
+	if (!stat(file, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		return write_through(file, text, len);
 	if (has_text(file, text, len))
 		return 0;
 	ret = make_parent(file);
@@ -176,6 +193,8 @@ int nv_save_file(const char *file, const struct nv_node *root)
 {
 	struct json_object *obj = nv_json_from_node(root, NV_JSON_SAVE);
 	bool to_stdout = !strcmp(file, "-");
+	/* a symbolic link stays one */
+	char *real = realpath(file, NULL);
 	char *text = NULL;
 	size_t len = 0;
 	FILE *f = to_stdout ? stdout : open_memstream(&text, &len);
@@ -186,10 +205,11 @@ int nv_save_file(const char *file, const struct nv_node *root)
 	if (!f || (to_stdout ? fflush(f) : fclose(f)))
 		ret = -errno;
 	else if (!to_stdout)
-		ret = replace(file, text, len);
+		ret = replace(real ? real : file, text, len);
 	if (ret)
 		msg_error("cannot save to %s: %s", file, strerror(-ret));
 	json_object_put(obj);
 	free(text);
+	free(real);
 	return ret ? -1 : 0;
 }

@@ -103,9 +103,10 @@ static bool may_replace(const char *file, const struct nv_node *have)
 {
 	struct strvec out = { 0 };
 	struct nv_node *old;
+	struct stat st;
 	bool ok = true;
 
-	if (!strcmp(file, "-") || access(file, F_OK))
+	if (!strcmp(file, "-") || stat(file, &st) || !S_ISREG(st.st_mode))
 		return true;
 	old = nv_json_read_file(file);
 	if (!old) {
