@@ -648,6 +648,12 @@ service() {
 	soon value_is $ns/2/enable 1
 	soon status_is Serving
 	unchanged "all is there"
+	# taken away while it is served: said, and no more than that
+	echo 1 >"$tmp/root/$ns/1/lost"
+	soon status_is "Serving in part; lost $dev (subsystem ${A}1 namespace 1)"
+	soon heard "lost: $dev"
+	echo 0 >"$tmp/root/$ns/1/lost"
+	soon status_is Serving
 	serve_off
 	unchanged "the service ends, the target serves on"
 	# deleted meanwhile: it does not come back

@@ -48,7 +48,8 @@ static const struct entry ns[] = {
 	{ "ana_grpid", "1", 0644 }, { "buffered_io", "0", 0644 },
 	{ "revalidate_size", "", 0200 }, { "enable", "0", 0644 },
 	{ "backend", "bdev", 0644 }, { "backend_options", "", 0644 },
-	{ "size_bytes", "1610612736", 0444 }, { "readonly", "1", 0444 }, { 0 }
+	{ "size_bytes", "1610612736", 0444 }, { "readonly", "1", 0444 },
+	{ "lost", "0", 0444 }, { 0 }
 };
 
 static const struct entry port[] = {

@@ -22,6 +22,7 @@
 #include "../../lib/pending.h"
 
 #define LOOK_MS 1000	/* how often to look whether something has come */
+#define LOST_MS 5000	/* how often to look whether something was lost */
 #define STATUS_BYTES 900
 
 /* What the service knows between two looks. */
@@ -30,23 +31,90 @@ struct service {
 	const char *file;
 	struct nv_plan pending;
 	size_t refused;
+	struct strvec lost;
 };
+
+/* Append to *@text, which is reallocated. */
+static void append(char **text, const char *sep, const char *more)
+{
+	char *s = xasprintf("%s%s%s", *text, sep, more);
+
+	free(*text);
+	*text = s;
+}
 
 static void say_status(const struct service *sv, const char *first)
 {
-	char *text = nv_pending_text(&sv->pending, STATUS_BYTES);
-	char *refused = sv->refused ?
-		xasprintf("; %zu refused: see the log", sv->refused) :
-		xstrdup("");
+	char *waiting = nv_pending_text(&sv->pending, STATUS_BYTES);
+	char *text = xstrdup("");
 
-	if (*text)
-		nv_notify("%sSTATUS=Serving in part%s; waiting for %s", first,
-			  refused, text);
-	else
-		nv_notify("%sSTATUS=Serving%s%s", first,
-			  sv->refused ? " in part" : "", refused);
-	free(refused);
+	if (sv->refused) {
+		char *n = xasprintf("%zu", sv->refused);
+
+		append(&text, "; ", n);
+		append(&text, "", " refused: see the log");
+		free(n);
+	}
+	for (size_t i = 0; i < sv->lost.n && strlen(text) < STATUS_BYTES; i++)
+		append(&text, i ? ", " : "; lost ", sv->lost.v[i]);
+	if (*waiting)
+		append(&text, "; waiting for ", waiting);
+	nv_notify("%sSTATUS=Serving%s%s", first, *text ? " in part" : "", text);
+	free(waiting);
 	free(text);
+}
+
+static void lost_in(const struct cfs *c, const char *subsys, struct strvec *out)
+{
+	char *dir = xasprintf("subsystems/%s/namespaces", subsys);
+	struct strvec ids = { 0 };
+
+	cfs_list(c, dir, CFS_DIRS, &ids);
+	for (size_t i = 0; i < ids.n; i++) {
+		char *path = xasprintf("%s/%s", dir, ids.v[i]);
+		char *lost = attr_or(c, path, "lost"), *what, *device, *text;
+
+		if (!strcmp(lost, "1")) {
+			what = nv_describe(path);
+			device = attr_or(c, path, "device_path");
+			text = xasprintf("%s (%s)", device, what);
+			strvec_add(out, text);
+			free(text);
+			free(device);
+			free(what);
+		}
+		free(lost);
+		free(path);
+	}
+	strvec_free(&ids);
+	free(dir);
+}
+
+/*
+ * Devices that were taken away while they were served. They are not opened again
+ * by themselves: another disk may have got the name.
+ */
+static void look_for_lost(struct service *sv)
+{
+	struct strvec subsystems = { 0 }, now = { 0 };
+	bool same;
+
+	cfs_list(&sv->ctl->cfs, "subsystems", CFS_DIRS, &subsystems);
+	for (size_t i = 0; i < subsystems.n; i++)
+		lost_in(&sv->ctl->cfs, subsystems.v[i], &now);
+	strvec_free(&subsystems);
+	same = now.n == sv->lost.n;
+	for (size_t i = 0; i < now.n; i++) {
+		if (strvec_has(&sv->lost, now.v[i]))
+			continue;
+		same = false;
+		msg_note("lost: %s; when it is back: nvtgtctl namespace disable, enable",
+			 now.v[i]);
+	}
+	strvec_free(&sv->lost);
+	sv->lost = now;
+	if (!same)
+		say_status(sv, "");
 }
 
 /* Lead the target to the file, and put off what cannot be yet. */
@@ -85,13 +153,13 @@ static void complete(struct service *sv)
 }
 
 /* The next signal, or 0 when it is time to look again. */
-static int next_signal(const sigset_t *set, bool look)
+static int next_signal(const sigset_t *set, long ms)
 {
-	struct timespec ts = { LOOK_MS / 1000, LOOK_MS % 1000 * 1000000L };
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
 	int sig;
 
 	do
-		sig = sigtimedwait(set, NULL, look ? &ts : NULL);
+		sig = sigtimedwait(set, NULL, &ts);
 	while (sig < 0 && errno == EINTR);
 	return sig < 0 ? 0 : sig;
 }
@@ -114,15 +182,17 @@ static int cmd_serve(struct ctl *ctl, const struct args *a)
 	if (ret)
 		return ret;
 	say_status(&sv, "READY=1\n");
-	while ((sig = next_signal(&set, sv.pending.n)) != SIGTERM &&
-	       sig != SIGINT) {
+	while ((sig = next_signal(&set, sv.pending.n ? LOOK_MS : LOST_MS)) !=
+	       SIGTERM && sig != SIGINT) {
 		if (sig == SIGHUP && !put_in_place(&sv))
 			say_status(&sv, "");
 		else if (!sig)
 			complete(&sv);
+		look_for_lost(&sv);
 	}
 	nv_notify("STOPPING=1\nSTATUS=");
 	nv_plan_free(&sv.pending);
+	strvec_free(&sv.lost);
 	return EXIT_DONE;
 }
 
