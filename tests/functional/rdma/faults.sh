@@ -80,15 +80,14 @@ log_mark
 flap &
 flapper=$!
 unlink_port 1 testnqn
-opened=0 refused=0
-while [ "$opened" -lt 12 ] || [ "$refused" -lt 4 ]; do
+opened=0 refused=0 limit=$((SECONDS + 30))
+while [ "$SECONDS" -lt "$limit" ] && { [ "$opened" -lt 12 ] || [ "$refused" -lt 4 ]; }; do
 	if ln -s "$CONFIGFS/subsystems/testnqn" "$CONFIGFS/ports/1/subsystems/testnqn" 2>/dev/null; then
 		opened=$((opened + 1))
 		unlink_port 1 testnqn
 	else
 		refused=$((refused + 1))
 	fi
-	[ $((opened + refused)) -lt 300 ] || break
 done
 touch "$WORK/calm"
 wait "$flapper"
