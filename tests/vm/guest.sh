@@ -31,7 +31,7 @@ initrd_fill() {
 
 need_initrd() {
 	initrd_vars
-	cache_make "$INITRD" initrd_fill
+	with_lock "initrd-$K_RELEASE" cache_make "$INITRD" initrd_fill
 }
 
 # Does a stock kernel really run with KVM here? A device node alone says

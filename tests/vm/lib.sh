@@ -239,7 +239,7 @@ resolve() {
 		echo "SOURCE_7_2=$(candidates linux-source-7.2 | cut -d: -f2)"
 		echo "BUILD_KEY=$(candidates "$BUILD_PACKAGES" | hash_of)"
 		echo "GUEST_KEY=$(candidates "$GUEST_PACKAGES" | hash_of)"
-	} >"$file.tmp" && mv "$file.tmp" "$file"
+	} >"$file.tmp.$$" && mv "$file.tmp.$$" "$file"
 	# shellcheck disable=SC1090
 	. "$file"
 }
