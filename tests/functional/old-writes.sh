@@ -9,6 +9,8 @@
 . "$TESTS/lib/host.sh"
 target_is_nvtgt || skip "nvmet lets the host in while the device has its old writes"
 need_modules tcp bdev null
+# a host that disconnects waits for its I/O, and gives it up after that
+module_param nvme_core io_timeout 4
 make_networks
 make_subsystem testnqn
 make_port 1 "$TGT_IP"
@@ -32,8 +34,11 @@ hold() {
 block() { head -c 65536 /dev/zero | tr '\0' "$1" | dd of="$2" bs=64k count=1 oflag=direct iflag=fullblock status=none; }
 written() { nvme smart-log "/dev/$ctrl" -n 1 -o json | jq .host_write_commands; }
 has_written() { [ "$(written)" -gt "$1" ]; }
-connects() { host_connect_ctrl testnqn "$@" >/dev/null 2>&1; }
-gone() { ! ls -d /sys/kernel/debug/nvtgt/testnqn/ctrl* >/dev/null 2>&1; }
+connects() { host_connect_ctrl testnqn >/dev/null 2>&1; }
+gone() {
+	local left=(/sys/kernel/debug/nvtgt/testnqn/ctrl*)
+	[ ${#left[@]} = 0 ]
+}
 cut() {
 	case $1 in
 	disconnect) nvme disconnect -d "$ctrl" >/dev/null ;;

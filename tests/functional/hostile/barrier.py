@@ -16,7 +16,7 @@ RDY, CFS, SHST, SHST_BUSY, SHST_DONE = 1, 2, 0xC, 0x4, 0x8
 SHUTDOWN = 1 << 14
 # as long as a target that does not wait would be wrong for
 A_WHILE = 0.5
-DM, RAW, FILE, NULL, SLOW = 4, 5, 6, 2, 7
+DM, RAW, FILE, NULL = 4, 5, 6, 2
 WORKERS = 32
 OLD, NEW = b"\x0d" * 4096, b"\x11" * 4096
 
@@ -308,17 +308,6 @@ def waiting_never_begin(env):
             there = what_is_there(env, FILE, 48)
             need(all(there[:1]), "the first one was in the file system and is not there")
             need(not any(there[WORKERS:]), "%d commands that had not begun were executed", sum(there[WORKERS:]))
-    # one tag, 50 ms a command: in the device, in workers, and waiting
-    for name, go in ends[1:3]:
-        with env.row("device with one tag, %s", name):
-            with env.controller() as c:
-                q = c.io_queue(sqsize=127)
-                cleared(q, SLOW, 8)
-                held_writes(env, c, q, SLOW, 100)
-                go(c)
-                until(env.timeout, admitted(env, c.host), "the host is let in")
-            there = what_is_there(env, SLOW, 100)
-            need(not any(there[90:]), "%d of the last 10 commands were executed", sum(there[90:]))
 
 
 def abort_waiting(env):
