@@ -436,7 +436,8 @@ static noinline void nvtgt_tcp_hold(struct nvtgt_tcp_queue *q, u64 end)
 	struct nvtgt_tcp_held *last;
 
 	q->tx_unheld = 0;
-	last = &q->held[(q->held_first + q->held_nr - 1) % NVTGT_TCP_HELD];
+	/* of none it is not looked at */
+	last = &q->held[(q->held_first + q->held_nr + NVTGT_TCP_HELD - 1) % NVTGT_TCP_HELD];
 	/* larger steps where there is more, so that they suffice */
 	if (!q->held_nr || (q->held_nr < NVTGT_TCP_HELD &&
 			    last->bytes + bytes > q->hold.bytes / (NVTGT_TCP_HELD / 2))) {
