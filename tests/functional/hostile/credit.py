@@ -123,20 +123,20 @@ def many_rounds(env):
 def keep_busy(queues, depth):
     """Each queue has that many small reads outstanding; how many have ended."""
     ended = 0
-    for q in queues:
+    for i, q in enumerate(queues):
         before = q.finished
         while q.buf or q.readable(0):
             q.pump()
         ended += q.finished - before
         while len(q.pending) < depth:
-            q.submit(nvme.READ, nsid=4, read=4096, **nvme.rw(8 * len(q.pending), 8))
+            q.submit(nvme.READ, nsid=4 + i % 2, read=4096, **nvme.rw(8 * len(q.pending), 8))
     return ended
 
 
 def large_ones_among_small_ones(env):
     """
-    A MiB is left. Hosts of one CPU read 4 KiB at a time from a device that takes a while, so that some
-    of it is always in use; a host of another CPU reads the whole MiB, again and again. Each of these
+    A MiB is left. Hosts of one CPU read 4 KiB at a time from devices that take a while, not the same one,
+    so that some of it is always in use; a host of another CPU reads the whole MiB, again and again. Each of these
     reads waits for the small ones that were before it, and few others pass it.
     """
     depth, rounds = 8, 12

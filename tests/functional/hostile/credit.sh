@@ -10,8 +10,9 @@ target_is_nvtgt || skip "the budget is nvtgt's"
 # the least that the module takes
 modprobe nvtgt buffer_limit_mb=16
 hostile_target
-# a device that takes 20 ms, and a CPU each for hosts that want little and much
+# devices that take 20 and 13 ms, and a CPU each for hosts that want little and much
 make_namespace "$HOSTILE" 4 "$(null_blk_make irqmode=2 completion_nsec=20000000)"
+make_namespace "$HOSTILE" 5 "$(null_blk_make irqmode=2 completion_nsec=13000000)"
 make_port 2 "$TGT_IP" addr_trsvcid=4421 param_cpus=0
 make_port 3 "$TGT_IP" addr_trsvcid=4422 param_cpus=1
 link_port 2 "$HOSTILE"

@@ -9,8 +9,11 @@
 target_is_nvtgt || skip "the budget is nvtgt's"
 modprobe nvtgt buffer_limit_mb=16
 hostile_target
-# a socket that takes what it is given, as one of a fast peer does that has stopped to read
+# sockets that take what they are given, as those of fast peers do that have stopped to read: they
+# have it from their listener
 in_tgt sysctl -qw net.ipv4.tcp_wmem="4096 2097152 4194304"
+make_port 2 "$TGT_IP" addr_trsvcid=4421
+link_port 2 "$HOSTILE"
 module_param nvtgt-tcp data_timeout_ms $((2000 * PATIENCE))
 ulimit -n 16384
-python3 "$TESTS/functional/hostile/slow.py" || fail "slow.py: cases went wrong"
+NVTGT_PORT=4421 python3 "$TESTS/functional/hostile/slow.py" || fail "slow.py: cases went wrong"
