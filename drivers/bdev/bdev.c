@@ -340,38 +340,56 @@ void nvtgt_bdev_rw(struct nvtgt_req *req)
 		nvtgt_bdev_submit_rw(req, REQ_NOWAIT);
 }
 
+static void nvtgt_bdev_flush_work(struct nvtgt_req *req);
+
 static void nvtgt_bdev_flush_done(struct bio *bio)
 {
 	struct nvtgt_req *req = nvtgt_req_from_room(bio);
 	blk_status_t status = bio->bi_status;
+	bool nowait = bio->bi_opf & REQ_NOWAIT;
 
 	bio_uninit(bio);
-	nvtgt_req_complete(req, nvtgt_bdev_status(req, status));
+	if (unlikely(nowait && (status == BLK_STS_AGAIN || status == BLK_STS_NOTSUPP)))
+		nvtgt_req_defer(req, nvtgt_bdev_flush_work);
+	else
+		nvtgt_req_complete(req, nvtgt_bdev_status(req, status));
+}
+
+static void nvtgt_bdev_submit_flush(struct nvtgt_req *req, blk_opf_t opf)
+{
+	struct bio *bio = &nvtgt_bdev_room(req)->bio;
+
+	/* REQ_SYNC and REQ_IDLE: not throttled as writeback is */
+	bio_init(bio, nvtgt_req_bdev(req)->bdev, NULL, 0,
+		 REQ_OP_WRITE | REQ_PREFLUSH | REQ_SYNC | REQ_IDLE | opf);
+	bio->bi_end_io = nvtgt_bdev_flush_done;
+	submit_bio(bio);
 }
 
 static void nvtgt_bdev_flush_work(struct nvtgt_req *req)
 {
-	struct bio *bio = &nvtgt_bdev_room(req)->bio;
-
-	bio_init(bio, nvtgt_req_bdev(req)->bdev, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH);
-	bio->bi_end_io = nvtgt_bdev_flush_done;
-	submit_bio(bio);
+	nvtgt_bdev_submit_flush(req, 0);
 }
 
 /**
  * nvtgt_bdev_flush - make durable what was written
  * @req: the request
  *
- * In a worker: stacked devices wait in their flush, whatever REQ_NOWAIT says.
+ * In a worker where the device is stacked: such devices wait in their flush, whatever
+ * REQ_NOWAIT says. Those that have requests put a flush into a queue of their own.
  *
  * Context: reactor or process.
  */
 void nvtgt_bdev_flush(struct nvtgt_req *req)
 {
-	if (bdev_write_cache(nvtgt_req_bdev(req)->bdev))
-		nvtgt_req_defer(req, nvtgt_bdev_flush_work);
-	else
+	struct block_device *bdev = nvtgt_req_bdev(req)->bdev;
+
+	if (!bdev_write_cache(bdev))
 		nvtgt_req_complete(req, NVME_SC_SUCCESS);
+	else if (queue_is_mq(bdev_get_queue(bdev)) && bdev_nowait(bdev))
+		nvtgt_bdev_submit_flush(req, REQ_NOWAIT);
+	else
+		nvtgt_req_defer(req, nvtgt_bdev_flush_work);
 }
 
 /* The last bio of a chain that the block layer has allocated. */
@@ -427,7 +445,7 @@ static void nvtgt_bdev_write_zeroes_done(struct bio *bio)
 	if (status == BLK_STS_NOTSUPP || status == BLK_STS_TARGET || status == BLK_STS_INVAL)
 		nvtgt_req_defer(req, nvtgt_bdev_zero_sync_work);
 	else if (!status && nvtgt_bdev_zero_fua(req))
-		nvtgt_bdev_flush(req);
+		nvtgt_req_defer(req, nvtgt_bdev_flush_work);
 	else
 		nvtgt_req_complete(req, nvtgt_bdev_status(req, status));
 }

@@ -13,11 +13,13 @@
  * @file: the open device or file
  * @bdev: the device; NULL for a file
  * @poll: it had poll queues when it was opened
+ * @cached_reads: a file: reads may try the page cache without waiting
  */
 struct nvtgt_bdev {
 	struct file *file;
 	struct block_device *bdev;
 	bool poll;
+	bool cached_reads;
 };
 
 /**

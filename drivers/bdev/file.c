@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Regular files. Everything begins in a worker, since a file system may block
- * anywhere; direct I/O then completes asynchronously.
+ * Regular files. Nearly everything begins in a worker, since a file system may block
+ * anywhere; direct I/O then completes asynchronously. Short reads that the page cache
+ * can answer are done where they come in.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -9,11 +10,13 @@
 #include <linux/falloc.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 
 #define NVTGT_FILE_MAX_SHIFT	12	/* blocks of at most 4 KiB */
 #define NVTGT_ZERO_PAGES	64	/* pages of zeroes in one write */
+#define NVTGT_FILE_INLINE_BYTES	SZ_64K	/* most that the reactor copies from the page cache */
 
 /**
  * nvtgt_file_open - make a file ready
@@ -35,6 +38,12 @@ int nvtgt_file_open(struct nvtgt_ns *ns)
 	ns->phys_block_bytes = 1 << ns->blksize_shift;
 	ns->readonly = !(dev->file->f_mode & FMODE_WRITE);
 	ns->volatile_cache = true;
+	dev->cached_reads = dev->file->f_mode & FMODE_NOWAIT &&
+			    !(dev->file->f_flags & O_DIRECT) && !IS_DAX(inode);
+	/* the time of a read is of no use here, and to note it may wait for a journal */
+	spin_lock(&dev->file->f_lock);
+	dev->file->f_flags |= O_NOATIME;
+	spin_unlock(&dev->file->f_lock);
 	if (dev->file->f_op->fallocate) {
 		ns->max_discard_blocks = U32_MAX;
 		ns->discard_zeroes = true;
@@ -162,6 +171,28 @@ static void nvtgt_file_rw_work(struct nvtgt_req *req)
 		nvtgt_file_rw_done(iocb, ret);
 }
 
+/*
+ * Reads what the page cache has. IOCB_NOIO: no read-ahead is begun here either, since
+ * a file system may wait for its own blocks to find the file's. Returns whether the
+ * command has been completed; room->done says how far it has come.
+ */
+static bool nvtgt_file_read_cached(struct nvtgt_req *req)
+{
+	struct nvtgt_bdev_room *room = nvtgt_bdev_room(req);
+	struct iov_iter iter;
+	ssize_t ret;
+
+	nvtgt_file_prepare(req, &iter);
+	room->iocb.ki_flags |= IOCB_NOWAIT | IOCB_NOIO;
+	ret = nvtgt_req_bdev(req)->file->f_op->read_iter(&room->iocb, &iter);
+	if (ret > 0)
+		room->done = ret;
+	if (room->done < req->data_len)
+		return false;
+	nvtgt_req_complete(req, NVME_SC_SUCCESS);
+	return true;
+}
+
 /**
  * nvtgt_file_rw - Read or Write
  * @req: the request, with its data's segments
@@ -171,6 +202,9 @@ static void nvtgt_file_rw_work(struct nvtgt_req *req)
 void nvtgt_file_rw(struct nvtgt_req *req)
 {
 	nvtgt_bdev_room(req)->done = 0;
+	if (nvtgt_req_bdev(req)->cached_reads && !nvtgt_file_is_write(req) &&
+	    req->data_len <= NVTGT_FILE_INLINE_BYTES && nvtgt_file_read_cached(req))
+		return;
 	nvtgt_req_defer(req, nvtgt_file_rw_work);
 }
 

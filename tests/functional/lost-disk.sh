@@ -45,7 +45,8 @@ take_away() { CONFIGFS=/sys/kernel/config/nvmet; drop_port 1; drop_subsystem tes
 defer take_away
 mkdir $CONFIGFS/subsystems/testnqn
 for a in attr_allow_any_host=1 attr_cntlid_min=101 "${same[@]}"; do
-	set_attr "subsystems/testnqn/${a%%=*}" "${a#*=}"
+	# 6.1 has no attr_firmware
+	[ ! -e "$CONFIGFS/subsystems/testnqn/${a%%=*}" ] || set_attr "subsystems/testnqn/${a%%=*}" "${a#*=}"
 done
 make_namespace testnqn 1 "$(null_blk_make size=64)" device_uuid=$UUID device_nguid=$UUID
 in_tgt mkdir $CONFIGFS/ports/1

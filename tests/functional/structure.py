@@ -17,7 +17,7 @@ WARM, COUNTED = 8, 16
 PERIODIC = {"nvtgt_balance_work", "nvtgt_ns_poll_work", "nvtgt_rdma_trim_work", "nvtgt_ctrl_ka_work"}
 # of connections of the case before, which are on their way out
 LEAVING = {"nvtgt_rdma_disconnect_work", "nvtgt_rdma_teardown_work", "nvtgt_tcp_free_work"}
-NULL, BDEV, POLLED = 1, 2, 3
+NULL, BDEV, POLLED, FILE, CACHE = 1, 2, 3, 4, 5
 OURS = re.compile(r"\bnvtgt_\w+\+0x")
 POOL = re.compile(r"=> nvtgt_(ring|buf|page|pool)")
 
@@ -191,6 +191,28 @@ def a_polled_device_is_asked_for_tags(env):
                         ("polled writes of 4096 bytes", write(POLLED, 8))), check)
 
 
+def read_page(q, i):
+    """For a namespace with blocks of 4 KiB."""
+    return q.submit(nvme.READ, nsid=FILE, read=4096, held=True, **nvme.rw(i, 1))
+
+
+def flush(q, _):
+    return q.submit(nvme.FLUSH, nsid=CACHE, held=True)
+
+
+def a_cached_file_needs_no_worker(env):
+    """What the page cache has is read where the command comes in."""
+    def check(counts):
+        need(counts["sends"] == COUNTED, "%d sends for %d batches", counts["sends"], COUNTED)
+
+    table(env, FILE, (("cached reads of 4096 bytes", read_page),), check)
+
+
+def a_flush_needs_no_worker(env):
+    """Of a device that has requests: it is queued like any of them."""
+    table(env, CACHE, (("flushes", flush),), lambda counts: None)
+
+
 def singles(q, nsid):
     for _ in range(COUNTED):
         status(q.run(nvme.READ, nsid=nsid, read=512, **nvme.rw(0, 1)), 0)
@@ -212,4 +234,5 @@ def one_at_a_time(env):
 
 
 if __name__ == "__main__":
-    sys.exit(cases.main([a_batch_is_one_send, a_device_costs_nothing_more, a_polled_device_is_asked_for_tags, one_at_a_time]))
+    sys.exit(cases.main([a_batch_is_one_send, a_device_costs_nothing_more, a_polled_device_is_asked_for_tags,
+                         a_cached_file_needs_no_worker, a_flush_needs_no_worker, one_at_a_time]))
