@@ -415,11 +415,10 @@ static struct config_group *nvtgt_ns_make(struct config_group *group, const char
 	return &cns->group;
 }
 
-/* Here and not in release(), so that it is over when rmdir returns. */
+/* Here and not in release(), so that it is over when rmdir returns, as a rule. */
 static void nvtgt_ns_drop(struct config_group *group, struct config_item *item)
 {
-	nvtgt_ns_disable(to_cns(item));
-	config_item_put(item);
+	nvtgt_ns_remove(to_cns(item));
 }
 
 static struct configfs_group_operations nvtgt_namespaces_group_ops = {

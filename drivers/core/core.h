@@ -148,6 +148,7 @@ struct nvtgt_cns {
 
 	atomic_t lost;			/* the device is gone; until the next enable */
 	struct work_struct lost_work;	/* tells hosts and the log */
+	struct work_struct remove_work;	/* waits for the device after rmdir */
 
 	/* subsys->lock; this and what open() reads is kept while in_use */
 	char backend_name[NVTGT_BACKEND_NAME_SIZE];
@@ -346,6 +347,7 @@ struct nvtgt_cns *nvtgt_ns_create(struct nvtgt_subsys *subsys, u32 nsid);
 void nvtgt_ns_destroy(struct nvtgt_cns *cns);
 int nvtgt_ns_enable(struct nvtgt_cns *cns);
 void nvtgt_ns_disable(struct nvtgt_cns *cns);
+void nvtgt_ns_remove(struct nvtgt_cns *cns);
 int nvtgt_ns_revalidate(struct nvtgt_cns *cns);
 void nvtgt_ns_try_revalidate(struct nvtgt_cns *cns);
 void nvtgt_ns_set_anagrp(struct nvtgt_cns *cns);

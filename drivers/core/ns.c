@@ -41,9 +41,13 @@ module_param(resize_poll_ms, uint, 0644);
 MODULE_PARM_DESC(resize_poll_ms,
 		 "how often the size of enabled namespaces is looked at, ms (default 2000, 0: never)");
 
+/* how long rmdir waits for commands, seconds */
+#define NVTGT_NS_REMOVE_S	5
+
 static void nvtgt_ns_poll_work(struct work_struct *work);
 static void nvtgt_ns_poll_again(struct nvtgt_cns *cns);
 static void nvtgt_ns_lost_work(struct work_struct *work);
+static void nvtgt_ns_remove_work(struct work_struct *work);
 
 static void nvtgt_ns_ref_release(struct percpu_ref *ref)
 {
@@ -77,6 +81,7 @@ struct nvtgt_cns *nvtgt_ns_create(struct nvtgt_subsys *subsys, u32 nsid)
 	cns->conf_anagrpid = NVTGT_DEFAULT_ANA_GRPID;
 	cns->anagrpid = cns->conf_anagrpid;
 	INIT_WORK(&cns->lost_work, nvtgt_ns_lost_work);
+	INIT_WORK(&cns->remove_work, nvtgt_ns_remove_work);
 	mutex_init(&cns->enable_lock);
 	spin_lock_init(&cns->deferred_lock);
 	INIT_LIST_HEAD(&cns->deferred);
@@ -271,16 +276,18 @@ int nvtgt_ns_enable(struct nvtgt_cns *cns)
 	return ret;
 }
 
-/* enable_lock is held. Whatever still uses the namespace ends here, then the backend. */
-static void nvtgt_ns_hide_and_close(struct nvtgt_cns *cns)
+/* enable_lock is held. cns->gone completes with the last command. */
+static void nvtgt_ns_hide_and_kill(struct nvtgt_cns *cns)
 {
-	struct nvtgt_ns *ns = &cns->ns;
-
 	nvtgt_ns_hide(cns);
 	cancel_delayed_work_sync(&cns->poll_work);
-	percpu_ref_kill(&ns->ref);
-	wait_for_completion(&cns->gone);
-	percpu_ref_exit(&ns->ref);
+	percpu_ref_kill(&cns->ns.ref);
+}
+
+/* After cns->gone: nothing uses the namespace. */
+static void nvtgt_ns_close_gone(struct nvtgt_cns *cns)
+{
+	percpu_ref_exit(&cns->ns.ref);
 	cancel_work_sync(&cns->lost_work);
 
 	nvtgt_ns_set_disabled(cns, true);
@@ -300,9 +307,53 @@ static void nvtgt_ns_hide_and_close(struct nvtgt_cns *cns)
 void nvtgt_ns_disable(struct nvtgt_cns *cns)
 {
 	mutex_lock(&cns->enable_lock);
-	if (cns->enabled)
-		nvtgt_ns_hide_and_close(cns);
+	if (cns->enabled) {
+		nvtgt_ns_hide_and_kill(cns);
+		wait_for_completion(&cns->gone);
+		nvtgt_ns_close_gone(cns);
+	}
 	mutex_unlock(&cns->enable_lock);
+}
+
+static void nvtgt_ns_remove_work(struct work_struct *work)
+{
+	struct nvtgt_cns *cns = container_of(work, struct nvtgt_cns, remove_work);
+
+	wait_for_completion(&cns->gone);
+	mutex_lock(&cns->enable_lock);
+	nvtgt_ns_close_gone(cns);
+	mutex_unlock(&cns->enable_lock);
+	config_item_put(&cns->group.cg_item);
+}
+
+/**
+ * nvtgt_ns_remove - disable a namespace whose directory is being removed
+ * @cns: the namespace; the caller's reference on its configfs item is taken over
+ *
+ * configfs holds the lock of the whole tree's directories here. So the wait for
+ * commands that a device does not answer is bounded; a work goes on with it.
+ *
+ * Context: may sleep; takes enable_lock and subsys->lock.
+ */
+void nvtgt_ns_remove(struct nvtgt_cns *cns)
+{
+	bool wait = false;
+
+	mutex_lock(&cns->enable_lock);
+	if (cns->enabled) {
+		nvtgt_ns_hide_and_kill(cns);
+		wait = !wait_for_completion_timeout(&cns->gone, NVTGT_NS_REMOVE_S * HZ);
+		if (!wait)
+			nvtgt_ns_close_gone(cns);
+	}
+	mutex_unlock(&cns->enable_lock);
+	if (!wait) {
+		config_item_put(&cns->group.cg_item);
+		return;
+	}
+	pr_warn("%s namespace %u: removed, but its device does not answer; it is closed when it has\n",
+		cns->ns.subsys->nqn, cns->ns.nsid);
+	queue_work(nvtgt_wq, &cns->remove_work);
 }
 
 /* Tells the hosts that the namespace is not as it was. */

@@ -72,6 +72,7 @@ others_go_on() {
 	soon connects other
 }
 
+log_mark
 defer hangs N
 hangs Y
 note "while it is opened"
@@ -102,6 +103,28 @@ wait "$WRITER" || fail "enable"
 ctrl=$(ctrl_of testnqn)
 wait_for 20 has_disk "$ctrl" 2 || fail "the namespace does not show"
 two=$(disk_of "$ctrl" 2)
+
+note "removed while a device does not answer"
+dm=$(dm_make hanging "0 65536 linear $(null_blk_make) 0")
+make_namespace other 2 "$dm"
+dev=$(host_connect other) || fail "connect"
+wait_for 20 has_disk "$(ctrl_of other)" 2 || fail "no second disk"
+dev=$(disk_of "$(ctrl_of other)" 2)
+dmsetup suspend --nolockfs --noflush hanging
+defer dmsetup resume hanging
+dd if=/dev/zero of="$dev" bs=4096 count=1 oflag=direct status=none 2>/dev/null &
+writer=$!
+in_flight() { [ "$(awk '{ print $1 + $2 }' "/sys/block/${dev##*/}/inflight")" -gt 0 ]; }
+wait_for 20 in_flight || fail "nothing is in flight"
+soon rmdir "$CONFIGFS/subsystems/other/namespaces/2"
+wait_for 10 log_has 'namespace 2: removed, but its device does not answer' || fail "no line: $(log_since)"
+soon mkdir "$CONFIGFS/subsystems/other/namespaces/3"
+soon rmdir "$CONFIGFS/subsystems/other/namespaces/3"
+dmsetup resume hanging
+wait "$writer" || true
+host_disconnect other
+closed() { [ "$(dmsetup info -c --noheadings -o open "$1" | tr -d ' ')" = 0 ]; }
+wait_for 20 closed hanging || fail "the device is not closed"
 
 note "while it is closed"
 hangs Y
