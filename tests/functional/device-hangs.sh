@@ -89,6 +89,8 @@ wait_for 30 blocks_are "$disk" $((48 << 11)) || fail "the size of namespace 1 is
 note "a second shell at the same switch, and a signal"
 bash -c "exec 2>/dev/null; echo 1 >$CONFIGFS/$ns/enable" &
 second=$!
+waits_for_first() { grep -q nvtgt_ns_enable "/proc/$second/stack"; }
+wait_for 20 waits_for_first || fail "the second shell does not wait"
 kill -TERM $second
 wait $second && fail "the second shell"
 kill -TERM "$WRITER"
