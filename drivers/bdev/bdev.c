@@ -118,6 +118,11 @@ int nvtgt_bdev_open(struct nvtgt_ns *ns)
 				bdev_logical_block_size(dev->bdev));
 		return -EINVAL;
 	}
+	if (dev->blksize_shift) {
+		nvtgt_bdev_warn(ns, "backend_options: block_size is for files, a device keeps its blocks of %u bytes\n",
+				bdev_logical_block_size(dev->bdev));
+		return -EINVAL;
+	}
 	ns->blksize_shift = ilog2(bdev_logical_block_size(dev->bdev));
 	dev->poll = nvtgt_bdev_has_poll_queues(dev->bdev);
 	nvtgt_bdev_read_state(ns);

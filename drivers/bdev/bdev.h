@@ -8,16 +8,20 @@
 #include <linux/fs.h>
 #include <nvtgt/backend.h>
 
+#define NVTGT_FILE_MAX_SHIFT	12	/* blocks of at most 4 KiB */
+
 /**
  * struct nvtgt_bdev - an open namespace
  * @file: the open device or file
  * @bdev: the device; NULL for a file
+ * @blksize_shift: the block size of a file as configured, as a power of two; 0: none
  * @poll: it had poll queues when it was opened
  * @cached_reads: a file: reads may try the page cache without waiting
  */
 struct nvtgt_bdev {
 	struct file *file;
 	struct block_device *bdev;
+	u8 blksize_shift;
 	bool poll;
 	bool cached_reads;
 };

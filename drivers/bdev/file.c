@@ -8,15 +8,44 @@
 
 #include "bdev.h"
 #include <linux/falloc.h>
+#include <linux/fcntl.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/stat.h>
 #include <linux/uio.h>
 
-#define NVTGT_FILE_MAX_SHIFT	12	/* blocks of at most 4 KiB */
 #define NVTGT_ZERO_PAGES	64	/* pages of zeroes in one write */
 #define NVTGT_FILE_INLINE_BYTES	SZ_64K	/* most that the reactor copies from the page cache */
+
+/*
+ * The file system's block size, unless another one was asked for that direct I/O
+ * can do: of a disk with blocks of 4 KiB the page cache alone has parts.
+ */
+static int nvtgt_file_set_block_size(struct nvtgt_ns *ns)
+{
+	struct nvtgt_bdev *dev = ns->priv;
+	struct kstat stat;
+	int ret;
+
+	ns->blksize_shift = clamp_t(u8, file_inode(dev->file)->i_blkbits, SECTOR_SHIFT,
+				    NVTGT_FILE_MAX_SHIFT);
+	ns->phys_block_bytes = 1U << ns->blksize_shift;
+	if (!dev->blksize_shift)
+		return 0;
+	ns->blksize_shift = dev->blksize_shift;
+	ns->phys_block_bytes = max(ns->phys_block_bytes, 1U << ns->blksize_shift);
+	if (!(dev->file->f_flags & O_DIRECT))
+		return 0;
+	ret = vfs_getattr(&dev->file->f_path, &stat, STATX_DIOALIGN, AT_STATX_SYNC_AS_STAT);
+	if (ret || !(stat.result_mask & STATX_DIOALIGN) ||
+	    stat.dio_offset_align <= 1U << ns->blksize_shift)
+		return 0;
+	nvtgt_bdev_warn(ns, "block_size=%u: direct I/O to the file needs blocks of %u bytes; buffered_io has no such rule\n",
+			1 << ns->blksize_shift, stat.dio_offset_align);
+	return -EINVAL;
+}
 
 /**
  * nvtgt_file_open - make a file ready
@@ -28,14 +57,15 @@
 int nvtgt_file_open(struct nvtgt_ns *ns)
 {
 	struct nvtgt_bdev *dev = ns->priv;
-	struct inode *inode = file_inode(dev->file);
+	int ret;
 
 	if (!dev->file->f_op->read_iter || !dev->file->f_op->write_iter) {
 		nvtgt_bdev_warn(ns, "its file system cannot serve I/O from the kernel\n");
 		return -EOPNOTSUPP;
 	}
-	ns->blksize_shift = clamp_t(u8, inode->i_blkbits, SECTOR_SHIFT, NVTGT_FILE_MAX_SHIFT);
-	ns->phys_block_bytes = 1 << ns->blksize_shift;
+	ret = nvtgt_file_set_block_size(ns);
+	if (ret)
+		return ret;
 	ns->readonly = !(dev->file->f_mode & FMODE_WRITE);
 	ns->volatile_cache = true;
 	dev->cached_reads = dev->file->f_mode & FMODE_NOWAIT &&

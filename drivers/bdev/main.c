@@ -72,22 +72,44 @@ static struct file *nvtgt_bdev_open_any(struct nvtgt_ns *ns)
 	return file;
 }
 
+/* The one option there is: block_size=512 or 4096. Empty words are nothing. */
+static int nvtgt_bdev_parse(struct nvtgt_ns *ns, struct nvtgt_bdev *dev)
+{
+	const char *word = ns->backend_options ?: "";
+	size_t len;
+
+	for (; *word; word += len + (word[len] == ',')) {
+		len = strcspn(word, ",");
+		if (len == strlen("block_size=512") &&
+		    !strncmp(word, "block_size=512", len)) {
+			dev->blksize_shift = SECTOR_SHIFT;
+		} else if (len == strlen("block_size=4096") &&
+			   !strncmp(word, "block_size=4096", len)) {
+			dev->blksize_shift = NVTGT_FILE_MAX_SHIFT;
+		} else if (len) {
+			nvtgt_bdev_warn(ns, "backend_options: %.*s: bdev has block_size=512 and block_size=4096, for files\n",
+					(int)len, word);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
 static int nvtgt_open(struct nvtgt_ns *ns)
 {
 	struct nvtgt_bdev *dev;
 	umode_t mode;
 	int ret;
 
-	if (ns->backend_options && *ns->backend_options) {
-		nvtgt_bdev_warn(ns, "backend_options: bdev has none\n");
-		return -EINVAL;
-	}
 	ret = nvtgt_bdev_check_path(ns);
 	if (ret)
 		return ret;
 	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 	if (!dev)
 		return -ENOMEM;
+	ret = nvtgt_bdev_parse(ns, dev);
+	if (ret)
+		goto out_free;
 	dev->file = nvtgt_bdev_open_any(ns);
 	if (IS_ERR(dev->file)) {
 		ret = PTR_ERR(dev->file);

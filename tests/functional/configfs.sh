@@ -170,7 +170,7 @@ denies "No such device" "backend nosuch cannot be had" $n/enable 1
 takes $n/backend bdev
 takes $n/device_path "$dev"
 takes $n/backend_options a=b
-denies "Invalid argument" "bdev has none" $n/enable 1
+denies "Invalid argument" "a=b: bdev has block_size=512" $n/enable 1
 takes $n/backend_options ""
 for name in 0 01 1x -1 1025; do
 	! mkdir "$CONFIGFS/$s/namespaces/$name" 2>/dev/null || fail "namespace '$name' was made"

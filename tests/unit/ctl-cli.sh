@@ -766,6 +766,13 @@ exporting() {
 	has "subsystems/${A}2/namespaces/1"
 	ok "unexport both" unexport "$dev"
 	unchanged "after unexport of both"
+	no 2 "512 or 4096" export "$dev" --allow-any-host --block-size 1024
+	ok "blocks of a file" export "$dev" --allow-any-host --nqn "${A}1" --block-size 4096
+	is "subsystems/${A}1/namespaces/1/backend_options" block_size=4096
+	ok "again" export "$dev" --allow-any-host --block-size 4096
+	no 1 "with other blocks" export "$dev" --allow-any-host --block-size 512
+	ok "" unexport "$dev"
+	unchanged "after blocks of a file"
 	# everywhere: never the address that no host can connect to
 	ok "everywhere" export "$dev" --allow-any-host
 	out "nvme connect -t tcp -a "

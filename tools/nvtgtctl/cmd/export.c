@@ -271,6 +271,42 @@ static int want_port(struct job *j, const struct args *a)
 	return 0;
 }
 
+/* A file's blocks; a device has its own. Once served, they stay as they are. */
+static int want_block_size(const struct job *j, const struct args *a,
+			   struct nv_node *ns)
+{
+	const char *size = arg_opt(a, "block-size"), *is = "";
+	const struct nv_node *s;
+	struct stat st;
+	char *option;
+	int ret = 0;
+
+	if (!size)
+		return 0;
+	if (strcmp(size, "512") && strcmp(size, "4096"))
+		return usage_error(a, "--block-size %s: 512 or 4096 is needed",
+				   size);
+	if (!stat(j->dev, &st) && S_ISBLK(st.st_mode)) {
+		msg_error("--block-size: %s is a block device, which has its own; a file has none",
+			  j->dev);
+		return EXIT_FAILED;
+	}
+	option = xasprintf("block_size=%s", size);
+	s = nv_node_kid(j->have, &nv_kind_subsystem, j->nqn);
+	if (j->again)
+		is = nv_attr_value(nv_node_kid(s, &nv_kind_namespace, j->nsid),
+				   "backend_options");
+	if (j->again && strcmp(is, option)) {
+		msg_error("%s is exported already with other blocks: unexport it first",
+			  j->dev);
+		ret = EXIT_FAILED;
+	} else {
+		nv_attr_set(ns, "backend_options", option, true, true);
+	}
+	free(option);
+	return ret;
+}
+
 static int want_subsystem(struct job *j, const struct args *a)
 {
 	struct nv_node *s = nv_node_add(j->want, &nv_kind_subsystem, j->nqn);
@@ -295,7 +331,7 @@ static int want_subsystem(struct job *j, const struct args *a)
 			 j->dev))
 		nv_attr_set(ns, "device_path", j->dev, true, true);
 	nv_attr_set(ns, "enable", "1", true, true);
-	return 0;
+	return want_block_size(j, a, ns);
 }
 
 /* One line for each address that a host could use. */
@@ -492,6 +528,7 @@ static const struct opt export_opts[] = {
 	{ "traddr", "ADDRESS", "address to listen at; 0.0.0.0 is the default",
 	  NULL },
 	{ "trsvcid", "PORT", "TCP port; 4420 is the default", NULL },
+	{ "block-size", "BYTES", "of a file: 512 or 4096", NULL },
 	{ "force", NULL, "also a device that is mounted, claimed or exported",
 	  NULL },
 	{ 0 }
