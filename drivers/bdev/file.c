@@ -69,7 +69,8 @@ int nvtgt_file_open(struct nvtgt_ns *ns)
 	ns->readonly = !(dev->file->f_mode & FMODE_WRITE);
 	ns->volatile_cache = true;
 	dev->cached_reads = dev->file->f_mode & FMODE_NOWAIT &&
-			    !(dev->file->f_flags & O_DIRECT) && !IS_DAX(inode);
+			    !(dev->file->f_flags & O_DIRECT) &&
+			    !IS_DAX(file_inode(dev->file));
 	/* the time of a read is of no use here, and to note it may wait for a journal */
 	spin_lock(&dev->file->f_lock);
 	dev->file->f_flags |= O_NOATIME;
