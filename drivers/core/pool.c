@@ -18,9 +18,9 @@
  * back to one. If the oldest is still busy, a fresh page is allocated. Pages that
  * only held what a host wrote go to the front: they are warm in the cache.
  *
- * Transfers up to 32 KiB use pages of 4 KiB, longer ones pieces of 32 KiB, which
- * the page allocator keeps at hand for each CPU as well. The ring of these grows to
- * what has been in use at once; each second the half of what was not needed goes
+ * Transfers up to 32 KiB use pages of 4 KiB, longer ones pieces of 64 KiB. The ring
+ * of these grows to what has been in use at once, for the page allocator has none
+ * of that size at hand; each second the half of what was not needed goes
  * back, and all of it when the reactor has been idle.
  */
 #include <linux/gfp.h>

@@ -13,9 +13,9 @@
 #include <nvtgt/reactor.h>
 
 #define NVTGT_POOL_SMALL	512	/* pages of 4 KiB that a reactor keeps */
-#define NVTGT_POOL_LARGE	64	/* pieces of 32 KiB that a reactor keeps, to begin with */
-#define NVTGT_POOL_LARGE_MAX	1024	/* as many as it has needed at once, but no more */
-#define NVTGT_LARGE_ORDER	3
+#define NVTGT_POOL_LARGE	64	/* pieces of 64 KiB that a reactor keeps, to begin with */
+#define NVTGT_POOL_LARGE_MAX	512	/* as many as it has needed at once, but no more */
+#define NVTGT_LARGE_ORDER	4
 
 /*
  * struct nvtgt_ring - pages on their way back, oldest first
