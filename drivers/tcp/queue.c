@@ -60,8 +60,12 @@ static void nvtgt_tcp_acknowledged(struct nvtgt_tcp_queue *q, struct sock *sk)
 	if (!sk_stream_is_writeable(sk))
 		return;
 	/* while it stays set TCP calls */
-	if (!ack_wanted)
+	if (!ack_wanted) {
 		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+		smp_mb__after_atomic();	/* pairs with nvtgt_tcp_want_ack(), which may have set it */
+		if (READ_ONCE(q->ack_wanted))
+			set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+	}
 	set_bit(NVTGT_TCP_F_SPACE, &q->flags);
 	nvtgt_source_kick(&q->source);
 }

@@ -381,6 +381,7 @@ static void nvtgt_tcp_want_ack(struct nvtgt_tcp_queue *q)
 	ahead = q->tx_done - held->end;
 	WRITE_ONCE(q->ack_seq, READ_ONCE(tcp_sk(sk)->write_seq) - ahead);
 	WRITE_ONCE(q->ack_wanted, true);
+	smp_mb__before_atomic();	/* who clears the bit afterwards sees that it is wanted */
 	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 	smp_mb__after_atomic();		/* set before the look: a later acknowledgment calls */
 	if (nvtgt_tcp_acked(q) >= held->end) {
@@ -402,7 +403,8 @@ bool nvtgt_tcp_is_slow(struct nvtgt_tcp_queue *q)
 	if (!nvtgt_buf_is_wanted(q->queue.reactor))
 		return false;
 	nvtgt_tcp_unhold(q);
-	if (q->slow && !q->ack_wanted)
+	/* what it was to wait for may have come meanwhile, and not be enough */
+	while (q->slow && !READ_ONCE(q->ack_wanted))
 		nvtgt_tcp_want_ack(q);
 	return q->slow;
 }
