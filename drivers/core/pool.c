@@ -103,18 +103,20 @@ static __always_inline struct page *nvtgt_ring_take(struct nvtgt_ring *ring)
  * The reactor does not wait for memory, for all of a CPU's connections would. Who
  * gets none asks again with nvtgt_buf_retry().
  */
+static gfp_t nvtgt_pool_gfp(const struct nvtgt_reactor *reactor)
+{
+	return GFP_NOWAIT | __GFP_NOWARN | (unlikely(reactor->urgent) ? __GFP_HIGH : 0);
+}
+
 static noinline struct page *nvtgt_ring_alloc(const struct nvtgt_reactor *reactor,
 					      struct nvtgt_ring *ring)
 {
-	gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN;
-
 	ring->misses++;
-
+	/* large ones are nice to have: pages do as well */
 	if (ring->order)
-		gfp |= __GFP_COMP | __GFP_NORETRY;
-	else if (unlikely(reactor->urgent))
-		gfp |= __GFP_HIGH;
-	return alloc_pages_node(reactor->node, gfp, ring->order);
+		return alloc_pages_node(reactor->node, GFP_NOWAIT | __GFP_NOWARN | __GFP_COMP |
+					__GFP_NORETRY, ring->order);
+	return alloc_pages_node(reactor->node, nvtgt_pool_gfp(reactor), 0);
 }
 
 static __always_inline struct page *nvtgt_ring_get(const struct nvtgt_reactor *reactor,
@@ -511,7 +513,7 @@ static int nvtgt_buf_alloc(struct nvtgt_reactor *reactor, struct nvtgt_req *req,
 	req->bvec = req->inline_bvec;
 	if (nr_large + nr_small > NVTGT_INLINE_BVECS) {
 		req->bvec = kmalloc_array(nr_large + nr_small, sizeof(*req->bvec),
-					  GFP_NOWAIT | __GFP_NOWARN);
+					  nvtgt_pool_gfp(reactor));
 		if (!req->bvec)
 			return -ENOMEM;
 	}

@@ -228,9 +228,21 @@ bool nvtgt_tcp_may_wait(struct nvtgt_tcp_queue *q)
 	return time_before(jiffies, q->short_since + patience);
 }
 
+/* Pages for the data of a header that waits. If there are none the header asks again. */
+static void nvtgt_tcp_retry_fill(struct nvtgt_tcp_queue *q)
+{
+	struct nvtgt_req *req = &q->rx_short->req;
+
+	if (!req->nr_bvec && !nvtgt_buf_fill(req))
+		q->short_since = 0;
+}
+
 /**
  * nvtgt_tcp_retry - there may be memory for what the connection could not go on without
  * @waiter: its second one
+ *
+ * What can be had is taken here: later the connection may not use what is kept for
+ * interrupts.
  *
  * Context: the reactor.
  */
@@ -238,6 +250,8 @@ void nvtgt_tcp_retry(struct nvtgt_buf_waiter *waiter)
 {
 	struct nvtgt_tcp_queue *q = container_of(waiter, struct nvtgt_tcp_queue, retry);
 
+	if (q->rx_no_mem)
+		nvtgt_tcp_retry_fill(q);
 	if (q->rx_no_mem || q->rx_no_slot) {
 		q->rx_no_mem = false;
 		q->rx_no_slot = false;
@@ -245,6 +259,8 @@ void nvtgt_tcp_retry(struct nvtgt_buf_waiter *waiter)
 		nvtgt_source_kick(&q->source);
 	}
 	if (q->tx_no_mem) {
+		if (!q->tx_nr)
+			nvtgt_tcp_tx_page(q);
 		q->tx_no_mem = false;
 		q->no_space = false;
 		nvtgt_queue_want_flush(&q->queue);
@@ -508,6 +524,10 @@ void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q)
 	q->in_line = false;
 	q->rx_cmd = NULL;
 	q->rx_r2t = NULL;
+	/* what comes from now on waits for nothing: the peer's FIN must be seen */
+	q->rx_no_mem = false;
+	q->rx_no_slot = false;
+	q->rx_state = NVTGT_TCP_RECV_HDR;
 
 	for (i = 0; i < q->nr_cmds; i++) {
 		struct nvtgt_tcp_cmd *cmd = q->cmds[i];

@@ -112,6 +112,7 @@ static bool nvtgt_tcp_recv_fill(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd 
 		return true;
 	}
 	q->rx_no_mem = true;
+	q->rx_short = cmd;
 	nvtgt_buf_retry(q->queue.reactor, &q->retry);
 	return false;
 }

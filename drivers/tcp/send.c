@@ -71,11 +71,16 @@ static __always_inline void *nvtgt_tcp_tx_room(struct nvtgt_tcp_queue *q, unsign
 	return page_address(q->tx_page) + off;
 }
 
-/*
- * A page with room for a PDU's headers. The one that is full stays until the
- * socket has taken the vector that speaks of it.
+/**
+ * nvtgt_tcp_tx_page - a page with room for a PDU's headers
+ * @q: the connection, not closing
+ *
+ * The one that is full stays until the socket has taken the vector that speaks of it.
+ *
+ * Context: the reactor.
+ * Return: whether there is one
  */
-static bool nvtgt_tcp_tx_page(struct nvtgt_tcp_queue *q)
+bool nvtgt_tcp_tx_page(struct nvtgt_tcp_queue *q)
 {
 	struct page *page;
 

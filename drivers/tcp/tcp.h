@@ -149,6 +149,7 @@ struct nvtgt_tcp_queue {
 	struct nvtgt_buf_waiter waiter;	/* for data's memory */
 	bool in_line;
 	bool rx_no_mem;			/* stalled: no page for the data that a header announces */
+	struct nvtgt_tcp_cmd *rx_short;	/* with rx_no_mem: whose data these are */
 	bool tx_no_mem;			/* no_space, and the socket will not call */
 	bool slow;			/* hold is for more than NVTGT_TCP_SLOW */
 	u32 charged;			/* bytes of memory that commands hold */
@@ -306,6 +307,7 @@ void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q);
 /* send.c */
 void nvtgt_tcp_flush(struct nvtgt_queue *queue);
 void nvtgt_tcp_want_send(struct nvtgt_tcp_queue *q);
+bool nvtgt_tcp_tx_page(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_drop_tx(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_look(struct nvtgt_buf_hold *hold, bool wanted);
 bool nvtgt_tcp_is_slow(struct nvtgt_tcp_queue *q);

@@ -99,7 +99,8 @@ enum nvtgt_buf_place {
  * @ready: that many bytes are there: call nvtgt_buf_get() again, for one request or
  *	for several. What is not used before it returns goes to the next. Called out
  *	of the line; who wants more stands at its end with nvtgt_buf_wait(). After
- *	nvtgt_buf_retry(): try again, nothing has been given. Reactor context.
+ *	nvtgt_buf_retry(): try again, there and then, for it may be the one that may use
+ *	what the kernel keeps for interrupts; nothing has been given. Reactor context.
  */
 struct nvtgt_buf_waiter {
 	struct list_head node;
