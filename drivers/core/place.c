@@ -33,6 +33,7 @@
 #include <linux/ktime.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
+#include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/topology.h>
@@ -125,6 +126,7 @@ static void nvtgt_place_review_all(void)
 /* Starts the reactors that others would have liked to move to. */
 static void nvtgt_start_work(struct work_struct *work)
 {
+	unsigned int noio = memalloc_noio_save();	/* who connects waits for the mutex */
 	bool review = false;
 	int cpu;
 
@@ -138,6 +140,7 @@ static void nvtgt_start_work(struct work_struct *work)
 	/* one whose CPU is offline may have waited for them */
 	if (review)
 		nvtgt_place_review_all();
+	memalloc_noio_restore(noio);
 }
 
 /* The next time it will be there. Any context. */
