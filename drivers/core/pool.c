@@ -7,10 +7,10 @@
  * large pieces and keeps what it does not use at the moment, so that the shared
  * counter is touched seldom. When there is no credit a connection stands in line
  * (struct nvtgt_line), one line for the connections of all reactors. While it is not
- * empty every reactor gives back what it has and what its commands return, and
- * nobody takes credit past the line: it is gathered for the first until that one has
- * all it asked for, then its reactor is woken. So a large command waits for as
- * long as those before it take, whatever smaller ones come behind.
+ * empty every reactor gives back what it has and what its commands return (one that
+ * sleeps, within a second), and nobody takes credit past the line: it is gathered for
+ * the first until that one has all it asked for, then its reactor is woken. So a large
+ * command waits for as long as those before it take, whatever smaller ones come behind.
  *
  * Pages that were sent may still be referenced by the socket (until they are
  * acknowledged, a retransmission reads them), so they go to the end of a ring

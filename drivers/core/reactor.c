@@ -572,6 +572,8 @@ static void nvtgt_reactor_trim_timer(struct timer_list *timer)
 static void nvtgt_reactor_trim(struct nvtgt_reactor *reactor)
 {
 	WRITE_ONCE(reactor->trim_due, false);
+	/* it has slept, and others may have come to wait for what it has kept */
+	nvtgt_pool_service(reactor);
 	nvtgt_pool_look(reactor);
 	if (reactor->trim_busy == reactor->nr_busy)
 		nvtgt_pool_trim(reactor);
