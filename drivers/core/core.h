@@ -137,10 +137,11 @@ struct nvtgt_cns {
 	struct config_group group;
 	/*
 	 * Held around all that the backend is asked outside of commands: enable,
-	 * disable, options, size. The device may hang meanwhile. Before subsys->lock.
+	 * disable, options, size. The device may hang meanwhile. Before all other locks.
 	 */
 	struct mutex enable_lock;
 	struct delayed_work poll_work;	/* looks at the size; runs while enabled */
+	bool was_lost;			/* when it was disabled; enable_lock */
 
 	/* enable_lock and subsys->lock to change them, one of the two to read */
 	bool enabled;

@@ -127,6 +127,7 @@ static void nvtgt_ns_close(struct nvtgt_cns *cns)
 	const struct nvtgt_backend_ops *ops = cns->ns.ops;
 
 	ops->close(&cns->ns);
+	cancel_work_sync(&cns->lost_work);
 	cns->ns.ops = NULL;
 	cns->ns.priv = NULL;
 	module_put(ops->owner);
@@ -247,6 +248,14 @@ out_close:
 	return ret;
 }
 
+/* Tells the hosts that the namespace is in another ANA group. */
+static void nvtgt_ns_tell_ana(struct nvtgt_cns *cns)
+{
+	down_read(&nvtgt_config_sem);
+	nvtgt_ana_changed(cns->ns.subsys, NULL);
+	up_read(&nvtgt_config_sem);
+}
+
 /**
  * nvtgt_ns_enable - open the backend and let hosts see the namespace
  * @cns: the namespace
@@ -254,12 +263,13 @@ out_close:
  * Loads the backend's module. Nothing to do when it is enabled already.
  *
  * Context: may sleep, as long as the device hangs; takes enable_lock and, without
- *	waiting for the device, subsys->lock.
+ *	waiting for the device, nvtgt_config_sem and subsys->lock.
  * Return: 0 or a negative errno; the reason has been logged. -EINTR: a signal came
  *	while another thread enabled or disabled the namespace.
  */
 int nvtgt_ns_enable(struct nvtgt_cns *cns)
 {
+	bool found_again = false;
 	int ret = 0;
 
 	if (mutex_lock_interruptible(&cns->enable_lock))
@@ -267,12 +277,21 @@ int nvtgt_ns_enable(struct nvtgt_cns *cns)
 	if (!cns->enabled) {
 		nvtgt_ns_set_disabled(cns, true);
 		ret = nvtgt_ns_open_and_show(cns);
-		if (ret)
+		if (ret) {
 			nvtgt_ns_set_disabled(cns, false);
-		else
+		} else {
 			nvtgt_ns_poll_again(cns);
+			found_again = cns->was_lost;
+			cns->was_lost = false;
+		}
 	}
 	mutex_unlock(&cns->enable_lock);
+	/*
+	 * A host that has not seen that it was disabled has the same namespace before and
+	 * after, and takes its group from the ANA log alone.
+	 */
+	if (found_again)
+		nvtgt_ns_tell_ana(cns);
 	return ret;
 }
 
@@ -288,8 +307,8 @@ static void nvtgt_ns_hide_and_kill(struct nvtgt_cns *cns)
 static void nvtgt_ns_close_gone(struct nvtgt_cns *cns)
 {
 	percpu_ref_exit(&cns->ns.ref);
-	cancel_work_sync(&cns->lost_work);
-
+	if (atomic_read(&cns->lost))
+		cns->was_lost = true;
 	nvtgt_ns_set_disabled(cns, true);
 	nvtgt_ns_close(cns);
 	nvtgt_ns_set_disabled(cns, false);
@@ -492,9 +511,7 @@ static void nvtgt_ns_lost_work(struct work_struct *work)
 
 	pr_err("%s namespace %u: %s is gone; hosts are told that the namespace is lost on all ports\n",
 	       ns->subsys->nqn, ns->nsid, ns->device_path ?: "its device");
-	down_read(&nvtgt_config_sem);
-	nvtgt_ana_changed(ns->subsys, NULL);
-	up_read(&nvtgt_config_sem);
+	nvtgt_ns_tell_ana(cns);
 }
 
 /**

@@ -114,7 +114,11 @@ for p in /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/scsi_host/host*/scan;
 done
 wait_for 30 scsi_disk >/dev/null || fail "the disk does not come back"
 set_attr $ns/device_path "$(scsi_disk)"
+# to a host that has not seen that it was disabled the ANA log alone tells the group
+ana_changes() { nvme ana-log "/dev/$second" -o json | jq -e .chgcnt; }
+before=$(ana_changes) || fail "no change count"
 set_attr $ns/enable 1
+[ "$(ana_changes)" -gt "$before" ] || fail "no ANA change when it is enabled"
 attr_is $ns/lost 0 || fail "lost"
 for ctrl in "$first" "$second"; do
 	wait_for 20 path_is "$ctrl" 1 optimized || fail "$ctrl does not come back"
