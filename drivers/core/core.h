@@ -64,6 +64,7 @@ extern struct list_head nvtgt_subsystems;	/* nvtgt_subsys.entry */
 extern struct list_head nvtgt_disc_subsystems;	/* the same, of discovery */
 extern u64 nvtgt_genctr;
 extern struct workqueue_struct *nvtgt_wq;	/* admin commands, tear-down; unbound */
+extern struct workqueue_struct *nvtgt_remove_wq;	/* what waits for devices as long as it takes */
 
 /* struct nvtgt_host - hosts/NQN */
 struct nvtgt_host {

@@ -13,6 +13,7 @@ DECLARE_RWSEM(nvtgt_config_sem);
 u64 nvtgt_genctr;
 
 struct workqueue_struct *nvtgt_wq;
+struct workqueue_struct *nvtgt_remove_wq;
 
 /*
  * nvtgt_io_wq - where a backend does what would block a reactor; unbound
@@ -32,11 +33,25 @@ static int __init nvtgt_init_workqueues(void)
 	if (!nvtgt_wq)
 		return -ENOMEM;
 	nvtgt_io_wq = alloc_workqueue("nvtgt-io", WQ_UNBOUND | WQ_MEM_RECLAIM, NVTGT_WORKERS);
-	if (!nvtgt_io_wq) {
-		destroy_workqueue(nvtgt_wq);
-		return -ENOMEM;
-	}
+	if (!nvtgt_io_wq)
+		goto destroy_wq;
+	nvtgt_remove_wq = alloc_workqueue("nvtgt-remove", WQ_UNBOUND, 0);
+	if (!nvtgt_remove_wq)
+		goto destroy_io_wq;
 	return 0;
+
+destroy_io_wq:
+	destroy_workqueue(nvtgt_io_wq);
+destroy_wq:
+	destroy_workqueue(nvtgt_wq);
+	return -ENOMEM;
+}
+
+static void nvtgt_exit_workqueues(void)
+{
+	destroy_workqueue(nvtgt_remove_wq);
+	destroy_workqueue(nvtgt_io_wq);
+	destroy_workqueue(nvtgt_wq);
 }
 
 static int __init nvtgt_init(void)
@@ -48,7 +63,7 @@ static int __init nvtgt_init(void)
 		return ret;
 	ret = nvtgt_reactors_init();
 	if (ret)
-		goto destroy_wq;
+		goto exit_workqueues;
 	nvtgt_debugfs_init();
 	ret = nvtgt_discovery_init();
 	if (ret)
@@ -63,9 +78,8 @@ exit_discovery:
 exit_reactors:
 	nvtgt_debugfs_exit();
 	nvtgt_reactors_exit();
-destroy_wq:
-	destroy_workqueue(nvtgt_io_wq);
-	destroy_workqueue(nvtgt_wq);
+exit_workqueues:
+	nvtgt_exit_workqueues();
 	return ret;
 }
 
@@ -82,8 +96,7 @@ static void __exit nvtgt_exit(void)
 	flush_workqueue(nvtgt_io_wq);
 	flush_workqueue(nvtgt_wq);
 	nvtgt_reactors_exit();
-	destroy_workqueue(nvtgt_io_wq);
-	destroy_workqueue(nvtgt_wq);
+	nvtgt_exit_workqueues();
 	rcu_barrier();
 }
 

@@ -372,7 +372,8 @@ void nvtgt_ns_remove(struct nvtgt_cns *cns)
 	}
 	pr_warn("%s namespace %u: removed, but its device does not answer; it is closed when it has\n",
 		cns->ns.subsys->nqn, cns->ns.nsid);
-	queue_work(nvtgt_wq, &cns->remove_work);
+	/* on nvtgt_wq a Connect could wait for its worker, and another backend's exit flushes that */
+	queue_work(nvtgt_remove_wq, &cns->remove_work);
 }
 
 /* Tells the hosts that the namespace is not as it was. */
