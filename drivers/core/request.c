@@ -201,8 +201,11 @@ static __always_inline void nvtgt_req_done(struct nvtgt_req *req, u16 status)
 		nvtgt_error_log(req);
 	/* what is the queue's is given back in the reactor */
 	if (req->ns && !req->ns_shared) {
-		nvtgt_ns_put(req->ns);
-		req->ns = NULL;
+		struct nvtgt_ns *ns = req->ns;
+
+		/* first: nvtgt_req_cancel() must not find what may be freed after the put */
+		WRITE_ONCE(req->ns, NULL);
+		nvtgt_ns_put(ns);
 	}
 	nvtgt_req_set_state(req, NVTGT_REQ_DONE);
 	if (nvtgt_is_reactor(reactor))
