@@ -161,16 +161,16 @@ static u16 nvtgt_get_num_queues(struct nvtgt_req *req, bool dflt, u32 *value)
 static u16 nvtgt_set_num_queues(struct nvtgt_req *req, u32 value)
 {
 	struct nvtgt_ctrl *ctrl = req->queue->ctrl;
-	unsigned int nr_queues;
+	bool has_queues;
 	u32 allocated;
 
 	if ((value & 0xffff) == 0xffff || value >> 16 == 0xffff)
 		return nvtgt_feature_bad_value(req);
 
 	spin_lock_irq(&ctrl->lock);
-	nr_queues = ctrl->nr_queues;
+	has_queues = ctrl->nr_undrained;	/* one that is drained is gone but for its connection */
 	spin_unlock_irq(&ctrl->lock);
-	if (nr_queues > 1)
+	if (has_queues)
 		return NVME_SC_CMD_SEQ_ERROR | NVME_STATUS_DNR;
 
 	nvtgt_get_num_queues(req, false, &allocated);
