@@ -237,9 +237,10 @@ void nvtgt_tcp_close(struct nvtgt_tcp_queue *q)
 	if (q->state >= NVTGT_TCP_CLOSING)
 		return;
 	q->state = NVTGT_TCP_CLOSING;
-	/* the peer notices now, however long the commands in flight take */
-	kernel_sock_shutdown(q->sock, SHUT_RDWR);
+	/* before the peer notices, who may connect anew at once */
 	nvtgt_queue_stop(&q->queue);
+	/* it does so now, however long the commands in flight take */
+	kernel_sock_shutdown(q->sock, SHUT_RDWR);
 	nvtgt_tcp_drop_cmds(q);
 	nvtgt_tcp_drop_tx(q);
 	nvtgt_tcp_try_leave(q);
