@@ -24,7 +24,8 @@ static u16 nvtgt_bad_range(struct nvtgt_req *req, u64 slba)
 
 static void nvtgt_rw_execute(struct nvtgt_req *req)
 {
-	struct nvtgt_ns_stats *stats = this_cpu_ptr(to_nvtgt_cns(req->ns)->stats);
+	/* a reactor whose CPU is offline runs anywhere: a count may be lost then */
+	struct nvtgt_ns_stats *stats = raw_cpu_ptr(to_nvtgt_cns(req->ns)->stats);
 
 	if (req->dir == DMA_TO_DEVICE) {
 		stats->writes++;
