@@ -166,15 +166,15 @@ static void nvtgt_file_prepare(struct nvtgt_req *req, struct iov_iter *iter)
 /*
  * A write into the page cache for a host that may be this machine, making memory
  * free: it waits for the file's own device when there is too much to be written
- * back, not for all the others', which may wait for it.
+ * back, not for all the others', which may wait for it. Direct I/O may end in the
+ * page cache, too: file systems fall back to it (newer btrfs, for data with checksums).
  */
 static ssize_t nvtgt_file_write(struct file *file, struct kiocb *iocb, struct iov_iter *iter)
 {
 	unsigned long flags = current->flags;
 	ssize_t ret;
 
-	if (!(iocb->ki_flags & IOCB_DIRECT))
-		current->flags |= PF_LOCAL_THROTTLE;
+	current->flags |= PF_LOCAL_THROTTLE;
 	ret = file->f_op->write_iter(iocb, iter);
 	current_restore_flags(flags, PF_LOCAL_THROTTLE);
 	return ret;
