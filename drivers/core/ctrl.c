@@ -128,7 +128,7 @@ static u32 nvtgt_ctrl_disc_kato(const struct nvtgt_ctrl *ctrl, u32 kato_ms)
 		return NVTGT_DISC_KATO_MS;
 	if (kato_ms > NVTGT_DISC_MAX_KATO_MS)
 		pr_info_ratelimited("%s (%s): keep alive of %u ms asked for, %u ms given\n",
-				    ctrl->subsys->nqn, ctrl->hostnqn, kato_ms,
+				    ctrl->subsys->nqn, nvtgt_host_name(ctrl->hostnqn), kato_ms,
 				    NVTGT_DISC_MAX_KATO_MS);
 	return min_t(u32, kato_ms, NVTGT_DISC_MAX_KATO_MS);
 }
