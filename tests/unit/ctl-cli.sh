@@ -903,6 +903,17 @@ locking() {
 	grep -q "rc 0" "$tmp/waiter" || bad "the waiting run failed"
 	has "hosts/${H}1"
 	exec 9>&-
+	# what is read from a pipe is read before the lock is taken: the other end
+	# may be a run that needs it
+	ok "" save "$tmp/piped.json"
+	mkfifo "$tmp/fifo"
+	"$ctl" --lock "$tmp/lock" apply "$tmp/fifo" >"$tmp/piped.log" 2>&1 &
+	local pid=$!
+	exec 8>"$tmp/fifo"
+	ok "apply holds the lock while it reads" --no-wait save -
+	cat "$tmp/out" >&8
+	exec 8>&-
+	wait "$pid" || bad "apply from a pipe: $(cat "$tmp/piped.log")"
 	# many at once: each takes the next number, none fails
 	ok "" subsystem create "${A}1"
 	for _ in {1..8}; do

@@ -122,6 +122,21 @@ static int cmd_clear(struct ctl *ctl, const struct args *a)
 	return clear_all(ctl, arg_has(a, "dry-run"));
 }
 
+/*
+ * The file comes before the lock: what writes into a pipe may be slow, or another
+ * nvtgtctl that needs the lock itself, as in "save - | jq ... | apply -".
+ */
+static struct nv_node *read_and_lock(struct ctl *ctl, const struct args *a)
+{
+	struct nv_node *want = nv_json_read_file(file_arg(a));
+
+	if (want && ctl_lock(ctl)) {
+		nv_node_free(want);
+		return NULL;
+	}
+	return want;
+}
+
 static int cmd_restore(struct ctl *ctl, const struct args *a)
 {
 	struct nv_node *want, *have;
@@ -130,7 +145,7 @@ static int cmd_restore(struct ctl *ctl, const struct args *a)
 
 	if (ret)
 		return ret;
-	want = nv_json_read_file(file_arg(a));
+	want = read_and_lock(ctl, a);
 	if (!want)
 		return EXIT_FAILED;
 	have = nv_tree_load(&ctl->cfs);
@@ -162,7 +177,7 @@ static int cmd_apply(struct ctl *ctl, const struct args *a)
 
 	if (ret)
 		return ret;
-	want = nv_json_read_file(file_arg(a));
+	want = read_and_lock(ctl, a);
 	if (!want)
 		return EXIT_FAILED;
 	have = nv_tree_load(&ctl->cfs);
@@ -215,14 +230,14 @@ static const struct opt clear_opts[] = {
 
 static const struct verb restore_verb[] = {
 	{ NULL, "[FILE]", "configure an empty target as the file says", 0, 1,
-	  NEED_TREE | NEED_LOCK, restore_opts, cmd_restore },
+	  NEED_TREE, restore_opts, cmd_restore },
 	{ 0 }
 };
 
 static const struct verb apply_verb[] = {
 	{ NULL, "[FILE]",
 	  "change what differs from the file and keep hosts connected", 0, 1,
-	  NEED_TREE | NEED_LOCK, apply_opts, cmd_apply },
+	  NEED_TREE, apply_opts, cmd_apply },
 	{ 0 }
 };
 
