@@ -654,6 +654,13 @@ service() {
 	soon heard "lost: $dev"
 	echo 0 >"$tmp/root/$ns/1/lost"
 	soon status_is Serving
+	# the modules were unloaded and loaded: there is another tree
+	cp "$tmp/dir/config.json" "$tmp/edited.json"
+	fresh
+	kill -HUP "$server"
+	soon value_is $ns/1/enable 1
+	soon value_is $ns/2/enable 1
+	soon status_is Serving
 	serve_off
 	unchanged "the service ends, the target serves on"
 	# deleted meanwhile: it does not come back

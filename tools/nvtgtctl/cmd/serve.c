@@ -117,6 +117,20 @@ static void look_for_lost(struct service *sv)
 		say_status(sv, "");
 }
 
+/*
+ * When the modules have been unloaded and loaded again there is another tree, and
+ * the descriptor leads to one that nobody can fill any more.
+ */
+static int reopen(struct service *sv)
+{
+	struct cfs *c = &sv->ctl->cfs;
+
+	if (cfs_exists(c, "subsystems"))
+		return EXIT_DONE;
+	cfs_close(c);
+	return cfs_open(c, sv->ctl->root) ? EXIT_FAILED : EXIT_DONE;
+}
+
 /* Lead the target to the file, and put off what cannot be yet. */
 static int put_in_place(struct service *sv)
 {
@@ -125,6 +139,11 @@ static int put_in_place(struct service *sv)
 	struct nv_run run = { .c = &sv->ctl->cfs, .pending = &pending };
 
 	if (!want || ctl_lock(sv->ctl)) {
+		nv_node_free(want);
+		return EXIT_FAILED;
+	}
+	if (reopen(sv)) {
+		ctl_unlock(sv->ctl);
 		nv_node_free(want);
 		return EXIT_FAILED;
 	}
@@ -147,6 +166,9 @@ static void complete(struct service *sv)
 {
 	if (!nv_pending_ready(&sv->pending) || ctl_lock(sv->ctl))
 		return;
+	/* with the modules went what was put off; a reload brings it back */
+	if (!cfs_exists(&sv->ctl->cfs, "subsystems"))
+		nv_plan_free(&sv->pending);
 	sv->refused += nv_pending_run(&sv->pending, &sv->ctl->cfs);
 	ctl_unlock(sv->ctl);
 	say_status(sv, "");
