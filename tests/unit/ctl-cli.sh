@@ -575,6 +575,7 @@ soon() {
 }
 
 value_is() { [ "$(cat "$tmp/root/$1" 2>/dev/null)" = "$2" ]; }
+is_absent() { [ ! -e "$tmp/root/$1" ]; }
 told_ready() { grep -qa '^READY=1' "$tmp/told"; }
 gone() { ! kill -0 "$1" 2>/dev/null; }
 heard() { grep -q -- "$1" "$tmp/serve.err"; }
@@ -663,6 +664,14 @@ service() {
 	soon status_is Serving
 	serve_off
 	unchanged "the service ends, the target serves on"
+	# it comes again after a kill: what was not saved stays until a reload
+	ok "" subsystem create "${A}9"
+	serve_on "$tmp/dir/config.json"
+	has "subsystems/${A}9"
+	kill -HUP "$server"
+	soon is_absent "subsystems/${A}9"
+	serve_off
+	unchanged "started over what runs"
 	# deleted meanwhile: it does not come back
 	ok "" clear
 	mv "$dev" "$dev.away"

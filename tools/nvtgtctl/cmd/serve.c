@@ -7,8 +7,10 @@
  * only while something changes. Changes that the administrator makes meanwhile
  * stay; only what was put off is ever touched, and only while it is as it was.
  *
- * SIGHUP: read the file again. SIGTERM, SIGINT: end, and leave the target as
- * it is.
+ * What the target has already at the start and the file does not mention stays.
+ *
+ * SIGHUP: read the file again, and remove what it does not mention. SIGTERM,
+ * SIGINT: end, and leave the target as it is.
  */
 #include "../ctl.h"
 #include "cmd.h"
@@ -131,8 +133,11 @@ static int reopen(struct service *sv)
 	return cfs_open(c, sv->ctl->root) ? EXIT_FAILED : EXIT_DONE;
 }
 
-/* Lead the target to the file, and put off what cannot be yet. */
-static int put_in_place(struct service *sv)
+/*
+ * Lead the target to the file, and put off what cannot be yet. With @merge, what
+ * the file does not mention stays.
+ */
+static int put_in_place(struct service *sv, bool merge)
 {
 	struct nv_node *want = nv_json_read_file(sv->file), *have;
 	struct nv_plan plan = { 0 }, pending = { 0 };
@@ -148,7 +153,7 @@ static int put_in_place(struct service *sv)
 		return EXIT_FAILED;
 	}
 	have = nv_tree_load(&sv->ctl->cfs);
-	nv_diff(&plan, have, want, false);
+	nv_diff(&plan, have, want, merge);
 	sv->refused = nv_plan_run(&plan, &run);
 	ctl_unlock(sv->ctl);
 	if (sv->refused)
@@ -200,13 +205,17 @@ static int cmd_serve(struct ctl *ctl, const struct args *a)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	ret = put_in_place(&sv);
+	/*
+	 * After a kill the target serves on, and may have more than was saved; after
+	 * a boot or a stop it is empty.
+	 */
+	ret = put_in_place(&sv, true);
 	if (ret)
 		return ret;
 	say_status(&sv, "READY=1\n");
 	while ((sig = next_signal(&set, sv.pending.n ? LOOK_MS : LOST_MS)) !=
 	       SIGTERM && sig != SIGINT) {
-		if (sig == SIGHUP && !put_in_place(&sv))
+		if (sig == SIGHUP && !put_in_place(&sv, false))
 			say_status(&sv, "");
 		else if (!sig)
 			complete(&sv);
