@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: nvtgt.service under a real systemd: a start with one device missing is a success that says what is
 # missing; reload works and disconnects nobody; the device is served when it comes; a killed process comes
-# again; stopping and shutting down clear the target
+# again; stopping, also while it reloads, and shutting down clear the target
 # timeout: 240
 
 . "$TESTS/lib/guest.sh"
@@ -128,6 +128,18 @@ note "stop"
 systemctl stop nvtgt || fail "$(why stop)"
 nothing || fail "$(why "not clear")"
 state_is inactive || fail "$(why "after stop")"
+
+note "stop while it reloads, which the lock holds up"
+systemctl start nvtgt || fail "$(why "start again")"
+exec 9>/run/nvtgtctl.lock
+flock 9
+systemctl reload --no-block nvtgt
+wait_for 20 state_is reloading || fail "$(why "not reloading")"
+systemctl stop --no-block nvtgt
+wait_for 20 state_is deactivating || fail "$(why "not stopping")"
+exec 9>&-
+wait_for 60 state_is inactive || fail "$(why "stop while it reloads")"
+nothing || fail "$(why "not clear after a reload that was cut short")"
 
 note "shutdown, again with the device missing"
 mv "$late" "$late.away"

@@ -47,6 +47,8 @@ while read -r binary command options; do
 done < <(sed -n 's/^Exec\(Start\|Stop\|Reload\)=\([^-]\)/\2/p' "$unit")
 [ "$(grep -c '^Exec\(Start\|Stop\|Reload\)=[^-]' "$unit")" = 3 ] || fail "the unit's commands"
 
+grep -q '^ExecStopPost=.* exec /usr/sbin/nvtgtctl clear ' "$unit" || fail "the unit's last command"
+
 complete_words() {
 	COMP_WORDS=("$tmp/dest/usr/sbin/nvtgtctl" "$@")
 	COMP_CWORD=$#
