@@ -903,6 +903,14 @@ killed() {
 	done
 }
 
+# drained : nothing is left unread in the pipe at descriptor 8
+drained() {
+	python3 -c 'import array, fcntl, sys, termios
+n = array.array("i", [0])
+fcntl.ioctl(8, termios.FIONREAD, n)
+sys.exit(n[0] != 0)'
+}
+
 locking() {
 	fresh
 	exec 9>"$tmp/lock"
@@ -930,6 +938,17 @@ locking() {
 	cat "$tmp/out" >&8
 	exec 8>&-
 	wait "$pid" || bad "apply from a pipe: $(cat "$tmp/piped.log")"
+	# the same for a value: the run has read the first byte and waits for more
+	"$ctl" --lock "$tmp/lock" host set "${H}1" dhchap_key=@- <"$tmp/fifo" >"$tmp/piped.log" 2>&1 &
+	pid=$!
+	exec 8>"$tmp/fifo"
+	printf @ >&8
+	until drained; do sleep 0.05; done
+	ok "set holds the lock while it reads" --no-wait save -
+	printf home >&8
+	exec 8>&-
+	wait "$pid" || bad "set from a pipe: $(cat "$tmp/piped.log")"
+	is "hosts/${H}1/dhchap_key" @home
 	# many at once: each takes the next number, none fails
 	ok "" subsystem create "${A}1"
 	for _ in {1..8}; do

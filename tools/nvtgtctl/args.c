@@ -100,9 +100,44 @@ int args_parse(struct args *a, int argc, char **argv)
 	return 0;
 }
 
+/**
+ * args_read_input() - put values in the place of arguments NAME=\@-
+ * @a: the arguments
+ *
+ * Before the lock is taken: a person may take long to type, and the other end of a
+ * pipe may be a run that needs the lock.
+ * Return: 0, or the exit code after a message.
+ */
+int args_read_input(struct args *a)
+{
+	for (int i = 0; i < a->npos; i++) {
+		const char *eq = strchr(a->pos[i], '=');
+		char *name, *value, *pair;
+
+		if (!eq || strcmp(eq, "=@-"))
+			continue;
+		name = xstrndup(a->pos[i], eq - a->pos[i]);
+		value = value_arg(name, eq + 1);
+		if (!value) {
+			free(name);
+			return EXIT_FAILED;
+		}
+		/* value_arg() sees it again */
+		pair = xasprintf("%s=%s%s", name, *value == '@' ? "@" : "",
+				 value);
+		strvec_add(&a->read, pair);
+		a->pos[i] = a->read.v[a->read.n - 1];
+		free(pair);
+		free(value);
+		free(name);
+	}
+	return 0;
+}
+
 /** args_free() - release what args_parse() took */
 void args_free(struct args *a)
 {
+	strvec_free(&a->read);
 	free(a->pos);
 	free(a->vals);
 }

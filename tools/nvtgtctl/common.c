@@ -162,7 +162,7 @@ static int add_pair(const struct args *a, struct nv_step *step,
 		ret = value ? 0 : EXIT_FAILED;
 	}
 	if (!ret && !nv_value_ok(value, &why))
-		ret = usage_error(a, "\"%s\": %s", pair, why);
+		ret = usage_error(a, "%s: %s", name, why);
 	if (!ret)
 		nv_step_attr(step, name, value);
 	free(value);

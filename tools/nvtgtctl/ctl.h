@@ -97,6 +97,7 @@ struct object {
  * @npos: how many
  * @vals: options that were given, in order
  * @nvals: how many
+ * @read: positional arguments that args_read_input() has made
  */
 struct args {
 	const struct object *object;
@@ -108,6 +109,7 @@ struct args {
 		const char *value;
 	} *vals;
 	int nvals;
+	struct strvec read;
 };
 
 extern const struct object *const objects[];
@@ -115,6 +117,7 @@ extern const struct opt global_opts[];
 
 /* args.c */
 int args_parse(struct args *a, int argc, char **argv);
+int args_read_input(struct args *a);
 void args_free(struct args *a);
 const char *arg_opt(const struct args *a, const char *name);
 bool arg_has(const struct args *a, const char *name);

@@ -102,6 +102,8 @@ static int run_verb(struct ctl *ctl, const struct object *o,
 		return EXIT_DONE;
 	}
 	ret = args_parse(&a, argc, argv);
+	if (!ret && v->need & NEED_LOCK)
+		ret = args_read_input(&a);
 	if (!ret)
 		ret = prepare(ctl, v->need);
 	if (!ret)
