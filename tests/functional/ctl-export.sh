@@ -39,6 +39,11 @@ ctl unexport "$other"
 lines=$(ctl export "$other" --allow-any-host --nqn testnqn --traddr :: --trsvcid 4421)
 diff <(printf "nvme connect -t tcp -a %s -s 4421 -n testnqn\n" "$TGT_IP" "$TGT_IP_2" "$TGT_IP6" \
 	"$TGT_IP6_2" | sort) <(sort <<<"$lines") || fail "the lines for ::"
+# the port's network counts, not that of the command
+if target_is_nvtgt; then
+	again=$(nvtgtctl export "$other" --allow-any-host --nqn testnqn --traddr :: --trsvcid 4421)
+	[ "$lines" = "$again" ] || fail "other lines from outside: $again"
+fi
 for address in "$TGT_IP" "$TGT_IP6"; do
 	grep -F -- "-a $address " <<<"$lines" | bash >/dev/null || fail "connect to $address of ::"
 	host_disconnect testnqn

@@ -2,6 +2,7 @@
 /* One command that serves a device, and one that stops. */
 #include "../ctl.h"
 #include "../../lib/claim.h"
+#include "../../lib/netns.h"
 #include "cmd.h"
 
 #include <fcntl.h>
@@ -334,20 +335,27 @@ static int want_subsystem(struct job *j, const struct args *a)
 	return want_block_size(j, a, ns);
 }
 
-/* One line for each address that a host could use. */
+/* One line for each address of the port's network that a host could use. */
 static void print_connect(struct ctl *ctl, const struct job *j)
 {
 	char *dir = xasprintf("ports/%s", j->port);
 	char *type = attr_or(&ctl->cfs, dir, "addr_trtype");
 	char *addr = attr_or(&ctl->cfs, dir, "addr_traddr");
 	char *svc = attr_or(&ctl->cfs, dir, "addr_trsvcid");
+	char *inode = attr_or(&ctl->cfs, dir, "netns");
+	char *netns = *inode ? nv_netns_name(inode) : NULL;
+	int back = netns ? nv_netns_enter(netns) : -1;
 	struct strvec all = { 0 };
 
 	usable_addresses(type, addr, &all);
+	if (back >= 0)
+		nv_netns_leave(back);
 	for (size_t i = 0; i < all.n; i++)
 		printf("nvme connect -t %s -a %s -s %s -n %s\n", type, all.v[i],
 		       svc, j->nqn);
 	strvec_free(&all);
+	free(netns);
+	free(inode);
 	free(svc);
 	free(addr);
 	free(type);
