@@ -229,6 +229,13 @@ static int nvtgt_ns_open_and_show(struct nvtgt_cns *cns)
 	ret = nvtgt_ns_open(cns, ops);
 	if (ret)
 		return ret;
+	if (atomic_read(&cns->lost)) {
+		/* it has no size, which hosts must not see */
+		pr_warn_ratelimited("%s namespace %u: enable: %s has been taken away just now\n",
+				    ns->subsys->nqn, ns->nsid, ns->device_path ?: "its device");
+		ret = -ENODEV;
+		goto out_close;
+	}
 
 	reinit_completion(&cns->gone);
 	ret = percpu_ref_init(&ns->ref, nvtgt_ns_ref_release, 0, GFP_KERNEL);
