@@ -104,6 +104,11 @@ siw_vars() {
 siw_fill() {
 	local k=$1 dir=$2
 	cp -r "$PARTS/drivers/infiniband/sw/siw" "$dir/src" || return 1
+	# siw_accept() answers the peer before it listens to the socket: what the peer sends in
+	# between, a Connect, it never looks at. It looks once more here.
+	sed -i '/if (wait_for_peer_rts) {/,/siw_cm_upcall/s/^\(\t*\)siw_qp_socket_assoc(cep, qp);/&\n\1lock_sock(cep->sock->sk);\n\1siw_qp_llp_data_ready(cep->sock->sk);\n\1release_sock(cep->sock->sk);/' \
+		"$dir/src/siw_cm.c" || return 1
+	grep -q '^\s*siw_qp_llp_data_ready(cep->sock->sk);' "$dir/src/siw_cm.c" || return 1
 	BENCH_BIND_KERNELS=$k in_build_root -b "$dir/src:/src" \
 		make -C "$K_KDIR" M=/src CONFIG_RDMA_SIW=m modules || return 1
 	cp "$dir/src/siw.ko" "$dir/" || return 1
