@@ -252,7 +252,7 @@ void nvtgt_ctrl_drain(struct nvtgt_ctrl *ctrl)
 		queue_delayed_work(nvtgt_wq, &ctrl->drain_work, timeout);
 }
 
-/* The same host, as far as Connect tells? Who says nothing about itself is nobody's twin. */
+/* The same host, as far as Connect tells? A host without name and identifier matches no other. */
 static bool nvtgt_same_host(const struct nvtgt_ctrl *a, const struct nvtgt_ctrl *b)
 {
 	if (uuid_is_null(&a->hostid) && !a->hostnqn[0])

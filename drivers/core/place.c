@@ -126,7 +126,7 @@ static void nvtgt_place_review_all(void)
 /* Starts the reactors that others would have liked to move to. */
 static void nvtgt_start_work(struct work_struct *work)
 {
-	unsigned int noio = memalloc_noio_save();	/* who connects waits for the mutex */
+	unsigned int noio = memalloc_noio_save();	/* accept waits for the mutex */
 	bool review = false;
 	int cpu;
 

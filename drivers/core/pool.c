@@ -270,7 +270,7 @@ static void nvtgt_line_serve(void)
 	}
 }
 
-/* Is the reactor to keep nothing, since somebody waits? */
+/* Is the reactor to keep nothing, since a connection waits for credit? */
 static void nvtgt_set_contended(struct nvtgt_reactor *reactor, bool contended)
 {
 	reactor->contended = contended;
@@ -360,7 +360,7 @@ static bool nvtgt_credit_get(struct nvtgt_reactor *reactor, long bytes)
 		reactor->credit -= bytes;
 		return true;
 	}
-	/* nobody overtakes those who stand in line */
+	/* no request overtakes the connections in line */
 	if (unlikely(atomic_read(&nvtgt_line.nr)))
 		return false;
 	want = max(bytes - reactor->credit, NVTGT_CREDIT_PIECE);
@@ -424,7 +424,7 @@ void nvtgt_buf_unhold(struct nvtgt_reactor *reactor, struct nvtgt_buf_hold *hold
 EXPORT_SYMBOL_GPL(nvtgt_buf_unhold);
 
 /**
- * nvtgt_buf_is_wanted - does somebody wait for credit?
+ * nvtgt_buf_is_wanted - does a connection wait for credit?
  * @reactor: the calling thread's
  *
  * Return: what the reactor knew after its last pass
@@ -576,7 +576,7 @@ int nvtgt_buf_reserve(struct nvtgt_req *req)
 	struct nvtgt_reactor *reactor = req->queue->reactor;
 	long bytes = nvtgt_buf_bytes(req);
 
-	/* what the reactor has now is for those who stand in line */
+	/* what the reactor has now is for the connections in line */
 	if (unlikely(reactor->contended) && !reactor->serving)
 		return -EAGAIN;
 	if (!nvtgt_credit_get(reactor, bytes))
@@ -832,6 +832,6 @@ void nvtgt_pool_service(struct nvtgt_reactor *reactor)
 	if (contended && !list_empty(&reactor->holds) &&
 	    time_after(jiffies, reactor->holds_seen + NVTGT_LOOK_TIME))
 		nvtgt_pool_look(reactor);
-	/* what has no use now is for those who wait */
+	/* what has no use now is for the connections that wait */
 	nvtgt_credit_put(reactor, 0);
 }

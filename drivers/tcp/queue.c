@@ -237,7 +237,7 @@ void nvtgt_tcp_close(struct nvtgt_tcp_queue *q)
 	if (q->state >= NVTGT_TCP_CLOSING)
 		return;
 	q->state = NVTGT_TCP_CLOSING;
-	/* before the peer notices, who may connect anew at once */
+	/* before the host notices: it may connect anew at once */
 	nvtgt_queue_stop(&q->queue);
 	/* it does so now, however long the commands in flight take */
 	kernel_sock_shutdown(q->sock, SHUT_RDWR);
