@@ -335,6 +335,20 @@ static void nvtgt_rdma_free_queue(struct nvtgt_rdma_queue *q)
 	kfree(q);
 }
 
+/*
+ * Is the queue pair to be reset before it is destroyed?
+ *
+ * While rxe resets one, a packet that the peer sends at that moment may stay unseen in its queue.
+ * It holds both queue pairs, and destroying either waits 50 seconds for it. In the error
+ * state rxe sees every packet, and it completes no receive after it has reported the last.
+ */
+static bool nvtgt_rdma_needs_reset(const struct nvtgt_rdma_queue *q)
+{
+	if (q->dev->ib->ops.driver_id != RDMA_DRIVER_RXE)
+		return true;
+	return q->rx->srq && !test_bit(NVTGT_RDMA_F_LAST_WQE, &q->flags);
+}
+
 static void nvtgt_rdma_teardown_work(struct work_struct *work)
 {
 	struct nvtgt_rdma_queue *q = container_of(work, struct nvtgt_rdma_queue, teardown_work);
@@ -350,7 +364,8 @@ static void nvtgt_rdma_teardown_work(struct work_struct *work)
 	 */
 	nvtgt_rdma_run(reactor, nvtgt_rdma_flush_rx, q);
 	/* where that state is not to be had (iWARP), the error state must do */
-	ib_modify_qp(q->qp, &attr, IB_QP_STATE);
+	if (nvtgt_rdma_needs_reset(q))
+		ib_modify_qp(q->qp, &attr, IB_QP_STATE);
 	nvtgt_rdma_run(reactor, nvtgt_rdma_flush_rx, q);
 	rdma_destroy_qp(q->cm_id);
 	/* while the queue holds its port, and that the network namespace */
