@@ -142,6 +142,42 @@ static unsigned long nvtgt_tcp_data_due(const struct nvtgt_tcp_queue *q)
 	return time_before(due, last) ? due : last;
 }
 
+/*
+ * Closes the connection if the host is late with data that were asked for, or with
+ * acknowledgments. Returns whether it owes any and is not late: look again at @due.
+ */
+static bool nvtgt_tcp_check_data(struct nvtgt_tcp_queue *q, unsigned long *due)
+{
+	bool owes = false;
+	unsigned long end;
+
+	*due = jiffies + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms);
+	if (!list_empty(&q->data_wait)) {
+		end = nvtgt_tcp_data_due(q);
+		if (time_after_eq(jiffies, end)) {
+			nvtgt_tcp_warn(q, "no data for a write within %u ms, closed\n",
+				       nvtgt_tcp_data_timeout_ms);
+			nvtgt_tcp_close(q);
+			return false;
+		}
+		*due = end;
+		owes = true;
+	}
+	if (nvtgt_tcp_acks_due(q, &end)) {
+		if (time_after_eq(jiffies, end)) {
+			nvtgt_tcp_warn(q, "less than %u KiB of data taken within %u ms, closed\n",
+				       NVTGT_TCP_STEP >> 10,
+				       NVTGT_TCP_DATA_PATIENCE * nvtgt_tcp_data_timeout_ms);
+			nvtgt_tcp_close(q);
+			return false;
+		}
+		if (time_before(end, *due))
+			*due = end;
+		owes = true;
+	}
+	return owes;
+}
+
 /**
  * nvtgt_tcp_check_timer - the timer has fired: has something taken too long?
  * @q: the connection
@@ -169,15 +205,7 @@ void nvtgt_tcp_check_timer(struct nvtgt_tcp_queue *q)
 			nvtgt_tcp_close(q);
 			return;
 		}
-	} else if (!list_empty(&q->data_wait)) {
-		due = nvtgt_tcp_data_due(q);
-		if (time_after_eq(jiffies, due)) {
-			nvtgt_tcp_warn(q, "no data for a write within %u ms, closed\n",
-				       nvtgt_tcp_data_timeout_ms);
-			nvtgt_tcp_close(q);
-			return;
-		}
-	} else {
+	} else if (!nvtgt_tcp_check_data(q, &due)) {
 		return;
 	}
 	mod_timer(&q->timer, due);

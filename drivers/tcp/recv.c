@@ -233,7 +233,7 @@ static void nvtgt_tcp_recv_data_end(struct nvtgt_tcp_queue *q)
 	if (r2t->next == r2t->end)
 		r2t->end = 0;
 	/* a byte now and then does not keep a command's memory */
-	if (!r2t->end || cmd->rx_len - cmd->rx_mark >= NVTGT_TCP_RX_STEP) {
+	if (!r2t->end || cmd->rx_len - cmd->rx_mark >= NVTGT_TCP_STEP) {
 		cmd->rx_mark = cmd->rx_len;
 		cmd->last_rx = jiffies;
 		list_move_tail(&cmd->wait, &q->data_wait);

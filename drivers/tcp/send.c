@@ -22,7 +22,13 @@
  * is acknowledged. After each so many bytes a look at the socket tells how far the
  * peer has come (held[] says up to which position how much was charged). A
  * connection that sends nothing more is looked at by the pool once a second, or
- * when somebody waits for credit; then the socket kicks it as well.
+ * when another connection waits for credit; then the socket kicks it as well.
+ *
+ * TCP cuts off a peer that acknowledges nothing for data_timeout_ms. One that
+ * acknowledges a few bytes now and then would keep what it was sent for ever. So
+ * while something is charged, or the socket is full, a mark says where the peer stood
+ * and when, and how far it has to come (nvtgt_tcp_watch()); the connection's timer
+ * looks at it.
  */
 #include <linux/crc32c.h>
 #include <linux/net.h>
@@ -359,6 +365,37 @@ static u64 nvtgt_tcp_acked(const struct nvtgt_tcp_queue *q)
 	return q->tx_done - min_t(u64, left, q->tx_done);
 }
 
+/* Does the peer owe acknowledgments for memory that it keeps so? */
+static bool nvtgt_tcp_owes_acks(const struct nvtgt_tcp_queue *q)
+{
+	return q->held_nr || (q->no_space && !q->tx_no_mem);
+}
+
+/* The time that the peer has for its next step begins. */
+static void nvtgt_tcp_set_mark(struct nvtgt_tcp_queue *q, u64 acked)
+{
+	q->ack_marked = true;
+	q->ack_marked_at = jiffies;
+	q->ack_goal = min(acked + NVTGT_TCP_STEP, q->tx_built);
+}
+
+/*
+ * The peer has memory to give back from now on, or still. A mark that it has not come up
+ * to yet stays, however often the socket is full anew.
+ */
+static void nvtgt_tcp_watch(struct nvtgt_tcp_queue *q)
+{
+	unsigned long look = jiffies + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms);
+	u64 acked = nvtgt_tcp_acked(q);
+
+	if (q->state != NVTGT_TCP_LIVE || (q->ack_marked && acked < q->ack_goal))
+		return;
+	nvtgt_tcp_set_mark(q, acked);
+	/* before Connect the set-up deadline is in force; a time-out may be shorter than it was */
+	if (!q->half_open && (!timer_pending(&q->timer) || time_after(q->timer.expires, look)))
+		mod_timer(&q->timer, look);
+}
+
 /* Gives back what has been acknowledged. */
 static void nvtgt_tcp_unhold(struct nvtgt_tcp_queue *q)
 {
@@ -373,6 +410,34 @@ static void nvtgt_tcp_unhold(struct nvtgt_tcp_queue *q)
 	if (bytes)
 		nvtgt_buf_unhold(q->queue.reactor, &q->hold, bytes);
 	q->slow = q->hold.bytes > NVTGT_TCP_SLOW;
+}
+
+/**
+ * nvtgt_tcp_acks_due - until when is the peer to have acknowledged more?
+ * @q: the connection, connected
+ * @due: jiffies, when the peer owes an acknowledgment
+ *
+ * The peer has NVTGT_TCP_DATA_PATIENCE time-outs for NVTGT_TCP_STEP bytes, or for the
+ * rest, as a host has for the data of a write.
+ *
+ * Context: the reactor.
+ * Return: whether the peer owes one
+ */
+bool nvtgt_tcp_acks_due(struct nvtgt_tcp_queue *q, unsigned long *due)
+{
+	unsigned long timeout = msecs_to_jiffies(nvtgt_tcp_data_timeout_ms);
+	u64 acked;
+
+	nvtgt_tcp_unhold(q);
+	if (!nvtgt_tcp_owes_acks(q)) {
+		q->ack_marked = false;
+		return false;
+	}
+	acked = nvtgt_tcp_acked(q);
+	if (!q->ack_marked || acked >= q->ack_goal)
+		nvtgt_tcp_set_mark(q, acked);
+	*due = q->ack_marked_at + NVTGT_TCP_DATA_PATIENCE * timeout;
+	return true;
 }
 
 /* The socket is to call when about half of what is held has been acknowledged. */
@@ -455,6 +520,8 @@ static noinline void nvtgt_tcp_hold(struct nvtgt_tcp_queue *q, u64 end)
 	last->end = end;
 	nvtgt_buf_hold(q->queue.reactor, &q->hold, bytes);
 	nvtgt_tcp_unhold(q);	/* sets slow, too */
+	if (q->held_nr)
+		nvtgt_tcp_watch(q);
 	if (q->held_nr && !q->ack_wanted && nvtgt_buf_is_wanted(q->queue.reactor))
 		nvtgt_tcp_want_ack(q);
 }
@@ -525,9 +592,13 @@ static void nvtgt_tcp_tx_wait(struct nvtgt_tcp_queue *q, bool no_mem)
 	const struct tcp_sock *tp = tcp_sk(q->sock->sk);
 
 	q->no_space = true;
-	if (likely(!no_mem && READ_ONCE(tp->snd_una) != READ_ONCE(tp->write_seq)))
+	if (likely(!no_mem && READ_ONCE(tp->snd_una) != READ_ONCE(tp->write_seq))) {
+		nvtgt_tcp_watch(q);
 		return;
+	}
 	q->tx_no_mem = true;
+	/* the peer cannot acknowledge what the target has no memory to send */
+	q->ack_marked = false;
 	nvtgt_buf_retry(q->queue.reactor, &q->retry);
 }
 

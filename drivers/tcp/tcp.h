@@ -27,8 +27,8 @@
 #define NVTGT_TCP_RX_BYTES	(512 * 1024)	/* bytes that one pass takes from a queue */
 #define NVTGT_TCP_TERM_LINGER_MS 5000
 #define NVTGT_TCP_HANG_UP_MS	1000	/* for the peer to close its end as well */
-#define NVTGT_TCP_DATA_PATIENCE	4	/* time-outs that a command waits behind others' data */
-#define NVTGT_TCP_RX_STEP	(64 * 1024)	/* bytes of a command's data that are progress */
+#define NVTGT_TCP_DATA_PATIENCE	4	/* time-outs for NVTGT_TCP_STEP bytes */
+#define NVTGT_TCP_STEP		(64 * 1024)	/* bytes that are progress: of a command's data, of acknowledged ones */
 #define NVTGT_TCP_INLINE_SIZE	(16 * 1024)	/* default of param_inline_data_size */
 #define NVTGT_TCP_MAX_INLINE	(64 * 1024)
 #define NVTGT_TCP_SLOT_BITS	2	/* a transfer tag is slot << 2 | R2T */
@@ -198,7 +198,10 @@ struct nvtgt_tcp_queue {
 	} held[NVTGT_TCP_HELD];
 	struct nvtgt_buf_hold hold;	/* credit for them */
 	u32 ack_seq;			/* kick when the peer has acknowledged this */
-	bool ack_wanted;		/* somebody waits for that; read by write_space */
+	bool ack_wanted;		/* the reactor waits for that; read by write_space */
+	bool ack_marked;		/* the peer is to acknowledge up to ack_goal in time */
+	u64 ack_goal;			/* position in the stream */
+	unsigned long ack_marked_at;	/* jiffies */
 	struct msghdr tx_msg;		/* here, for a variable would be cleared at each call */
 
 	/* going away */
@@ -311,6 +314,7 @@ bool nvtgt_tcp_tx_page(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_drop_tx(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_look(struct nvtgt_buf_hold *hold, bool wanted);
 bool nvtgt_tcp_is_slow(struct nvtgt_tcp_queue *q);
+bool nvtgt_tcp_acks_due(struct nvtgt_tcp_queue *q, unsigned long *due);
 void nvtgt_tcp_unhold_all(struct nvtgt_tcp_queue *q);
 
 #endif /* _NVTGT_TCP_H */

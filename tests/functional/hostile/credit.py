@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Hosts that want more memory than there is."""
 
+import contextlib
 import os
 import sys
 import time
@@ -181,35 +182,96 @@ def large_ones_among_small_ones(env):
             c.close()
 
 
-def a_trickle_ends(env):
-    """Four bytes now and then are no progress: the connection is ended, and its memory comes back."""
-    timeout = 1000 * env.slow
+@contextlib.contextmanager
+def data_timeout(env):
+    """A time-out short enough to be waited for. Yields it, in seconds."""
+    seconds = env.slow
     path = env.get("NVTGT_DATA_TIMEOUT")
     with open(path, encoding="ascii") as f:
         before = f.read()
-    write_attr(path, int(timeout))
+    write_attr(path, int(1000 * seconds))
     try:
-        with env.controller() as c:
-            q = c.io_queue()
-            cmd = write_1m(q)
-            r2t = q.take_r2t(cmd)
-            at, start = 0, time.monotonic()
-            while at < 32768:
-                q.send(q.h2c(cmd.cid, r2t.ttag, at, bytes(4), last=False))
-                at += 4
-                try:
-                    q.pump(timeout / 1000 / 5)
-                except Silence:
-                    pass
-                except Closed:
-                    break
-                need(time.monotonic() - start < 40 * timeout / 1000, "a trickle keeps a connection")
-            else:
-                need(False, "32 KiB in pieces of 4 bytes went by, and the connection stays")
+        yield seconds
     finally:
         write_attr(path, before.strip())
 
 
+def a_trickle_ends(env):
+    """Four bytes now and then are no progress: the connection is ended, and its memory comes back."""
+    with data_timeout(env) as timeout, env.controller() as c:
+        q = c.io_queue()
+        cmd = write_1m(q)
+        r2t = q.take_r2t(cmd)
+        at, start = 0, time.monotonic()
+        while at < 32768:
+            q.send(q.h2c(cmd.cid, r2t.ttag, at, bytes(4), last=False))
+            at += 4
+            try:
+                q.pump(timeout / 5)
+            except Silence:
+                pass
+            except Closed:
+                break
+            need(time.monotonic() - start < 40 * timeout, "a trickle keeps a connection")
+        else:
+            need(False, "32 KiB in pieces of 4 bytes went by, and the connection stays")
+
+
+def read_slowly(q, piece, pause, seconds):
+    """The host takes a piece from its socket now and then. Raises Closed when the target ends the connection."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(pause)
+        try:
+            more = q.sock.recv(piece)
+        except ConnectionResetError:
+            raise Closed(True) from None
+        if not more:
+            raise Closed()
+        q.buf += more
+
+
+def a_trickle_read_ends(env):
+    """
+    A host reads 4 MiB and takes 2 KiB now and then, which is no progress: the connection is ended, and its memory
+    comes back. TCP, which would cut some of these hosts off as well, took its time-out when the connection came.
+    """
+    with env.controller() as c, contextlib.ExitStack() as stack:
+        q = c.io_queue(rcvbuf=4096)
+        timeout = stack.enter_context(data_timeout(env))
+        for _ in range(4):
+            q.submit(nvme.READ, nsid=1, read=MIB, **nvme.rw(0, 2048))
+        start = time.monotonic()
+        try:
+            read_slowly(q, 2048, timeout / 5, 16 * timeout)
+        except Closed:
+            took = time.monotonic() - start
+            print("# ended after %.1f time-outs" % (took / timeout))
+            need(took > 3 * timeout, "ended after %.1f s, with a time-out of %.1f s", took, timeout)
+        else:
+            need(False, "a host that acknowledges 10 KiB in a time-out keeps its connection and 4 MiB")
+        with env.controller() as other:
+            qo = other.io_queue()
+            writes = [write_1m(qo) for _ in range(BUDGET)]
+            for cmd in writes:
+                qo.take_r2t(cmd)
+
+
+def a_slow_reader_stays(env):
+    """A host on a slow line takes four times what the bound asks for: it gets all its data."""
+    with env.controller() as c, contextlib.ExitStack() as stack:
+        q = c.io_queue(rcvbuf=16384)
+        timeout = stack.enter_context(data_timeout(env))
+        cmds = [q.submit(nvme.READ, nsid=1, read=MIB, **nvme.rw(0, 2048)) for _ in range(2)]
+        read_slowly(q, 16384, timeout / 4, 10 * timeout)
+        for cmd in cmds:
+            status(q.wait(cmd), 0)
+        # and when nothing is owed any more, nothing is asked of it
+        time.sleep(6 * timeout)
+        status(q.run(nvme.READ, nsid=1, read=4096, **nvme.rw(0, 8)), 0)
+
+
 if __name__ == "__main__":
     sys.exit(cases.main([what_comes_back_is_used, those_who_are_awake_keep_none, many_rounds,
-                         large_ones_among_small_ones, a_trickle_ends]))
+                         large_ones_among_small_ones, a_trickle_ends, a_trickle_read_ends,
+                         a_slow_reader_stays]))

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guards: when hosts want more memory than there is: what one gives back is used by the next, in turn
-# whatever it wants and wherever it is served, and a host that trickles does not keep what it has
-# timeout: 300
+# whatever it wants and wherever it is served, and a host that trickles, or takes a trickle, does not keep what it has
+# timeout: 360
 
 . "$TESTS/lib/guest.sh"
 . "$TESTS/lib/nvmetcp/target.sh"
