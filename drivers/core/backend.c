@@ -5,6 +5,7 @@
 #include <linux/err.h>
 #include <linux/kmod.h>
 #include <linux/mutex.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/string.h>
 #include "core.h"
@@ -92,6 +93,17 @@ EXPORT_SYMBOL_GPL(nvtgt_backend_register);
  * nvtgt_backend_unregister - a backend's module is about to go
  * @ops: as registered; no namespace uses it, which its module's references say
  *
+ * A thread may still be on its way out of one of the backend's functions, in which it
+ * has completed the last command of a namespace:
+ *
+ *  1. a worker of nvtgt_io_wq: no, nvtgt_deferred_work() holds the namespace until the
+ *     function has returned, and the namespace holds the module
+ *  2. a work of the backend's own: no, its close() waits for that
+ *  3. a reactor: nvtgt_reactors_sync()
+ *  4. an interrupt, of a timer or a device: an RCU read section
+ *
+ * nvtgt_io_wq is not flushed: a worker in there may hang in a device of another backend.
+ *
  * Context: may sleep.
  */
 void nvtgt_backend_unregister(const struct nvtgt_backend_ops *ops)
@@ -103,10 +115,8 @@ void nvtgt_backend_unregister(const struct nvtgt_backend_ops *ops)
 		if (nvtgt_backends[i] == ops)
 			nvtgt_backends[i] = NULL;
 	mutex_unlock(&nvtgt_backend_mutex);
-	/* whoever completed the last request may still be inside one of its functions */
-	flush_workqueue(nvtgt_io_wq);
-	flush_workqueue(nvtgt_wq);
 	nvtgt_reactors_sync();
+	synchronize_rcu();
 }
 EXPORT_SYMBOL_GPL(nvtgt_backend_unregister);
 

@@ -379,7 +379,7 @@ void nvtgt_ns_remove(struct nvtgt_cns *cns)
 	}
 	pr_warn("%s namespace %u: removed, but its device does not answer; it is closed when it has\n",
 		cns->ns.subsys->nqn, cns->ns.nsid);
-	/* on nvtgt_wq a Connect could wait for its worker, and another backend's exit flushes that */
+	/* not on nvtgt_wq, where a Connect could wait for its worker */
 	queue_work(nvtgt_remove_wq, &cns->remove_work);
 }
 

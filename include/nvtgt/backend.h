@@ -29,7 +29,8 @@
  * @open: make ready for I/O: sets ns->priv, size, blksize_shift and the other
  *	fields of its own. Returns 0 or a negative errno, and has logged the
  *	reason. Required.
- * @close: undo open(). No request is in flight and none will come. Required.
+ * @close: undo open(). No request is in flight and none will come. When it returns,
+ *	no work item of the backend's own is in one of its functions. Required.
  * @revalidate: read ns->size and readonly again, or find that the device is gone
  *	(nvtgt_ns_lost()), and leave them. Requests may be in flight. Optional: the
  *	size never changes.

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guards: a device that hangs while its namespace is enabled or disabled holds up that namespace only:
-# not Connect, not discovery, not the configuration of others, not the look at their sizes
-# timeout: 180
+# not Connect, not discovery, not the configuration of others, not the look at their sizes; and a device
+# that hangs under a command does not keep another backend's module
+# timeout: 240
 
 . "$TESTS/lib/guest.sh"
 . "$TESTS/lib/host.sh"
@@ -137,3 +138,25 @@ others_go_on
 hangs N
 wait "$WRITER" || fail "disable"
 set_attr $ns/device_path /dev/null
+
+note "another backend's module goes while a worker hangs in a file"
+thaw() { fsfreeze -u "$WORK/fs" 2>/dev/null || true; }
+mount_new ext4 "$(null_blk_make size=64)" "$WORK/fs"
+defer thaw
+truncate -s 4M "$WORK/fs/file"
+make_namespace other 3 "$WORK/fs/file"
+defer rmdir "$CONFIGFS/subsystems/other/namespaces/3"
+host_connect other >/dev/null || fail "connect"
+ctrl=$(ctrl_of other)
+wait_for 20 has_disk "$ctrl" 3 || fail "the namespace on the file does not show"
+dev=$(disk_of "$ctrl" 3)
+fsfreeze -f "$WORK/fs"
+dd if=/dev/zero of="$dev" bs=4096 count=1 oflag=direct status=none 2>/dev/null &
+writer=$!
+worker_hangs() { grep -q nvtgt_file /proc/[0-9]*/stack 2>/dev/null; }
+wait_for 20 worker_hangs || fail "no worker is in the file"
+soon rmmod nvtgt_null
+thaw
+wait "$writer" || fail "the write"
+host_disconnect other
+modprobe nvtgt-null
