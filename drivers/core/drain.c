@@ -42,7 +42,7 @@ MODULE_PARM_DESC(drain_timeout_ms,
 struct nvtgt_late {
 	unsigned int nr;
 	unsigned int nr_writes;		/* of them: commands that change the medium */
-	u32 nsid;			/* of the first one, or of the first write */
+	u32 nsid;			/* of one of them, a write if there is any */
 };
 
 /**
@@ -96,7 +96,13 @@ void nvtgt_req_stop(struct nvtgt_req *req)
 		return;
 	req->late = true;
 	spin_lock_irq(&queue->ctrl->lock);
-	list_add_tail(&req->late_entry, &queue->late);
+	req->late_write = nvtgt_changes_medium(req->cmd->common.opcode);
+	if (req->late_write)
+		list_add(&req->late_entry, &queue->late);
+	else
+		list_add_tail(&req->late_entry, &queue->late);
+	queue->nr_late++;
+	queue->nr_late_writes += req->late_write;
 	spin_unlock_irq(&queue->ctrl->lock);
 }
 EXPORT_SYMBOL_GPL(nvtgt_req_stop);
@@ -140,22 +146,23 @@ void nvtgt_req_came_back(struct nvtgt_req *req)
 	req->late = false;
 	spin_lock_irq(&queue->ctrl->lock);
 	list_del(&req->late_entry);
+	queue->nr_late--;
+	queue->nr_late_writes -= req->late_write;
 	nvtgt_queue_check_drained(queue);
 	spin_unlock_irq(&queue->ctrl->lock);
 }
 
-static void nvtgt_late_add(struct nvtgt_late *late, const struct nvtgt_queue *queue)
+static void nvtgt_late_add(struct nvtgt_late *late, struct nvtgt_queue *queue)
 {
-	const struct nvtgt_req *req;
+	const struct nvtgt_req *first;
 
-	list_for_each_entry(req, &queue->late, late_entry) {
-		bool write = nvtgt_changes_medium(req->cmd->common.opcode);
-
-		if (!late->nr || (write && !late->nr_writes))
-			late->nsid = le32_to_cpu(req->cmd->common.nsid);
-		late->nr++;
-		late->nr_writes += write;
-	}
+	first = list_first_entry_or_null(&queue->late, struct nvtgt_req, late_entry);
+	if (!first)
+		return;
+	if (!late->nr || (queue->nr_late_writes && !late->nr_writes))
+		late->nsid = le32_to_cpu(first->cmd->common.nsid);
+	late->nr += queue->nr_late;
+	late->nr_writes += queue->nr_late_writes;
 }
 
 /*
@@ -170,7 +177,7 @@ static bool nvtgt_ctrl_get_late(struct nvtgt_ctrl *ctrl, struct nvtgt_late *late
 	lockdep_assert_held(&ctrl->lock);
 	*late = (struct nvtgt_late) {};
 	for (qid = 1; qid <= ctrl->max_qid; qid++) {
-		const struct nvtgt_queue *queue = ctrl->queues[qid];
+		struct nvtgt_queue *queue = ctrl->queues[qid];
 
 		if (!queue || queue->drained)
 			continue;

@@ -202,7 +202,10 @@ enum nvtgt_peer_state {
  * @in_ctrl: stands in ctrl->queues[]
  * @ka_reactor: its reactor, when the keep alive time-out found nothing new
  * @ka_round: how many passes that one had made then
- * @late: nvtgt_req.late_entry: commands that were executing when it was stopped, and are
+ * @late: nvtgt_req.late_entry: commands that were executing when it was stopped and still
+ *	are, those that change the medium first
+ * @nr_late: how many these are
+ * @nr_late_writes: how many of them change the medium
  * @late_known: stopped, and all of them are in @late
  * @drained: stopped, and nothing of it is in a backend any more
  * @peer: the address that it comes from, from nvtgt_peer_enter() on, or NULL: it is not
@@ -243,6 +246,8 @@ struct nvtgt_queue {
 	const struct nvtgt_reactor *ka_reactor;
 	unsigned int ka_round;
 	struct list_head late;
+	unsigned int nr_late;
+	unsigned int nr_late_writes;
 	bool late_known;
 	bool drained;
 
@@ -287,7 +292,8 @@ struct nvtgt_queue {
  * @entry: the owner's: in lists of the core while it executes
  * @poller: the reactor that polls for its completion
  * @poll_entry: in the list of @poller
- * @late_entry: in queue->late
+ * @late_entry: in queue->late; ctrl->lock
+ * @late_write: counts in queue->nr_late_writes; ctrl->lock
  * @scratch: the core's; freed with kfree() at release
  * @work: the executor's, for what may sleep
  * @room: the backend's, see nvtgt_req_room()
@@ -337,6 +343,7 @@ struct nvtgt_req {
 	struct nvtgt_reactor *poller;
 	struct list_head poll_entry;
 	struct list_head late_entry;
+	bool late_write;
 	struct work_struct work;
 	u8 room[NVTGT_BACKEND_ROOM] ____cacheline_aligned;
 };
