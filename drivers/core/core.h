@@ -221,6 +221,8 @@ enum nvtgt_feature_slot {
 	NVTGT_NR_FEATURES
 };
 
+#define NVTGT_HOST_ADDR_SIZE	64
+
 /*
  * struct nvtgt_ctrl - a controller: the association of one host
  *
@@ -236,6 +238,7 @@ struct nvtgt_ctrl {
 	/* constant after Connect */
 	char hostnqn[NVTGT_NQN_SIZE];	/* may be empty, see nvtgt_host_name() */
 	uuid_t hostid;
+	char host_addr[NVTGT_HOST_ADDR_SIZE];	/* where its admin queue came from, without port */
 	u16 cntlid;
 	u64 cap;
 	u16 max_qid;			/* subsys->max_qid when it was made */

@@ -133,6 +133,19 @@ static u32 nvtgt_ctrl_disc_kato(const struct nvtgt_ctrl *ctrl, u32 kato_ms)
 	return min_t(u32, kato_ms, NVTGT_DISC_MAX_KATO_MS);
 }
 
+/* Fills in from which address the host came. The port is another one each time. */
+static void nvtgt_ctrl_set_addr(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *queue)
+{
+	char *port;
+
+	if (!queue->ops->host_traddr)
+		return;
+	queue->ops->host_traddr(queue, ctrl->host_addr, sizeof(ctrl->host_addr));
+	port = strrchr(ctrl->host_addr, ':');
+	if (port)
+		*port = '\0';
+}
+
 /**
  * nvtgt_ctrl_create - a new association
  * @subsys: the subsystem; a reference is taken
@@ -169,6 +182,7 @@ struct nvtgt_ctrl *nvtgt_ctrl_create(struct nvtgt_subsys *subsys, struct nvtgt_q
 	ctrl->port = port;
 	strscpy(ctrl->hostnqn, hostnqn, sizeof(ctrl->hostnqn));
 	uuid_copy(&ctrl->hostid, hostid);
+	nvtgt_ctrl_set_addr(ctrl, queue);
 	ctrl->cap = nvtgt_ctrl_cap(queue);
 	ctrl->mdts = port->mdts;
 	ctrl->pi = queue->pi && READ_ONCE(subsys->pi) && !subsys->discovery;

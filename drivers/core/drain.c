@@ -21,6 +21,10 @@
  *    drain_timeout_ms CSTS.CFS is set beside them.
  *  - a Connect that makes another controller for the same host, as long as an ending
  *    one's late commands change the medium (nvtgt_host_must_wait())
+ *
+ * A device may never answer. A Connect does not wait for what is late in a namespace
+ * that has been disabled or removed: the host finds the namespace again when its last
+ * command has come back. So the administrator lets a host in to its other namespaces.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -37,6 +41,9 @@ static const struct kernel_param_ops nvtgt_drain_timeout_ops = {
 module_param_cb(drain_timeout_ms, &nvtgt_drain_timeout_ops, &nvtgt_drain_timeout_ms, 0644);
 MODULE_PARM_DESC(drain_timeout_ms,
 		 "time for devices to answer when a controller is reset or shut down, ms, 100 … 3600000");
+
+/* late commands of a queue at which a Connect looks at once; it looks again soon */
+#define NVTGT_LATE_LOOKS	64
 
 /* What a controller's stopped queues have left in backends. */
 struct nvtgt_late {
@@ -187,6 +194,47 @@ static bool nvtgt_ctrl_get_late(struct nvtgt_ctrl *ctrl, struct nvtgt_late *late
 	return all;
 }
 
+/* Can the host not overtake this command any more, since it does not see the namespace? */
+static bool nvtgt_late_is_hidden(const struct nvtgt_req *req)
+{
+	struct nvtgt_ns *ns;
+	bool hidden;
+
+	/* the command may be completed meanwhile: RCU keeps the namespace's memory */
+	rcu_read_lock();
+	ns = READ_ONCE(req->ns);
+	hidden = !ns || percpu_ref_is_dying(&ns->ref);
+	rcu_read_unlock();
+	return hidden;
+}
+
+/*
+ * Writes that have an answer, or are in a namespace that has been disabled, count as
+ * writes no more. Each is put behind the others once in its life, and none comes back.
+ */
+static void nvtgt_ctrl_forget_hidden(struct nvtgt_ctrl *ctrl)
+{
+	unsigned int qid, looks = NVTGT_LATE_LOOKS;
+
+	lockdep_assert_held(&ctrl->lock);
+	for (qid = 1; qid <= ctrl->max_qid; qid++) {
+		struct nvtgt_queue *queue = ctrl->queues[qid];
+
+		while (queue && queue->nr_late_writes) {
+			struct nvtgt_req *req;
+
+			req = list_first_entry(&queue->late, struct nvtgt_req, late_entry);
+			if (!nvtgt_late_is_hidden(req))
+				break;
+			if (!looks--)
+				return;
+			req->late_write = false;
+			queue->nr_late_writes--;
+			list_move_tail(&req->late_entry, &queue->late);
+		}
+	}
+}
+
 /* The backend, or the path, that a namespace stands for. */
 static const char *nvtgt_late_device(struct nvtgt_subsys *subsys, u32 nsid)
 {
@@ -206,7 +254,7 @@ static void nvtgt_ctrl_warn_stuck(struct nvtgt_ctrl *ctrl, const struct nvtgt_la
 	bool locked = mutex_trylock(&subsys->lock);
 
 	nvtgt_ctrl_warn(ctrl,
-			"namespace %u (%s): no answer to %u commands, %u of them writes, for %u ms after reset or shutdown: fatal status\n",
+			"namespace %u (%s): no answer to %u commands, %u of them writes, for %u ms (drain_timeout_ms) after reset or shutdown: fatal status; its host may connect anew when the device has answered, or the namespace is disabled or removed\n",
 			late->nsid, locked ? nvtgt_late_device(subsys, late->nsid) : "busy",
 			late->nr, late->nr_writes, READ_ONCE(nvtgt_drain_timeout_ms));
 	if (locked)
@@ -259,12 +307,19 @@ void nvtgt_ctrl_drain(struct nvtgt_ctrl *ctrl)
 		queue_delayed_work(nvtgt_wq, &ctrl->drain_work, timeout);
 }
 
-/* The same host, as far as Connect tells? A host without name and identifier matches no other. */
+/*
+ * The same host, as far as Connect tells? Some hosts draw a Host Identifier for each
+ * Connect: then the same name from the same address is the same host. Machines that were
+ * cloned with their name come from different addresses. A host without name and
+ * identifier matches no other.
+ */
 static bool nvtgt_same_host(const struct nvtgt_ctrl *a, const struct nvtgt_ctrl *b)
 {
-	if (uuid_is_null(&a->hostid) && !a->hostnqn[0])
+	if (strcmp(a->hostnqn, b->hostnqn))
 		return false;
-	return uuid_equal(&a->hostid, &b->hostid) && !strcmp(a->hostnqn, b->hostnqn);
+	if (uuid_equal(&a->hostid, &b->hostid))
+		return a->hostnqn[0] || !uuid_is_null(&a->hostid);
+	return a->hostnqn[0] && a->host_addr[0] && !strcmp(a->host_addr, b->host_addr);
 }
 
 /* Can writes of an ending controller still reach the medium? Tells the log once. */
@@ -275,15 +330,17 @@ static bool nvtgt_ctrl_writes_late(struct nvtgt_ctrl *ctrl)
 
 	spin_lock_irq(&ctrl->lock);
 	ends = ctrl->deleting && ctrl->nr_undrained;
-	if (ends)
+	if (ends) {
+		nvtgt_ctrl_forget_hidden(ctrl);
 		all = nvtgt_ctrl_get_late(ctrl, &late);
+	}
 	tell = late.nr_writes && !ctrl->told_late;
 	if (tell)
 		ctrl->told_late = true;
 	spin_unlock_irq(&ctrl->lock);
 
 	if (tell)
-		nvtgt_ctrl_info(ctrl, "ends with %u writes in namespace %u (%s): its host has to wait with the next Connect\n",
+		nvtgt_ctrl_info(ctrl, "ends with %u writes in namespace %u (%s): its host has to wait with the next Connect until the device has answered, or the namespace is disabled or removed\n",
 				late.nr_writes, late.nsid,
 				nvtgt_late_device(ctrl->subsys, late.nsid));
 	return !all || late.nr_writes;

@@ -194,9 +194,9 @@ def end(c, how):
         getattr(peer, how)()
 
 
-def attempt(env, host):
+def attempt(env, host, bind=None):
     """A Connect on a connection of its own."""
-    p = env.peer()
+    p = env.peer(bind=bind)
     start = time.monotonic()
     cmd = ctrl.connect(p, host, env.nqn)
     p.close()
@@ -219,8 +219,10 @@ def connect_waits(env):
                 need(not cmd.cqe.dnr, "busy for good")
                 need(0.8 < took < 6 * env.slow, "it was told so after %.1f s", took)
                 status(attempt(env, ctrl.Host())[0], 0)
-                status(attempt(env, ctrl.Host(c.host.nqn))[0], 0)
                 status(attempt(env, ctrl.Host(None, c.host.hostid))[0], 0)
+                # a host that draws identifiers, and a machine that was cloned with its name
+                status(attempt(env, ctrl.Host(c.host.nqn))[0], nvme.CONN_BUSY)
+                status(attempt(env, ctrl.Host(c.host.nqn), env.get("NVTGT_ADDR2"))[0], 0)
                 let_go()
                 until(env.timeout, admitted(env, c.host), "the host is let in")
     with env.row("lets in at once when the device answers"), env.controller() as c, dm_holds(env) as let_go:
@@ -233,6 +235,34 @@ def connect_waits(env):
         let_go()
         status(p.wait(cmd), 0)
         p.close()
+
+
+def namespace_taken_away(env):
+    """
+    A device does not answer: the log says who waits for what, and when its namespace is disabled the host gets
+    in. The namespace is there again when the device has answered, and the switch that waited for it is over.
+    """
+    enable = "%s/subsystems/%s/namespaces/%d/enable" % (env.root, env.nqn, DM)
+    mark = "barrier taken away %d" % time.monotonic_ns()
+    write_attr("/dev/kmsg", mark)
+    with env.controller() as c, dm_holds(env) as let_go:
+        held_writes(env, c, c.io_queue(), DM, 8)
+        end(c, "close")
+        status(attempt(env, c.host)[0], nvme.CONN_BUSY)
+        log = subprocess.run(["dmesg", "--notime"], check=True, capture_output=True, text=True).stdout
+        need("writes in namespace %d (/dev/mapper/hold): its host has to wait" % DM in log.split(mark)[1], "the log does not say")
+        with subprocess.Popen(["sh", "-c", "echo 0 >%s" % enable]) as switch:
+            try:
+                until(env.timeout, admitted(env, c.host), "the host is let in without the namespace")
+                with env.controller(host=c.host) as again:
+                    q = again.io_queue()
+                    status(q.run(nvme.READ, nsid=1, read=512, **nvme.rw(0, 1)), 0)
+                    status(q.run(nvme.READ, nsid=DM, read=4096, **nvme.rw(0, 1)), nvme.INVALID_NS)
+                need(switch.poll() is None, "the namespace is disabled with commands in its device")
+            finally:
+                let_go()
+            need(not switch.wait(env.timeout), "disable")
+    write_attr(enable, "1")
 
 
 def connect_does_not_wait(env):
@@ -332,4 +362,4 @@ def abort_waiting(env):
 
 if __name__ == "__main__":
     sys.exit(cases.main([reset_waits, shutdown_waits, idle_is_quick, limit, enable_too_early, connect_waits,
-                         connect_does_not_wait, old_never_returns, waiting_never_begin, abort_waiting]))
+                         namespace_taken_away, connect_does_not_wait, old_never_returns, waiting_never_begin, abort_waiting]))

@@ -15,6 +15,9 @@ dev=$(dm_make hold "0 131072 linear $raw 0")
 make_namespace "$HOSTILE" 4 "$dev"
 make_namespace "$HOSTILE" 5 "$raw"
 export NVTGT_FS=$WORK/fs
+# a second machine
+export NVTGT_ADDR2=192.0.2.101
+ip addr add $NVTGT_ADDR2/32 dev host0
 thaw() { fsfreeze -u "$WORK/fs" 2>/dev/null || true; }
 mount_new ext4 "$(null_blk_make size=64 blocksize=4096)" "$WORK/fs"
 defer thaw
