@@ -734,7 +734,7 @@ wait:
 	q->rx->nr_held++;
 	list_add_tail(&recv->entry, &q->rx_wait);
 	nvtgt_source_kick(&q->source);	/* whose sends are waited for now */
-	nvtgt_rdma_set_timer(q);
+	nvtgt_rdma_retry_soon(q);
 }
 
 /**

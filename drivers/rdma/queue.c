@@ -126,6 +126,22 @@ void nvtgt_rdma_set_timer(struct nvtgt_rdma_queue *q)
 		mod_timer(&q->timer, jiffies + msecs_to_jiffies(NVTGT_RDMA_REAP_MS));
 }
 
+/**
+ * nvtgt_rdma_retry_soon - a capsule waits for a slot: try again soon
+ * @q: the connection
+ *
+ * Before Connect the timer is set to the deadline for that, which is too late.
+ *
+ * Context: the reactor.
+ */
+void nvtgt_rdma_retry_soon(struct nvtgt_rdma_queue *q)
+{
+	if (q->half_open)
+		mod_timer(&q->timer, jiffies + msecs_to_jiffies(NVTGT_RDMA_REAP_MS));
+	else
+		nvtgt_rdma_set_timer(q);
+}
+
 static void nvtgt_rdma_check_timer(struct nvtgt_rdma_queue *q)
 {
 	struct nvtgt_rdma_cmd *first;
@@ -149,7 +165,10 @@ static void nvtgt_rdma_check_timer(struct nvtgt_rdma_queue *q)
 			nvtgt_rdma_close(q);
 			return;
 		}
-		mod_timer(&q->timer, q->setup_deadline);
+		if (list_empty(&q->rx_wait))
+			mod_timer(&q->timer, q->setup_deadline);
+		else
+			nvtgt_rdma_retry_soon(q);
 	}
 	if (list_empty(&q->posted) && list_empty(&q->rx_wait))
 		return;

@@ -384,6 +384,7 @@ void nvtgt_rdma_wait_no_queues(const struct nvtgt_rdma_dev *dev);
 void nvtgt_rdma_host_traddr(struct nvtgt_queue *queue, char *buf, size_t len);
 void nvtgt_rdma_queue_event(struct nvtgt_rdma_queue *q, unsigned int flag);
 void nvtgt_rdma_set_timer(struct nvtgt_rdma_queue *q);
+void nvtgt_rdma_retry_soon(struct nvtgt_rdma_queue *q);
 void nvtgt_rdma_close(struct nvtgt_rdma_queue *q);
 void nvtgt_rdma_try_leave(struct nvtgt_rdma_queue *q);
 
