@@ -729,6 +729,7 @@ void nvtgt_buf_unwait(struct nvtgt_buf_waiter *waiter)
 	else if (waiter->place == NVTGT_BUF_IN_LINE)
 		atomic_dec(&nvtgt_line.nr);
 	waiter->place = NVTGT_BUF_OUT;
+	waiter->was_short = false;
 	list_del_init(&waiter->node);
 	nvtgt_line_serve();
 	spin_unlock(&nvtgt_line.lock);
@@ -774,16 +775,24 @@ static struct nvtgt_buf_waiter *nvtgt_pool_next(struct nvtgt_reactor *reactor)
 	return waiter;
 }
 
-/* Those that have been given credit go on. */
+/*
+ * Those that have been given credit go on. The first of those for which no page was free
+ * before they stood in line may use what is kept for interrupts.
+ */
 static void nvtgt_pool_serve(struct nvtgt_reactor *reactor)
 {
 	struct nvtgt_buf_waiter *waiter;
+	bool used = false;
 
 	WRITE_ONCE(reactor->credit_back, false);
 	smp_mb();	/* cleared before the look: credit that comes later sets it */
 	while ((waiter = nvtgt_pool_next(reactor))) {
 		reactor->serving = true;
+		reactor->urgent = waiter->was_short && !used;
+		used |= reactor->urgent;
+		waiter->was_short = false;
 		waiter->ready(waiter);
+		reactor->urgent = false;
 		reactor->serving = false;
 		/* what it has not used is for the next */
 		nvtgt_credit_put(reactor, 0);
@@ -808,6 +817,7 @@ static void nvtgt_pool_retry(struct nvtgt_reactor *reactor)
 		waiter->ready(waiter);
 		reactor->urgent = false;
 		spin_lock(&nvtgt_line.lock);
+		waiter->was_short = waiter->place != NVTGT_BUF_OUT;
 	}
 	spin_unlock(&nvtgt_line.lock);
 	reactor->urgent = false;

@@ -70,7 +70,7 @@ struct nvtgt_reactor {
 	unsigned long holds_seen;	/* jiffies: when they were asked for credit last */
 	bool contended;			/* there is a line for credit: none is taken or kept */
 	bool serving;			/* one that has been given credit uses it */
-	bool urgent;			/* the first of short_of tries again */
+	bool urgent;			/* one that no page was free for may use what is kept */
 	struct nvtgt_ring small;
 	struct nvtgt_ring large;
 	struct blk_plug plug;		/* here, for a variable would be cleared at each pass */

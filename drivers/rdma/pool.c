@@ -70,7 +70,10 @@ free:
  * @order: PAGE_SIZE << order bytes
  * @gfp: GFP_NOWAIT in a reactor, GFP_NOIO elsewhere
  *
- * The memory is not cleared.
+ * The memory is not cleared. A reactor does not ask for what the kernel keeps for
+ * interrupts, as the core's pool does for one connection at a time: that is for the host
+ * that this machine is itself, whose writes free its memory, and over RDMA the device
+ * would need memory as well.
  *
  * Context: process.
  * Return: a piece, or NULL
