@@ -53,6 +53,7 @@ struct nvtgt_peer {
 	struct nvtgt_peers *peers;
 	const struct net *net;		/* its connections' ports hold it */
 	u64 addr;			/* IPv4 address, or the upper half of an IPv6 address */
+	u32 scope;			/* of a link-local one: its interface's index; else 0 */
 	sa_family_t family;
 	unsigned int nr_queues;		/* nvtgt_queue.peer */
 	unsigned int nr_connections;	/* without those that are ending */
@@ -143,13 +144,15 @@ static void nvtgt_peer_set_addr(struct nvtgt_peer *peer, const struct sockaddr_s
 		peer->addr = ntohl(in6->s6_addr32[3]);
 	} else if (addr->ss_family == AF_INET6) {
 		peer->addr = (u64)ntohl(in6->s6_addr32[0]) << 32 | ntohl(in6->s6_addr32[1]);
+		if (ipv6_addr_type(in6) & IPV6_ADDR_LINKLOCAL)
+			peer->scope = ((const struct sockaddr_in6 *)addr)->sin6_scope_id;
 	}
 }
 
 static struct hlist_head *nvtgt_peer_bucket(const struct nvtgt_peer *peer)
 {
-	u64 hash = siphash_2u64(peer->addr, (unsigned long)peer->net ^ peer->family,
-				&peer->peers->key);
+	u64 hash = siphash_3u64(peer->addr, (unsigned long)peer->net,
+				(u64)peer->scope << 32 | peer->family, &peer->peers->key);
 
 	return &peer->peers->hash[hash % NVTGT_PEER_BUCKETS];
 }
@@ -163,7 +166,7 @@ static struct nvtgt_peer *nvtgt_peer_find(struct nvtgt_peer *fresh)
 	lockdep_assert_held(&fresh->peers->lock);
 	hlist_for_each_entry(peer, bucket, node)
 		if (peer->addr == fresh->addr && peer->family == fresh->family &&
-		    peer->net == fresh->net)
+		    peer->net == fresh->net && peer->scope == fresh->scope)
 			return peer;
 	hlist_add_head(&fresh->node, bucket);
 	return fresh;
@@ -445,7 +448,7 @@ void nvtgt_peer_leave(struct nvtgt_queue *queue)
 
 static void nvtgt_peer_show(struct seq_file *m, const struct nvtgt_peer *peer)
 {
-	char text[24];
+	char text[40];
 
 	if (peer->family == AF_INET) {
 		__be32 addr = htonl(peer->addr);
@@ -453,10 +456,13 @@ static void nvtgt_peer_show(struct seq_file *m, const struct nvtgt_peer *peer)
 		snprintf(text, sizeof(text), "%pI4", &addr);
 	} else {
 		struct in6_addr addr = {};
+		int len;
 
 		addr.s6_addr32[0] = htonl(peer->addr >> 32);
 		addr.s6_addr32[1] = htonl(lower_32_bits(peer->addr));
-		snprintf(text, sizeof(text), "%pI6c", &addr);
+		len = snprintf(text, sizeof(text), "%pI6c", &addr);
+		if (peer->scope)
+			snprintf(text + len, sizeof(text) - len, "%%%u", peer->scope);
 	}
 	seq_printf(m, "%-10s %-23s %6u %6u %6u %6u\n", peer->peers->name, text,
 		   peer->nr_connections, peer->nr_half_open,

@@ -271,7 +271,24 @@ def discovery_keep_alive(env):
         need(status(c.get_feature(KATO_FEATURE), 0).cqe.dw0 > KATO_MOST, "KATO of an NVM controller is bounded")
 
 
+def link_local_of_two_links(env):
+    """Hosts with link-local addresses on two links are not one peer."""
+    socks = []
+    try:
+        for where in env.get("LINK_LOCAL").split():
+            address, link = where.split("%")
+            s = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+            socks.append(s)
+            s.settimeout(env.timeout)
+            s.connect((address, 4423, 0, socket.if_nametoindex(link)))
+        until(env.timeout, lambda: sorted(row["half_open"] for name, row in peers(env).items()
+                                          if name.startswith("fe80::")) == [1, 1], "two peers with one connection each")
+    finally:
+        for s in socks:
+            s.close()
+
+
 if __name__ == "__main__":
     sys.exit(cases.main([
         one_address, many_addresses, one_ipv6_network, same_address, connections_of_one, discovery_of_one,
-        discovery_of_many, discovery_keep_alive]))
+        discovery_of_many, discovery_keep_alive, link_local_of_two_links]))

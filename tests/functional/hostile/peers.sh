@@ -17,6 +17,16 @@ for n in $(seq 1 40); do
 	ip addr add "2001:db8::100:$n/128" dev host0 nodad
 done
 export PEER_ADDR4=192.0.2.101 PEER_ADDR6=2001:db8::100:1 TGT_IP6
+# a port that hosts reach over two links by link-local addresses
+link_nets - host1 tgt1 "$HOST_IP_2" "$HOST_IP6_2" "$TGT_IP_2" "$TGT_IP6_2"
+make_port 3 :: addr_trsvcid=4423
+link_port 3 "$OTHER"
+LINK_LOCAL=
+for n in 0 1; do
+	wait_for 20 in_tgt sh -c "ip -6 -o addr show dev tgt$n scope link -tentative | grep -q fe80"
+	LINK_LOCAL+=" $(in_tgt ip -6 -o addr show dev tgt$n scope link | awk '{ sub("/.*", "", $4); print $4 }')%host$n"
+done
+export LINK_LOCAL
 export PEERS=/sys/kernel/debug/$TARGET_ROOT/peers CORE_PARAMETERS=/sys/module/$TARGET_ROOT/parameters
 log_mark
 witness_starts
