@@ -90,6 +90,7 @@ struct nvtgt_rdma_dev {
  * @capsule: the command
  * @piece: the pages of data
  * @data_len: bytes of data that came
+ * @epoch: rx->epoch when it was posted last
  */
 struct nvtgt_rdma_recv {
 	struct ib_cqe cqe;
@@ -99,6 +100,7 @@ struct nvtgt_rdma_recv {
 	struct nvme_command *capsule;
 	struct nvtgt_rdma_piece *piece[NVTGT_RDMA_INLINE_PAGES];
 	u32 data_len;
+	u32 epoch;
 };
 
 /* struct nvtgt_rdma_recvs - some of them, allocated at once */
@@ -126,7 +128,9 @@ struct nvtgt_rdma_rx {
 	struct ib_srq *srq;		/* NULL: the receive queue of @queue */
 	struct nvtgt_rdma_queue *queue;
 	unsigned int users;		/* dev->rx_lock */
-	unsigned int nr_ended;		/* that were users; dev->rx_lock */
+	unsigned int nr_ended;		/* that were users, in this epoch; dev->rx_lock */
+	unsigned int nr_ended_before;	/* and before; the buffers that they may have lost at most */
+	u32 epoch;			/* written under dev->rx_lock; wraps */
 	bool retired;			/* dev->rx_lock */
 	struct list_head entry;		/* dev->rx_retired, if it is */
 	int index;			/* in dev->rx, if shared */

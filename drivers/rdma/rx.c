@@ -20,9 +20,12 @@
  * Buffers that are to be posted again are chained; one call posts them all. Some devices
  * never complete a buffer that they have taken for a SEND in which the host died: it is
  * back when the last queue that shares it is gone. No verb tells how many these are. But
- * a queue takes one at most. So when a shared receive queue of full size runs low, and as
- * many of its queues have ended as a quarter of it, it is retired: new queues get a
- * new one, and it goes with the last of its own. When too many of a reactor's are
+ * a queue takes one at most, and a buffer that comes back later has not been lost. So
+ * queues that have ended are counted by epochs, and each buffer knows in which one it was
+ * posted last: no more are lost than queues have ended, and of those that ended before this
+ * epoch no more than buffers are left that have not been back in it. When a shared receive
+ * queue of full size runs low, and a quarter of it may be lost, it is retired: new queues
+ * get a new one, and it goes with the last of its own. When too many of a reactor's are
  * retired, the connections of the one that has the fewest are ended.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -51,6 +54,7 @@ static void nvtgt_rdma_srq_event(struct ib_event *event, void *context)
 /* Adds a buffer to those that are to be posted. */
 static void nvtgt_rdma_rx_chain(struct nvtgt_rdma_rx *rx, struct nvtgt_rdma_recv *recv)
 {
+	WRITE_ONCE(recv->epoch, READ_ONCE(rx->epoch));
 	recv->wr.next = NULL;
 	if (rx->first)
 		rx->last->next = &recv->wr;
@@ -134,6 +138,7 @@ static bool nvtgt_rdma_init_recv(struct nvtgt_rdma_rx *rx, struct nvtgt_rdma_rec
 	u8 p;
 
 	INIT_LIST_HEAD(&recv->entry);
+	recv->epoch = READ_ONCE(rx->epoch);
 	recv->capsule = &some->capsules[i];
 	recv->sge[0].addr = some->addr + i * sizeof(*some->capsules);
 	recv->sge[0].length = sizeof(*some->capsules);
@@ -228,6 +233,40 @@ static void nvtgt_rdma_rx_end_one(struct nvtgt_rdma_rx *rx)
 		nvtgt_rdma_disconnect_all(NULL, NULL, least);
 }
 
+/* A queue has ended, and may have taken a buffer with it. */
+static void nvtgt_rdma_rx_count_ended(struct nvtgt_rdma_rx *rx)
+{
+	unsigned int nr_recvs = READ_ONCE(rx->nr_recvs);
+
+	lockdep_assert_held(&rx->dev->rx_lock);
+	if (++rx->nr_ended < nr_recvs / 8)
+		return;
+	rx->nr_ended_before = min(rx->nr_ended_before + rx->nr_ended, nr_recvs);
+	rx->nr_ended = 0;
+	WRITE_ONCE(rx->epoch, rx->epoch + 1);
+}
+
+/* Buffers that have not been back in this epoch: lost, or waiting, or in use. */
+static unsigned int nvtgt_rdma_rx_count_unseen(const struct nvtgt_rdma_rx *rx)
+{
+	const struct nvtgt_rdma_recvs *some;
+	unsigned int i, nr = 0;
+
+	/* the reactor goes on meanwhile: what it posts now is seen or not */
+	list_for_each_entry(some, &rx->recvs, entry)
+		for (i = 0; i < some->nr; i++)
+			nr += READ_ONCE(some->recv[i].epoch) != rx->epoch;
+	return nr;
+}
+
+/* How many buffers may it have lost? */
+static unsigned int nvtgt_rdma_rx_count_lost(struct nvtgt_rdma_rx *rx)
+{
+	lockdep_assert_held(&rx->dev->rx_lock);
+	rx->nr_ended_before = min(rx->nr_ended_before, nvtgt_rdma_rx_count_unseen(rx));
+	return rx->nr_ended_before + rx->nr_ended;
+}
+
 /*
  * It is low at its full size. Those who use it may just be busy; or it has lost buffers
  * to queues that have ended, and then new queues get another. Returns whether that is so.
@@ -235,15 +274,16 @@ static void nvtgt_rdma_rx_end_one(struct nvtgt_rdma_rx *rx)
 static bool nvtgt_rdma_rx_retire(struct nvtgt_rdma_rx *rx)
 {
 	struct nvtgt_rdma_dev *dev = rx->dev;
+	unsigned int lost;
 	bool retire;
 
 	mutex_lock(&dev->rx_lock);
+	lost = nvtgt_rdma_rx_count_lost(rx);
 	/* without users it is on its way out */
-	retire = dev->rx[rx->index] == rx && rx->nr_ended >= rx->nr_recvs / 4;
+	retire = dev->rx[rx->index] == rx && lost >= rx->nr_recvs / 4;
 	if (retire) {
-		pr_info_ratelimited("%s: a receive queue of CPU %d is low after %u connections: new ones get another\n",
-				    dev_name(&dev->ib->dev), nvtgt_reactor_cpu(rx->reactor),
-				    rx->nr_ended);
+		pr_info_ratelimited("%s: a receive queue of CPU %d is low after connections have ended with up to %u of its buffers: new ones get another\n",
+				    dev_name(&dev->ib->dev), nvtgt_reactor_cpu(rx->reactor), lost);
 		dev->rx[rx->index] = NULL;
 		WRITE_ONCE(rx->retired, true);
 		list_add_tail(&rx->entry, &dev->rx_retired);
@@ -541,7 +581,7 @@ void nvtgt_rdma_rx_put(struct nvtgt_rdma_rx *rx)
 	bool last;
 
 	mutex_lock(&dev->rx_lock);
-	rx->nr_ended++;
+	nvtgt_rdma_rx_count_ended(rx);
 	last = !--rx->users;
 	if (last && rx->retired)
 		list_del(&rx->entry);
