@@ -55,8 +55,8 @@ extern unsigned int nvtgt_max_ctrls;	/* parameter: controllers of a subsystem */
  * to which port, which host is allowed in which subsystem, referrals, ANA states
  * and the discovery generation counter. Held for writing by configfs handlers,
  * for reading by Connect and by the discovery and ANA logs.
- * Order: nvtgt_config_sem, subsys->lock, ctrl->lock. Nobody who holds one of them
- * waits for a device.
+ * Order: nvtgt_config_sem, subsys->lock, ctrl->lock. No thread that holds one of
+ * them waits for a device.
  */
 extern struct rw_semaphore nvtgt_config_sem;
 extern struct list_head nvtgt_ports;		/* nvtgt_cport.entry */
@@ -226,7 +226,7 @@ enum nvtgt_feature_slot {
 /*
  * struct nvtgt_ctrl - a controller: the association of one host
  *
- * Lives while a queue, or somebody with a reference, needs it. The admin
+ * Lives while a queue, or a thread with a reference, needs it. The admin
  * queue's end ends the controller.
  */
 struct nvtgt_ctrl {

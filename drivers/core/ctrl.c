@@ -70,7 +70,7 @@ static u32 nvtgt_ctrl_round_kato(u32 kato_ms)
 }
 
 /*
- * Anybody may have a discovery controller: so that nobody is shut out, the oldest one that
+ * Any host may have a discovery controller: so that none is shut out, the oldest one that
  * was not to stay makes room for a new one, or the oldest. It goes on its own, so there may
  * be more for a moment. Returns whether there is room.
  */
@@ -120,7 +120,7 @@ static u16 nvtgt_ctrl_add(struct nvtgt_ctrl *ctrl, struct nvtgt_subsys *subsys)
 	return 0;
 }
 
-/* The same for discovery: neither for ever nor for days, for anybody may come. */
+/* The same for discovery: neither for ever nor for days, for any host may come. */
 static u32 nvtgt_ctrl_disc_kato(const struct nvtgt_ctrl *ctrl, u32 kato_ms)
 {
 	/* a host that says nothing gets a default (NVMe-oF) */

@@ -228,7 +228,7 @@ static u16 nvtgt_set_kato(struct nvtgt_req *req, u32 value)
 		req->error_loc = offsetof(struct nvme_features, dword11);
 		return NVME_SC_KA_TIMEOUT_INVALID | NVME_STATUS_DNR;
 	}
-	/* nobody keeps a discovery controller for long without a sign of life */
+	/* no host keeps a discovery controller for long without a sign of life */
 	if (ctrl->subsys->discovery && value > NVTGT_DISC_MAX_KATO_MS) {
 		req->error_loc = offsetof(struct nvme_features, dword11);
 		return NVME_SC_KA_TIMEOUT_INVALID | NVME_STATUS_DNR;

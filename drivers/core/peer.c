@@ -2,21 +2,21 @@
 /**
  * DOC: Peers
  *
- * Who may shut out whom. A connection costs memory from its first packet on, and who
- * it belongs to is known only when a Connect has come; until then it is half-open.
- * Connections are counted for each source address (an IPv4 address, the upper 64 bits
+ * Which host may shut out which. A connection costs memory from its first packet on, and
+ * the host that it belongs to is known only when a Connect has come; until then it is
+ * half-open. Connections are counted for each source address (an IPv4 address, the upper 64 bits
  * of an IPv6 address, each in its network namespace) and in all.
  *
  * At a bound the newcomer is let in, and the oldest half-open connection ends: of its
  * own address when that has reached its bound, otherwise of the address that has most
  * of them. An honest host has sent its Connect long before it is the oldest one. Only
- * where nobody is half-open, so that all are hosts at work, is the newcomer refused.
+ * where no connection is half-open, so that all are hosts at work, is the newcomer refused.
  *
  * A connection that was told to end counts no more, but as one that is ending: of
  * these there are never more than max_half_open, for they hold memory until their
  * reactor has come round.
  *
- * Discovery admits anybody, so its controllers are counted by address as well. At the
+ * Discovery admits any host, so its controllers are counted by address as well. At the
  * bound the oldest one whose host asked for no keep alive ends (it came to read a log
  * page), or else the oldest one; a host that stays comes back by itself.
  *

@@ -347,8 +347,8 @@ void nvtgt_place_arrived(struct nvtgt_source *source)
 }
 
 /*
- * A CPU has come online: the hotplug thread on that CPU. Locks that somebody holds who
- * waits for a CPU to come or go must not be taken here, nor in the next one.
+ * A CPU has come online: the hotplug thread on that CPU. A lock that another thread
+ * holds while it waits for a CPU to come or go must not be taken here, nor in the next one.
  */
 static int nvtgt_cpu_online(unsigned int cpu)
 {

@@ -8,7 +8,7 @@
  * counter is touched seldom. When there is no credit a connection stands in line
  * (struct nvtgt_line), one line for the connections of all reactors. While it is not
  * empty every reactor gives back what it has and what its commands return (one that
- * sleeps, within a second), and nobody takes credit past the line: it is gathered for
+ * sleeps, within a second), and no connection takes credit past the line: it is gathered for
  * the first until that one has all it asked for, then its reactor is woken. So a large
  * command waits for as long as those before it take, whatever smaller ones come behind.
  *
@@ -100,8 +100,8 @@ static __always_inline struct page *nvtgt_ring_take(struct nvtgt_ring *ring)
 }
 
 /*
- * The reactor does not wait for memory, for all of a CPU's connections would. Who
- * gets none asks again with nvtgt_buf_retry().
+ * The reactor does not wait for memory, for all of a CPU's connections would. A
+ * connection that gets none asks again with nvtgt_buf_retry().
  */
 static gfp_t nvtgt_pool_gfp(const struct nvtgt_reactor *reactor)
 {
@@ -149,7 +149,7 @@ static noinline bool nvtgt_ring_grow(struct nvtgt_ring *ring)
 	return true;
 }
 
-/* What nobody else reads any more is taken next, while it is warm. */
+/* A page that no socket reads any more is taken next, while it is warm. */
 static __always_inline void nvtgt_ring_put(struct nvtgt_ring *ring, struct page *page)
 {
 	unsigned int last;
@@ -282,7 +282,7 @@ static void nvtgt_credit_return(struct nvtgt_reactor *reactor, long keep)
 {
 	atomic_long_sub(reactor->credit - keep, &nvtgt_budget_used);
 	reactor->credit = keep;
-	smp_mb__after_atomic();	/* given before the look: who came to wait meanwhile */
+	smp_mb__after_atomic();	/* given before the look: a connection may have come to wait meanwhile */
 	if (atomic_read(&nvtgt_line.nr)) {
 		spin_lock(&nvtgt_line.lock);
 		nvtgt_line_serve();
@@ -682,7 +682,7 @@ void nvtgt_buf_wait(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *wait
 	waiter->place = NVTGT_BUF_IN_LINE;
 	list_add_tail(&waiter->node, &nvtgt_line.waiters);
 	atomic_inc(&nvtgt_line.nr);
-	/* in line before the look: who gives credit back sees it, or we see the credit */
+	/* in line before the look: the reactor that gives credit back sees it, or we see the credit */
 	smp_mb__after_atomic();
 	atomic_long_sub(reactor->credit, &nvtgt_budget_used);
 	reactor->credit = 0;
@@ -696,7 +696,7 @@ EXPORT_SYMBOL_GPL(nvtgt_buf_wait);
  * @reactor: the calling thread's
  * @waiter: its ready() will be called; nothing happens when it waits already
  *
- * The allocator has woken those who make memory free. One connection of the reactor
+ * The allocator has woken kswapd, which makes memory free. One connection of the reactor
  * at a time may then use what the kernel keeps for interrupts, so that one of them
  * gets on whose data may be what memory becomes free by.
  */
@@ -799,7 +799,7 @@ static void nvtgt_pool_serve(struct nvtgt_reactor *reactor)
 	}
 }
 
-/* Those for whom no page was free try again, each once. */
+/* Connections for which no page was free try again, each once. */
 static void nvtgt_pool_retry(struct nvtgt_reactor *reactor)
 {
 	struct nvtgt_buf_waiter *waiter;

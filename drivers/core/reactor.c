@@ -19,8 +19,8 @@
  * the thread runs: each pass, and the spinning, polls it. It is armed before the
  * thread sleeps, or when other sources keep the thread busy and it brings nothing.
  *
- * When a pass finds nothing the thread spins for a learned time if somebody
- * else's work does not wait for the CPU, then sleeps. The pool of data pages
+ * When a pass finds nothing the thread spins for a learned time if no other task
+ * waits for the CPU, then sleeps. The pool of data pages
  * (pool.c) belongs to the reactor as well; a reactor that has slept for a second
  * gives its pages back.
  *
@@ -60,7 +60,7 @@ MODULE_PARM_DESC(spin_us, "longest time in us that an idle reactor spins before 
 #define NVTGT_POLL_PAUSE_NS	(100 * NSEC_PER_USEC)
 
 /**
- * nvtgt_reactor_wake - somebody has added to one of the reactor's lists
+ * nvtgt_reactor_wake - another context has added to one of the reactor's lists
  * @reactor: the reactor
  *
  * Context: any. The addition to the list must be fully ordered (llist_add() is).

@@ -52,7 +52,7 @@ struct nvtgt_reactor {
 	struct llist_head done;		/* nvtgt_req */
 	struct llist_head calls;	/* nvtgt_call */
 	int asleep;
-	bool credit_back;		/* somebody in granted */
+	bool credit_back;		/* a connection is in granted */
 	bool retry_due;			/* retry_timer has fired */
 	bool trim_due;			/* the timer has fired */
 	struct list_head granted;	/* nvtgt_buf_waiter; pool.c's lock */

@@ -455,7 +455,7 @@ static int nvtgt_rdma_mem_get(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd 
 		ret = nvtgt_rdma_fill(q, cmd);
 	if (!ret && cmd->nr_keys)
 		ret = nvtgt_rdma_room_rw(q, cmd);
-	/* nobody else of this connection has what it waits for */
+	/* no other command of this connection has what it waits for */
 	if (unlikely(ret == -EBUSY && !q->charged))
 		ret = -E2BIG;
 	if (unlikely(ret)) {

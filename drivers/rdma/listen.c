@@ -243,7 +243,7 @@ static bool nvtgt_rdma_port_has_pi(struct nvtgt_rdma_port *rport)
  *     listener is not its own any more
  *  3. the CM, with events and connection requests: the listener's end waits for them;
  *     until then they may still queue repair_work
- *  4. repair_work in the queue: cancelled when nobody is left who could queue it
+ *  4. repair_work in the queue: cancelled when none of these is left to queue it
  */
 static void nvtgt_rdma_close_port(struct nvtgt_rdma_port *rport)
 {

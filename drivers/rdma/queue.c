@@ -20,7 +20,7 @@
  *  5. the timer: deleted
  *  6. its controller, remove_port(), the device's removal, newcomers that need its
  *     room, through ops->disconnect(): taken out of their lists
- *  7. the reactor: last of all, when nobody is left who could kick it
+ *  7. the reactor: last of all, when none of these is left to kick it
  *
  * Hosts wait for these work items with what they write, and one of them may be this
  * machine, which writes to have memory: no allocation of theirs starts I/O.
@@ -149,7 +149,7 @@ static void nvtgt_rdma_check_timer(struct nvtgt_rdma_queue *q)
 	if (q->state == NVTGT_RDMA_CLOSING) {
 		if (!q->draining || !q->rx->srq)
 			return;
-		/* nobody has told, so nobody will */
+		/* the device has not said that it takes no more, so it will not */
 		if (time_after_eq(jiffies, q->drain_deadline))
 			q->rq_drained = true;
 		else
@@ -272,7 +272,7 @@ static bool nvtgt_rdma_events(struct nvtgt_rdma_queue *q)
 	return q->state != NVTGT_RDMA_LEFT;
 }
 
-/* Does anybody wait for the sends? Otherwise the next capsule, or the timer, is soon enough. */
+/* Does a command wait for the sends? Otherwise the next capsule, or the timer, is soon enough. */
 static bool nvtgt_rdma_awaits_sends(const struct nvtgt_rdma_queue *q)
 {
 	return q->nr_awaited || q->sq_full || q->state == NVTGT_RDMA_CLOSING ||
@@ -566,7 +566,7 @@ static void nvtgt_rdma_queue_init(struct nvtgt_rdma_queue *q, struct rdma_cm_id 
 	q->source.receive = nvtgt_rdma_receive;
 	q->source.release = nvtgt_rdma_release;
 	q->source.arm = nvtgt_rdma_arm;
-	/* nobody kicks before there is a reactor */
+	/* kicks count for nothing before there is a reactor */
 	set_bit(NVTGT_SOURCE_KICKED, &q->source.flags);
 	INIT_WORK(&q->setup_work, nvtgt_rdma_setup_work);
 	INIT_WORK(&q->disconnect_work, nvtgt_rdma_disconnect_work);
@@ -707,7 +707,7 @@ void nvtgt_rdma_wait_no_queues(const struct nvtgt_rdma_dev *dev)
 	const unsigned int *nr = dev ? &dev->nr_queues : &nvtgt_rdma_nr_queues;
 
 	wait_event(nvtgt_rdma_gone, !READ_ONCE(*nr));
-	/* who has told is on his way out of the lock */
+	/* the last nvtgt_rdma_uncount() may still hold the lock: wait for it */
 	mutex_lock(&nvtgt_rdma_lock);
 	mutex_unlock(&nvtgt_rdma_lock);
 }

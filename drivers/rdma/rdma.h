@@ -238,7 +238,7 @@ enum nvtgt_rdma_state {
 };
 
 /* bits of nvtgt_rdma_queue.flags */
-#define NVTGT_RDMA_F_DISCONNECT	0	/* somebody wants the connection to end */
+#define NVTGT_RDMA_F_DISCONNECT	0	/* the core, the port or the CM ends the connection */
 #define NVTGT_RDMA_F_ESTABLISHED 1	/* the CM says so */
 #define NVTGT_RDMA_F_TIMER	2	/* the timer has fired */
 #define NVTGT_RDMA_F_ERROR	3	/* the queue pair is in the error state */

@@ -268,7 +268,7 @@ static unsigned int nvtgt_rdma_rx_count_lost(struct nvtgt_rdma_rx *rx)
 }
 
 /*
- * It is low at its full size. Those who use it may just be busy; or it has lost buffers
+ * It is low at its full size. Its queues may just be busy; or it has lost buffers
  * to queues that have ended, and then new queues get another. Returns whether that is so.
  */
 static bool nvtgt_rdma_rx_retire(struct nvtgt_rdma_rx *rx)
@@ -597,7 +597,7 @@ void nvtgt_rdma_rx_put(struct nvtgt_rdma_rx *rx)
 		WRITE_ONCE(rx->going, true);
 		cancel_delayed_work_sync(&rx->grow_work);	/* from now on it does nothing */
 		ib_destroy_srq(rx->srq);
-		cancel_delayed_work_sync(&rx->grow_work);	/* and now nobody queues it */
+		cancel_delayed_work_sync(&rx->grow_work);	/* and now no event queues it */
 	}
 	ib_destroy_cq(rx->cq);
 	nvtgt_rdma_run(rx->reactor, nvtgt_rdma_rx_del, rx);

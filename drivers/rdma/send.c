@@ -300,7 +300,7 @@ void nvtgt_rdma_flush(struct nvtgt_queue *queue)
 		}
 		nvtgt_rdma_set_timer(q);
 	}
-	/* somebody waits for a completion: from now on it is looked for */
+	/* a command waits for a completion: from now on it is looked for */
 	if (q->nr_awaited || q->sq_full)
 		nvtgt_source_kick(&q->source);
 }

@@ -67,7 +67,7 @@ static void nvtgt_tcp_accept_work(struct work_struct *work)
 {
 	struct nvtgt_tcp_port *tport = container_of(to_delayed_work(work),
 						    struct nvtgt_tcp_port, accept_work);
-	unsigned int noio = memalloc_noio_save();	/* who waits for memory may wait for the host */
+	unsigned int noio = memalloc_noio_save();	/* a task that waits for memory may wait for a host */
 
 	nvtgt_tcp_accept(tport);
 	memalloc_noio_restore(noio);

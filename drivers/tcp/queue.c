@@ -4,7 +4,7 @@
  *
  * accept -> nvtgt_tcp_queue_create(): the socket's callbacks kick the reactor,
  * which does all the rest. The way out begins in the reactor: with
- * nvtgt_tcp_hang_up() when somebody has set NVTGT_TCP_F_DISCONNECT, with
+ * nvtgt_tcp_hang_up() when the core or the port has set NVTGT_TCP_F_DISCONNECT, with
  * nvtgt_tcp_fatal() when the peer broke the protocol, and, also after these two,
  * with nvtgt_tcp_close() when the peer has gone or a time is over.
  *

@@ -451,7 +451,7 @@ static void nvtgt_tcp_want_ack(struct nvtgt_tcp_queue *q)
 	ahead = q->tx_done - held->end;
 	WRITE_ONCE(q->ack_seq, READ_ONCE(tcp_sk(sk)->write_seq) - ahead);
 	WRITE_ONCE(q->ack_wanted, true);
-	smp_mb__before_atomic();	/* who clears the bit afterwards sees that it is wanted */
+	smp_mb__before_atomic();	/* write_space, which clears the bit, then sees that it is wanted */
 	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 	smp_mb__after_atomic();		/* set before the look: a later acknowledgment calls */
 	if (nvtgt_tcp_acked(q) >= held->end) {
@@ -482,7 +482,7 @@ bool nvtgt_tcp_is_slow(struct nvtgt_tcp_queue *q)
 /**
  * nvtgt_tcp_look - has the peer acknowledged what credit is held for?
  * @hold: the connection's
- * @wanted: somebody waits for credit
+ * @wanted: another connection waits for credit
  *
  * Context: the reactor.
  */

@@ -19,7 +19,7 @@
 #define NVTGT_TCP_C2H_PART	(128 * 1024)	/* bytes of one C2HData PDU at most */
 #define NVTGT_TCP_TX_BVECS	128
 #define NVTGT_TCP_UNHELD	(64 * 1024)	/* bytes of a socket's memory that no credit is for */
-#define NVTGT_TCP_SLOW		(256 * 1024)	/* who holds more waits, while others want memory */
+#define NVTGT_TCP_SLOW		(256 * 1024)	/* a connection with more waits, while others want memory */
 #define NVTGT_TCP_HELD		16	/* steps in which credit for the rest is given back */
 #define NVTGT_TCP_TX_FULL	4	/* pages of headers in a vector, beside the last */
 #define NVTGT_TCP_HDR_ROOM	192	/* header, digest, padding, data digest, CQE */
@@ -113,7 +113,7 @@ enum nvtgt_tcp_recv {
 };
 
 /* bits of nvtgt_tcp_queue.flags */
-#define NVTGT_TCP_F_DISCONNECT	0	/* somebody wants the connection to end */
+#define NVTGT_TCP_F_DISCONNECT	0	/* the core or the port ends the connection */
 #define NVTGT_TCP_F_TIMER	1	/* the timer has fired */
 #define NVTGT_TCP_F_SPACE	2	/* the socket has room again */
 #define NVTGT_TCP_F_ACKED	3	/* the peer has acknowledged what it was to */

@@ -39,8 +39,8 @@
  *	Optional: -EBUSY.
  *
  * These four may sleep, and wait for a device that hangs. They are called one at a
- * time, under a lock that is the namespace's own: what waits meanwhile is who wants
- * to enable, disable or change this namespace. ns->device_path, backend_options and
+ * time, under a lock that is the namespace's own: what waits meanwhile is a thread
+ * that enables, disables or changes this namespace. ns->device_path, backend_options and
  * buffered_io do not change from before open() until after close(), but for
  * backend_options after set_options().
  *

@@ -25,7 +25,7 @@ struct nvtgt_queue;
  * @max_peer_half_open: parameter: most half-open ones of one address; 0: as many as of all
  * @lock: protects what follows, and the peers
  * @entry: in the core's list of tables
- * @key: so that nobody can choose addresses that share a bucket
+ * @key: so that no peer can choose addresses that share a bucket
  * @nr_connections: connections without those on their way out for want of room
  * @nr_half_open: of these, half-open ones
  * @nr_ending: connections that were told to end for want of room, and are not gone

@@ -38,7 +38,7 @@ void __nvtgt_source_follow(struct nvtgt_source *source, int cpu);
  */
 static inline void nvtgt_source_kick(struct nvtgt_source *source)
 {
-	/* fully ordered: what arrived is seen by who clears the bit later */
+	/* fully ordered: what arrived is seen by the reactor, which clears the bit later */
 	if (!test_and_set_bit(NVTGT_SOURCE_KICKED, &source->flags))
 		__nvtgt_source_kick(source);
 }
@@ -99,7 +99,7 @@ enum nvtgt_buf_place {
  * @was_short: no page was free for it, and now it needs credit again, in line; the core's
  * @ready: that many bytes are there: call nvtgt_buf_get() again, for one request or
  *	for several. What is not used before it returns goes to the next. Called out
- *	of the line; who wants more stands at its end with nvtgt_buf_wait(). After
+ *	of the line; a connection that wants more stands at its end with nvtgt_buf_wait(). After
  *	nvtgt_buf_retry(): try again, there and then, for it may be the one that may use
  *	what the kernel keeps for interrupts; nothing has been given, and if there is no
  *	credit either it may do so when its turn in the line comes. Reactor context.
@@ -140,8 +140,8 @@ static inline long nvtgt_buf_bytes(const struct nvtgt_req *req)
  * struct nvtgt_buf_hold - credit for memory that commands have left behind
  * @node: in the reactor's list, while @bytes is not 0
  * @bytes: how much it is
- * @look: see what can be given back, with nvtgt_buf_unhold(). @wanted: somebody
- *	waits for credit; more is to be given back as soon as it can be. Reactor context.
+ * @look: see what can be given back, with nvtgt_buf_unhold(). @wanted: another
+ *	connection waits for credit; more is to be given back as soon as it can be. Reactor context.
  *
  * Pages that a socket still needs when their command is over, for example.
  */
