@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: nvtgt.service under a real systemd: a start with one device missing is a success that says what is
 # missing; reload works and disconnects nobody; the device is served when it comes; a killed process comes
-# again; stopping, also while it reloads, and shutting down clear the target
-# timeout: 240
+# again; one device that hangs holds up neither the others nor a stop; stopping, also while it reloads, and
+# shutting down clear the target
+# timeout: 300
 
 . "$TESTS/lib/guest.sh"
 target_is_nvtgt || skip "about nvtgt's unit"
@@ -68,7 +69,7 @@ jq -n --arg dev "$dev" --arg late "$late" --arg ip "$TGT_IP" '{
 		{nsid: 1, enable: 1, device: {path: $dev}}, {nsid: 2, enable: 1, device: {path: $late}}]}],
 	ports: [{portid: 1, netns: "tgt", subsystems: ["testnqn"], param: {max_queue_size: "-1"},
 		addr: {trtype: "tcp", adrfam: "ipv4", traddr: $ip, trsvcid: "4420"}}]}' >/etc/nvtgt/config.json
-defer modprobe -r nvtgt-tcp nvtgt-bdev nvtgt
+defer modprobe -r nvtgt-tcp nvtgt-bdev nvtgt-null nvtgt
 defer nvtgtctl clear
 
 status_has() { [[ $(systemctl show -P StatusText nvtgt) == *"$1"* ]]; }
@@ -128,6 +129,37 @@ note "stop"
 systemctl stop nvtgt || fail "$(why stop)"
 nothing || fail "$(why "not clear")"
 state_is inactive || fail "$(why "after stop")"
+
+note "start with a device that hangs"
+modprobe nvtgt-null
+hangs() { echo "$1" >/sys/module/nvtgt_null/parameters/hang; }
+defer hangs N
+hangs Y
+start=$SECONDS
+systemctl start nvtgt || fail "$(why "start with a device that hangs")"
+[ $((SECONDS - start)) -lt $((60 * PATIENCE)) ] || fail "the start waited for the device that hangs"
+status_is "Serving in part; waiting for its device (subsystem testnqn namespace 3)" || fail "$(why "no word of it")"
+disk=$(host_connect testnqn --keep-alive-tmo 120) || fail "the others are not served"
+ctrl=$(ctrl_of testnqn)
+wait_for 20 has_disk "$ctrl" 2 || fail "the second namespace is not served"
+systemctl reload nvtgt || fail "$(why "reload with a device that hangs")"
+status_has "its device (subsystem testnqn namespace 3)" || fail "$(why "status after that reload")"
+flock -n /run/nvtgtctl.lock true || fail "the lock is held"
+hangs N
+wait_for 60 has_disk "$ctrl" 3 || fail "$(why "it has answered and is not served")"
+wait_for 20 status_is Serving || fail "$(why "status when it has answered")"
+host_disconnect testnqn
+systemctl stop nvtgt || fail "$(why stop)"
+nothing || fail "$(why "not clear")"
+
+note "stop while it hangs"
+hangs Y
+systemctl start nvtgt || fail "$(why "start with a device that hangs")"
+start=$SECONDS
+systemctl stop nvtgt || fail "$(why "stop while it hangs")"
+[ $((SECONDS - start)) -lt $((30 * PATIENCE)) ] || fail "the stop waited for the device that hangs"
+nothing || fail "$(why "not clear")"
+hangs N
 
 note "stop while it reloads, which the lock holds up"
 systemctl start nvtgt || fail "$(why "start again")"

@@ -171,4 +171,145 @@ service() {
 	rm -rf "$tmp/dir"
 }
 
-run_parts waiting service
+# no_process_left : neither the tool nor a child of it
+no_process_left() { ! pgrep -f "^$ctl " >"$tmp/left"; }
+# A device that does not answer holds up its own namespace, and nothing else.
+hanging() {
+	local ns=subsystems/${A}1/namespaces
+	rm -rf "$tmp/dir"
+	big_tree
+	tree >"$tmp/before"
+	ok "" save "$tmp/dir/config.json"
+	ok "" clear
+	touch "$dev.hangs"
+	serve_on "$tmp/dir/config.json"
+	status_is "Serving in part; waiting for $dev (subsystem ${A}1 namespace 1)" ||
+		bad "status: $(tail -n 1 "$tmp/told")"
+	heard "namespace 1: waiting for $dev (it does not answer)" || bad "not said"
+	is $ns/1/enable 0
+	is $ns/2/enable 1
+	has "ports/1/subsystems/${A}1"
+	has "ports/2/subsystems/${A}2"
+	ok "the lock is free" --no-wait subsystem set "${A}1" serial=one
+	rm "$dev.hangs"
+	soon value_is $ns/1/enable 1
+	soon heard "namespace 1: $dev has answered, it is in place now"
+	soon status_is Serving
+	unchanged "all is there"
+	serve_off
+	# it answers with an error, comes back, and is tried again
+	ok "" clear
+	touch "$dev.hangs"
+	serve_on "$tmp/dir/config.json"
+	mv "$dev" "$dev.away"
+	rm "$dev.hangs"
+	soon heard "namespace 1: waiting for $dev (No such file"
+	mv "$dev.away" "$dev"
+	soon status_is Serving
+	unchanged "it has come back"
+	serve_off
+	# the end, a reload that names another device, and one that leaves it out
+	ok "" clear
+	touch "$dev.hangs"
+	serve_on "$tmp/dir/config.json"
+	serve_off
+	soon no_process_left
+	cp "$tmp/dir/config.json" "$tmp/edited.json"
+	serve_on "$tmp/edited.json"
+	edit "sub['1']['namespaces'][0]['device']['path'] = '$dev3'"
+	kill -HUP "$server"
+	soon value_is $ns/1/enable 1
+	soon status_is Serving
+	is $ns/1/device_path "$dev3"
+	cp "$tmp/dir/config.json" "$tmp/edited.json"
+	kill -HUP "$server"
+	soon status_is "Serving in part; waiting for $dev (subsystem ${A}1 namespace 1)"
+	edit "del sub['1']['namespaces'][0]"
+	kill -HUP "$server"
+	soon is_absent $ns/1
+	soon status_is Serving
+	serve_off
+	soon no_process_left
+	# killed: its child goes with it
+	ok "" clear
+	serve_on "$tmp/dir/config.json"
+	kill -KILL "$server"
+	wait "$server" 2>/dev/null || true
+	kill "$listener"
+	wait "$listener" 2>/dev/null || true
+	soon no_process_left
+	rm "$dev.hangs"
+}
+
+said() { grep -qF -- "$1" "$tmp/hand.err"; }
+# by_hand ARG... : in the background, as from a terminal; hand_ends RC
+by_hand() {
+	: >"$tmp/hand.err"
+	env --default-signal=INT "$ctl" --lock "$tmp/lock" "$@" 2>"$tmp/hand.err" >"$tmp/hand.out" &
+	hand=$!
+}
+hand_ends() {
+	local rc=0
+	wait "$hand" || rc=$?
+	checks=$((checks + 1))
+	[ "$rc" = "$1" ] || bad "by hand: exit code $rc, expected $1: $(cat "$tmp/hand.err")"
+	soon no_process_left
+}
+
+# The same without the service: it is said, Ctrl-C ends it, the rest is in place.
+hanging_by_hand() {
+	local ns=subsystems/${A}1/namespaces
+	: >"$tmp/told"
+	: >"$tmp/serve.err"
+	rm -rf "$tmp/dir"
+	big_tree
+	tree >"$tmp/before"
+	ok "" save "$tmp/dir/config.json"
+	ok "" clear
+	touch "$dev.hangs"
+	by_hand apply "$tmp/dir/config.json"
+	soon said "namespace 1: waiting for $dev (it does not answer)"
+	soon value_is $ns/2/enable 1
+	soon test -L "$tmp/root/ports/1/subsystems/${A}1"
+	soon "$ctl" --lock "$tmp/lock" --no-wait subsystem set "${A}1" serial=one
+	kill -INT "$hand"
+	hand_ends 130
+	is $ns/1/enable 0
+	by_hand apply "$tmp/dir/config.json"
+	soon said "namespace 1: waiting for $dev"
+	rm "$dev.hangs"
+	hand_ends 0
+	said "namespace 1: $dev has answered" || bad "not said: $(cat "$tmp/hand.err")"
+	unchanged "it has answered"
+	ok "" clear
+	touch "$dev.hangs"
+	no 1 "namespace 1: enable=1: the device does not answer" \
+		restore --wait 6 "$tmp/dir/config.json"
+	has "ports/1/subsystems/${A}1"
+	soon no_process_left
+	ok "a missing answer is no error" apply --partial "$tmp/dir/config.json"
+	# one change alone is undone
+	ok "" namespace delete "${A}1" 1
+	tree >"$tmp/before"
+	by_hand namespace create "${A}1" --nsid 1 --device "$dev"
+	soon said "namespace 1: waiting for its device to answer; Ctrl-C gives up"
+	kill -INT "$hand"
+	hand_ends 1
+	said "namespace 1: enable=1: given up" || bad "not said: $(cat "$tmp/hand.err")"
+	said "nothing was changed" || bad "not undone: $(cat "$tmp/hand.err")"
+	unchanged "given up"
+	rm "$dev.hangs"
+	ok "" apply "$tmp/dir/config.json"
+	# what cannot be removed keeps nothing else
+	touch "$dev.stuck"
+	no 1 "namespace 1: the device does not answer" clear
+	grep -q "subsystem ${A}1 stays because of the error above" "$tmp/err" || bad "not said"
+	[ "$(cd "$tmp/root" && find hosts ports subsystems -mindepth 1 -maxdepth 1)" = "subsystems/${A}1" ] ||
+		bad "left: $(cd "$tmp/root" && find hosts ports subsystems -mindepth 1 -maxdepth 1)"
+	soon no_process_left
+	rm "$dev.stuck"
+	ok "the rest" clear
+	[ -z "$(find "$tmp/root" -mindepth 2)" ] || bad "not clear"
+}
+
+run_parts waiting service hanging hanging_by_hand

@@ -144,6 +144,36 @@ int __wrap_mkdirat(int dirfd, const char *path, mode_t mode)
 	return ret;
 }
 
+static int read_value(const char *dir, const char *attr, char *buf, size_t n)
+{
+	char path[PATH_MAX];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, attr);
+	f = fopen(path, "r");
+	if (!f)
+		return -1;
+	if (!fgets(buf, n, f))
+		*buf = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+	fclose(f);
+	return 0;
+}
+
+/*
+ * A device hangs while the file DEVICE.hangs exists: its namespace is not enabled
+ * and not disabled so long. With DEVICE.stuck the namespace is not removed either.
+ */
+static void wait_for_device(const char *ns, const char *suffix)
+{
+	char device[256] = "", file[300];
+
+	read_value(ns, "device_path", device, sizeof(device));
+	snprintf(file, sizeof(file), "%s.%s", device, suffix);
+	while (!access(file, F_OK))
+		usleep(20000);
+}
+
 int __wrap_unlinkat(int dirfd, const char *path, int flags)
 {
 	const struct entry *all = template_of(path), *e;
@@ -156,6 +186,10 @@ int __wrap_unlinkat(int dirfd, const char *path, int flags)
 	    !strcmp(path, getenv("NVTGT_FAKE_BUSY"))) {
 		errno = EBUSY;
 		return -1;
+	}
+	if (all == ns) {
+		snprintf(sub, sizeof(sub), "%s/%s", getenv("NVTGT_ROOT"), path);
+		wait_for_device(sub, "stuck");
 	}
 	if (!(flags & AT_REMOVEDIR) || !all)
 		return __real_unlinkat(dirfd, path, flags);
@@ -174,22 +208,6 @@ int __wrap_unlinkat(int dirfd, const char *path, int flags)
 		}
 	}
 	return __real_unlinkat(dirfd, path, flags);
-}
-
-static int read_value(const char *dir, const char *attr, char *buf, size_t n)
-{
-	char path[PATH_MAX];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, attr);
-	f = fopen(path, "r");
-	if (!f)
-		return -1;
-	if (!fgets(buf, n, f))
-		*buf = '\0';
-	buf[strcspn(buf, "\n")] = '\0';
-	fclose(f);
-	return 0;
 }
 
 int __wrap_symlinkat(const char *target, int dirfd, const char *path)
@@ -254,11 +272,15 @@ static int check_write(const char *dir, const char *attr, const char *value)
 		return EACCES;
 	if (!strcmp(attr, "enable") && !strcmp(value, "1") &&
 	    strstr(dir, "/namespaces/")) {
+		wait_for_device(dir, "hangs");
 		read_value(dir, "device_path", buf, sizeof(buf));
 		read_value(dir, "backend", other, sizeof(other));
 		if (strcmp(other, "null") && access(buf, F_OK))
 			return ENOENT;
 	}
+	if (!strcmp(attr, "enable") && !strcmp(value, "0") &&
+	    strstr(dir, "/namespaces/"))
+		wait_for_device(dir, "hangs");
 	if (!strcmp(attr, "attr_allow_any_host") && !strcmp(value, "1") &&
 	    has_entries(dir, "allowed_hosts"))
 		return EINVAL;

@@ -234,6 +234,15 @@ int cfs_read(const struct cfs *c, const char *dir, const char *attr,
 	return 0;
 }
 
+/**
+ * cfs_open_attr() - open an attribute to write it
+ * Return: a descriptor, which the caller closes, or -errno.
+ */
+int cfs_open_attr(const struct cfs *c, const char *dir, const char *attr)
+{
+	return open_attr(c, dir, attr, O_WRONLY);
+}
+
 /** cfs_write() - write an attribute in one system call, with a newline */
 int cfs_write(const struct cfs *c, const char *dir, const char *attr,
 	      const char *value)

@@ -38,6 +38,7 @@ int cfs_mode(const struct cfs *c, const char *dir, const char *attr,
 	     bool *readable, bool *writable);
 int cfs_read(const struct cfs *c, const char *dir, const char *attr,
 	     char **value);
+int cfs_open_attr(const struct cfs *c, const char *dir, const char *attr);
 int cfs_write(const struct cfs *c, const char *dir, const char *attr,
 	      const char *value);
 int cfs_mkdir(const struct cfs *c, const char *path);

@@ -9,6 +9,9 @@
  * tries again (nv_pending_run). What is there but still refuses is tried after
  * 1, 2, 4 and at last every 30 seconds. A step is dropped when somebody has
  * changed its object meanwhile.
+ *
+ * A device that does not answer at all is waited for by a child (child.h), which
+ * goes on with the step; it has come when the child has ended.
  */
 #include "pending.h"
 
@@ -22,6 +25,10 @@
 
 #define FIRST_DELAY_MS 1000
 #define LAST_DELAY_MS 30000
+/* for a device that was there, while the lock is held */
+#define AGAIN_MS 1000
+/* for children to end */
+#define STOP_MS 1000
 
 static bool is_enable(const struct nv_step *s)
 {
@@ -75,7 +82,7 @@ bool nv_may_pass(const struct cfs *c, const struct nv_step *s, int err)
 		       (err == ENODEV && port_is_rdma(c, s->path));
 	case NV_SET:
 		return is_enable(s) &&
-		       (err == ENOENT || err == ENXIO || err == ENOMEDIUM ||
+		       (err == EINPROGRESS || err == ENOENT || err == ENXIO || err == ENOMEDIUM ||
 			err == EBUSY || err == EIO || err == EAGAIN ||
 			err == ESTALE || err == ETIMEDOUT);
 	default:
@@ -120,21 +127,29 @@ static void find_need(struct nv_step *n, const struct cfs *c)
 	}
 }
 
+/* A namespace may have no path. */
+static const char *need_name(const struct nv_step *s)
+{
+	return *s->waits_for ? s->waits_for : "its device";
+}
+
 /**
  * nv_pending_add() - put a step off
  * @pending: gets a copy
  * @c: the tree
  * @s: the step, perhaps one that had been put off before
- * @err: why it was refused, or 0 when it builds on one that was put off
+ * @err: why it was refused, or 0 when it builds on one that was put off;
+ *	EINPROGRESS: a device does not answer, and the caller adds the child
+ * Return: the copy, good until the next step is put off.
  */
-void nv_pending_add(struct nv_plan *pending, const struct cfs *c,
-		    const struct nv_step *s, int err)
+struct nv_step *nv_pending_add(struct nv_plan *pending, const struct cfs *c,
+			       const struct nv_step *s, int err)
 {
 	struct nv_step *n = copy_step(pending, s);
 	char *what;
 
 	if (!err)
-		return;
+		return n;
 	n->delay_ms = n->delay_ms ? 2 * n->delay_ms : FIRST_DELAY_MS;
 	if (n->delay_ms > LAST_DELAY_MS)
 		n->delay_ms = LAST_DELAY_MS;
@@ -143,11 +158,13 @@ void nv_pending_add(struct nv_plan *pending, const struct cfs *c,
 		find_need(n, c);
 	if (err != n->err) {
 		what = nv_describe(n->path);
-		msg_note("%s: waiting for %s (%s)", what, n->waits_for,
-			 strerror(err));
+		msg_note("%s: waiting for %s (%s)", what, need_name(n),
+			 err == EINPROGRESS ? "it does not answer" :
+					      strerror(err));
 		free(what);
 	}
 	n->err = err;
+	return n;
 }
 
 /* Whether what the step waits for is there, as far as can be seen from outside. */
@@ -156,7 +173,7 @@ static bool need_is_there(const struct nv_step *s)
 	struct stat st;
 
 	if (s->op == NV_SET)
-		return !stat(s->waits_for, &st);
+		return !*s->waits_for || !stat(s->waits_for, &st);
 	if (s->op == NV_MKDIR)
 		return nv_netns_exists(s->netns);
 	return nv_addr_exists(s->waits_for, s->netns);
@@ -164,6 +181,8 @@ static bool need_is_there(const struct nv_step *s)
 
 static bool is_due(struct nv_step *s)
 {
+	if (s->child.pid)
+		return nv_child_has_ended(&s->child);
 	if (need_is_there(s))
 		return monotonic_ms() >= s->retry_ms;
 	/* as soon as it comes */
@@ -180,8 +199,18 @@ static bool is_due(struct nv_step *s)
  */
 bool nv_pending_ready(struct nv_plan *pending)
 {
+	nv_child_reap();
 	for (size_t i = 0; i < pending->n; i++)
 		if (pending->steps[i].err && is_due(&pending->steps[i]))
+			return true;
+	return false;
+}
+
+/** nv_pending_hangs() - whether one of the steps waits for a device to answer */
+bool nv_pending_hangs(const struct nv_plan *pending)
+{
+	for (size_t i = 0; i < pending->n; i++)
+		if (pending->steps[i].child.pid)
 			return true;
 	return false;
 }
@@ -232,24 +261,35 @@ static bool is_below(const struct strvec *paths, const struct nv_step *s)
 	return false;
 }
 
+/* The copy has the child from now on. */
+static void move_step(struct nv_plan *to, struct nv_step *s)
+{
+	copy_step(to, s)->child = s->child;
+	s->child = (struct nv_child){ 0 };
+}
+
 /* Divide what was put off: what to try @now, and what is still @left. */
-static void divide(struct nv_plan *pending, const struct cfs *c,
+static void divide(struct nv_plan *pending, const struct cfs *c, bool all,
 		   struct nv_plan *now, struct nv_plan *left)
 {
 	struct strvec dropped = { 0 }, held = { 0 };
 
 	for (size_t i = 0; i < pending->n; i++) {
 		struct nv_step *s = &pending->steps[i];
+		bool by_child = s->child.pid && is_done(c, s);
 
 		if (is_below(&dropped, s))
 			continue;
-		if (s->err && is_obsolete(c, s)) {
+		if (s->err && !by_child && is_obsolete(c, s)) {
 			if (s->op == NV_MKDIR)
 				strvec_add(&dropped, s->path);
-		} else if (is_below(&held, s) || (s->err && !is_due(s))) {
+		} else if (!all && (is_below(&held, s) ||
+				    (s->err && !is_due(s)))) {
 			if (s->op == NV_MKDIR)
 				strvec_add(&held, s->path);
-			copy_step(left, s);
+			move_step(left, s);
+		} else if (s->child.pid && !nv_child_has_ended(&s->child)) {
+			move_step(left, s);
 		} else {
 			copy_step(now, s);
 		}
@@ -259,28 +299,61 @@ static void divide(struct nv_plan *pending, const struct cfs *c,
 }
 
 /**
+ * nv_pending_stop() - wait for devices no longer, and forget all steps
+ * @pending: the steps; afterwards empty
+ *
+ * What can still be stopped is over when this returns.
+ */
+void nv_pending_stop(struct nv_plan *pending)
+{
+	long long end = monotonic_ms() + STOP_MS;
+
+	for (size_t i = 0; i < pending->n; i++)
+		nv_child_kill(&pending->steps[i].child);
+	for (size_t i = 0; i < pending->n; i++) {
+		struct nv_child *child = &pending->steps[i].child;
+		long long left = end - monotonic_ms();
+
+		if (child->pid)
+			nv_child_wait(child, left > 0 ? left : 0);
+	}
+	nv_plan_free(pending);
+}
+
+/**
  * nv_pending_run() - try what was put off, as far as it is due
  * @pending: the steps; afterwards those that are still put off
  * @c: the tree
+ * @last: try all, and what is still not there is an error
  *
  * The caller holds the lock.
  * Return: the number of errors other than that something is not there yet.
  */
-size_t nv_pending_run(struct nv_plan *pending, const struct cfs *c)
+size_t nv_pending_run(struct nv_plan *pending, const struct cfs *c, bool last)
 {
 	struct nv_plan now = { 0 }, left = { 0 };
-	struct nv_run run = { .c = c, .pending = &left };
+	struct nv_run run = {
+		.c = c,
+		.pending = last ? NULL : &left,
+		.patience_ms = AGAIN_MS,
+	};
 	size_t errors;
 	char *what;
 
-	divide(pending, c, &now, &left);
+	divide(pending, c, last, &now, &left);
 	errors = nv_plan_run(&now, &run);
+	for (size_t i = 0; last && i < left.n; i++, errors++) {
+		cfs_klog_mark(c);
+		nv_explain(c, left.steps[i].path, left.steps[i].attrs[0].name,
+			   left.steps[i].attrs[0].value, ETIMEDOUT);
+	}
 	for (size_t i = 0; i < now.n; i++) {
 		if (!now.steps[i].err || !is_done(c, &now.steps[i]))
 			continue;
 		what = nv_describe(now.steps[i].path);
-		msg_note("%s: %s has come, it is in place now", what,
-			 now.steps[i].waits_for);
+		msg_note("%s: %s has %s, it is in place now", what,
+			 need_name(&now.steps[i]),
+			 now.steps[i].err == EINPROGRESS ? "answered" : "come");
 		free(what);
 	}
 	nv_plan_free(&now);
@@ -307,7 +380,7 @@ char *nv_pending_text(const struct nv_plan *pending, size_t max)
 			continue;
 		what = nv_describe(s->path);
 		more = xasprintf("%s%s%s (%s)", text, *text ? ", " : "",
-				 s->waits_for, what);
+				 need_name(s), what);
 		free(what);
 		if (*text && strlen(more) > max) {
 			free(more);

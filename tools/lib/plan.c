@@ -134,7 +134,7 @@ void nv_plan_print(const struct nv_plan *plan)
 		print_step(&plan->steps[i]);
 }
 
-/** nv_plan_free() - free the steps and leave an empty plan */
+/** nv_plan_free() - free the steps, end their processes, leave an empty plan */
 void nv_plan_free(struct nv_plan *plan)
 {
 	for (size_t i = 0; i < plan->n; i++) {
@@ -145,6 +145,8 @@ void nv_plan_free(struct nv_plan *plan)
 			free(s->attrs[j].value);
 		}
 		free(s->attrs);
+		nv_child_kill(&s->child);
+		nv_child_forget(&s->child);
 		strvec_free(&s->links);
 		free(s->any_host);
 		free(s->netns);

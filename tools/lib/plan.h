@@ -3,6 +3,7 @@
 #ifndef NVTGT_TOOLS_PLAN_H
 #define NVTGT_TOOLS_PLAN_H
 
+#include "child.h"
 #include "tree.h"
 
 /** enum nv_op - what a step does */
@@ -37,6 +38,7 @@ enum nv_op {
  * @err: why it was put off, positive; 0: since one before it was
  * @delay_ms: how long after the last attempt comes the next
  * @retry_ms: monotonic_ms() of the next attempt
+ * @child: the process that still waits for the device, or that has ended since
  */
 struct nv_step {
 	enum nv_op op;
@@ -53,6 +55,7 @@ struct nv_step {
 	int err;
 	long delay_ms;
 	long long retry_ms;
+	struct nv_child child;
 };
 
 /** struct nv_plan - steps in their order */
@@ -80,13 +83,21 @@ void nv_diff(struct nv_plan *plan, const struct nv_node *have,
  * struct nv_run - how to carry out a plan
  * @c: the tree
  * @atomic: stop at the first error and undo what was done
+ * @patience_ms: how long to wait in all for devices that do not answer; 0: until
+ *	they do
  * @pending: gets the steps that need what is not there yet; NULL: an error
+ * @hanging_only: @pending is for devices that do not answer; other needs are errors
  */
 struct nv_run {
 	const struct cfs *c;
 	bool atomic;
+	long patience_ms;
 	struct nv_plan *pending;
+	bool hanging_only;
 };
+
+/* how long a run waits in all before it goes on without those that hang */
+#define NV_PATIENCE_MS 5000
 
 size_t nv_plan_run(const struct nv_plan *plan, const struct nv_run *run);
 void nv_explain(const struct cfs *c, const char *path, const char *attr,

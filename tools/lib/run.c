@@ -3,6 +3,7 @@
 #include "plan.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +28,18 @@ struct exec {
 	struct strvec failed;
 	struct strvec put_off;
 	size_t errors;
+	/* what is left of run->patience_ms */
+	long patience_ms;
+	/* a device that is waited for no longer, until its step is put off */
+	struct nv_child hanging;
 };
+
+/* a device that answers within this costs no patience */
+#define PROMPT_MS 200
+/* longer than the kernel waits for commands before it removes a namespace */
+#define REMOVE_MS 9000
+/* how long somebody sits before a silent terminal */
+#define SILENT_MS 2000
 
 static const char *reason(int err)
 {
@@ -36,6 +48,10 @@ static const char *reason(int err)
 		return "this target has no such attribute";
 	case EBUSY:
 		return "in use";
+	case ETIMEDOUT:
+		return "the device does not answer";
+	case EINTR:
+		return "given up";
 	case EMSGSIZE:
 		return "longer than an attribute can be";
 	default:
@@ -55,6 +71,8 @@ static const char *advice(const char *path, const char *attr, int err)
 		return "disable the referral first";
 	if (err == EACCES && attr && !strncmp(path, "ports/", 6))
 		return "unlink all subsystems from the port first";
+	if (err == ETIMEDOUT && !attr)
+		return "once it does, the same command removes the rest";
 	if ((err == EBUSY || err == EACCES) && attr &&
 	    strstr(path, "/namespaces/"))
 		return "disable the namespace first";
@@ -122,6 +140,95 @@ static void did(struct exec *e, enum nv_op op, const char *path,
 	};
 }
 
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+/* As long as it takes; Ctrl-C ends the wait, and the run can undo its steps. */
+static int wait_patiently(struct nv_child *child, const char *path)
+{
+	struct sigaction stop = { .sa_handler = on_signal }, was;
+	char *what;
+	int ret;
+
+	sigaction(SIGINT, &stop, &was);
+	ret = nv_child_wait(child, SILENT_MS);
+	if (ret == -EINPROGRESS) {
+		what = nv_describe(path);
+		msg_note("%s: waiting for its device to answer; Ctrl-C gives up",
+			 what);
+		free(what);
+		ret = nv_child_wait(child, -1);
+	}
+	sigaction(SIGINT, &was, NULL);
+	return ret;
+}
+
+/*
+ * The answer to a change that a device may hold up. One that can go on by itself
+ * stays in e->hanging; the others are given up, which a device that hangs in the
+ * kernel notices when it answers.
+ */
+static int wait_for_device(struct exec *e, struct nv_child *child,
+			   const char *path, long ms, bool may_go_on)
+{
+	long long start = monotonic_ms();
+	long took;
+	int ret;
+
+	ret = ms ? nv_child_wait(child, ms) : wait_patiently(child, path);
+	took = monotonic_ms() - start;
+	if (took > PROMPT_MS)
+		e->patience_ms -= took;
+	if (!child->pid)
+		return ret;
+	if (ret == -EINPROGRESS && may_go_on) {
+		e->hanging = *child;
+		return ret;
+	}
+	nv_child_kill(child);
+	if (nv_child_wait(child, PROMPT_MS) == 0)
+		return 0;
+	nv_child_forget(child);
+	return ret == -ECANCELED ? -EINTR : -ETIMEDOUT;
+}
+
+static long patience_of(const struct exec *e)
+{
+	if (!e->run->patience_ms)
+		return 0;
+	return e->patience_ms > PROMPT_MS ? e->patience_ms : PROMPT_MS;
+}
+
+static int write_attr(struct exec *e, const char *path, const char *attr,
+		      const char *value)
+{
+	bool may_go_on = e->run->pending && !strcmp(attr, "enable") &&
+			 !strcmp(value, "1");
+	struct nv_child child;
+	int ret;
+
+	if (!nv_child_needed(path, attr))
+		return cfs_write(e->c, path, attr, value);
+	ret = nv_child_write(&child, e->c, path, attr, value);
+	return ret ? ret : wait_for_device(e, &child, path, patience_of(e),
+					   may_go_on);
+}
+
+static int remove_dir(struct exec *e, const char *path)
+{
+	struct nv_child child;
+	int ret;
+
+	if (!nv_child_needed(path, NULL))
+		return cfs_rmdir(e->c, path);
+	ret = nv_child_rmdir(&child, e->c, path);
+	return ret ? ret : wait_for_device(e, &child, path,
+					   e->run->patience_ms ? REMOVE_MS : 0,
+					   false);
+}
+
 static int set_attr(struct exec *e, const char *path, const char *attr,
 		    const char *value)
 {
@@ -139,7 +246,7 @@ static int set_attr(struct exec *e, const char *path, const char *attr,
 		free(old);
 		return 0;
 	}
-	ret = writable ? cfs_write(e->c, path, attr, value) : -EPERM;
+	ret = writable ? write_attr(e, path, attr, value) : -EPERM;
 	if (!ret && old)
 		did(e, NV_SET, path, attr, old);
 	free(old);
@@ -166,12 +273,42 @@ static void complete_name(const struct cfs *c, const struct nv_step *s,
 	}
 }
 
+/* Leave a step for later, when what it needs is not there yet. */
+static bool put_off(struct exec *e, const struct nv_step *s, int err)
+{
+	struct nv_step *n;
+
+	if (!e->run->pending || !nv_may_pass(e->c, s, err) ||
+	    (e->run->hanging_only && err != EINPROGRESS))
+		return false;
+	n = nv_pending_add(e->run->pending, e->c, s, err);
+	n->child = e->hanging;
+	e->hanging = (struct nv_child){ 0 };
+	if (s->op == NV_MKDIR)
+		strvec_add(&e->put_off, s->path);
+	return true;
+}
+
+/* Bring a namespace back into service, whatever has become of its attribute. */
+static void enable_again(struct exec *e, const struct nv_step *s)
+{
+	struct nv_plan plan = { 0 };
+	int ret = set_attr(e, s->path, "enable", "1");
+
+	nv_plan_set(&plan, s->kind, s->path, "enable", "1");
+	if (ret && !put_off(e, plan.steps, -ret)) {
+		nv_explain(e->c, s->path, "enable", "1", -ret);
+		e->errors++;
+	}
+	nv_plan_free(&plan);
+}
+
 /* What refuses to change in service changes out of it, for a moment. */
 static int set_attr_bounce(struct exec *e, const struct nv_step *s,
 			   struct nv_attr *a)
 {
-	int ret, on;
 	char *now;
+	int ret, off;
 
 	complete_name(e->c, s, a);
 	ret = set_attr(e, s->path, a->name, a->value);
@@ -179,24 +316,17 @@ static int set_attr_bounce(struct exec *e, const struct nv_step *s,
 	    !str_in(s->kind->live, a->name) ||
 	    cfs_read(e->c, s->path, "enable", &now))
 		return ret;
-	if (!strcmp(now, "1") && !set_attr(e, s->path, "enable", "0")) {
-		ret = set_attr(e, s->path, a->name, a->value);
-		on = set_attr(e, s->path, "enable", "1");
-		ret = ret ? ret : on;
+	if (!strcmp(now, "1")) {
+		off = set_attr(e, s->path, "enable", "0");
+		if (off) {
+			nv_explain(e->c, s->path, "enable", "0", -off);
+		} else {
+			ret = set_attr(e, s->path, a->name, a->value);
+			enable_again(e, s);
+		}
 	}
 	free(now);
 	return ret;
-}
-
-/* Leave a step for later, when what it needs is not there yet. */
-static bool put_off(struct exec *e, const struct nv_step *s, int err)
-{
-	if (!e->run->pending || !nv_may_pass(e->c, s, err))
-		return false;
-	nv_pending_add(e->run->pending, e->c, s, err);
-	if (s->op == NV_MKDIR)
-		strvec_add(&e->put_off, s->path);
-	return true;
 }
 
 /* Whether a step is about an object that is to be made later. */
@@ -394,7 +524,7 @@ static bool run_rmdir(struct exec *e, const struct nv_step *s)
 
 	if (e->run->atomic)
 		was = nv_node_load(e->c, s->kind, s->path);
-	ret = cfs_rmdir(e->c, s->path);
+	ret = remove_dir(e, s->path);
 	if (!ret && was) {
 		did(e, NV_RMDIR, s->path, NULL, NULL);
 		e->undo[e->n_undo - 1].node = was;
@@ -468,27 +598,31 @@ static int put_attrs(const struct cfs *c, const struct nv_node *node)
 	return ret;
 }
 
-static int undo_rmdir(const struct cfs *c, const struct nv_node *node)
+static int undo_rmdir(struct exec *e, const struct nv_node *node)
 {
 	const struct nv_attr *netns = nv_attr_get(node, "netns");
-	int ret = make_dir(c, node->path, netns ? netns->value : NULL);
+	int ret = make_dir(e->c, node->path, netns ? netns->value : NULL);
 
-	return ret ? ret : put_attrs(c, node);
+	if (!ret)
+		ret = put_attrs(e->c, node);
+	return ret;
 }
 
-static int undo_one(const struct cfs *c, const struct undo *u)
+static int undo_one(struct exec *e, const struct undo *u)
 {
+	const struct cfs *c = e->c;
+
 	switch (u->op) {
 	case NV_MKDIR:
-		return cfs_rmdir(c, u->path);
+		return remove_dir(e, u->path);
 	case NV_RMDIR:
-		return undo_rmdir(c, u->node);
+		return undo_rmdir(e, u->node);
 	case NV_LINK:
 		return cfs_unlink(c, u->path);
 	case NV_UNLINK:
 		return cfs_link(c, u->old, u->path);
 	case NV_SET:
-		return cfs_write(c, u->path, u->attr, u->old);
+		return write_attr(e, u->path, u->attr, u->old);
 	case NV_ACCESS:
 		break;
 	}
@@ -517,7 +651,7 @@ static void roll_back(struct exec *e)
 			gone |= e->undo[j].op == NV_MKDIR &&
 				!strcmp(e->undo[j].path, u->path);
 		felt |= was_felt(u);
-		ret = gone ? 0 : undo_one(e->c, u);
+		ret = gone ? 0 : undo_one(e, u);
 		if (!ret)
 			continue;
 		nv_explain(e->c, u->path, u->attr, u->old, -ret);
@@ -531,14 +665,30 @@ static void roll_back(struct exec *e)
 		msg_hint("nothing was changed");
 }
 
+static bool is_disable(const struct nv_step *s)
+{
+	return s->op == NV_SET && s->n_attrs == 1 &&
+	       !strcmp(s->attrs[0].name, "enable") &&
+	       !strcmp(s->attrs[0].value, "0");
+}
+
+/* Whether something below an object could not be removed. */
+static bool keeps_something(const struct exec *e, const char *path)
+{
+	for (size_t i = 0; i < e->failed.n; i++)
+		if (path_is_under(e->failed.v[i], path))
+			return true;
+	return false;
+}
+
 /* Steps that would bring something into service that is not as it should be. */
 static bool leave_out(const struct exec *e, const struct nv_step *s)
 {
-	if (s->op == NV_RMDIR || s->op == NV_UNLINK)
+	if (s->op == NV_RMDIR)
+		return keeps_something(e, s->path);
+	if (s->op == NV_UNLINK)
 		return false;
-	if (s->op == NV_SET && s->n_attrs == 1 &&
-	    !strcmp(s->attrs[0].name, "enable") &&
-	    !strcmp(s->attrs[0].value, "0"))
+	if (is_disable(s))
 		return false;
 	return is_blocked(e, s->path) ||
 	       (s->target && is_blocked(e, s->target));
@@ -550,6 +700,8 @@ static void say_left_out(const struct nv_step *s)
 
 	if (s->op == NV_LINK)
 		msg_error("%s is left out because of the error above", what);
+	else if (s->op == NV_RMDIR)
+		msg_error("%s stays because of the error above", what);
 	else if (s->op == NV_SET && !strcmp(s->attrs[0].name, "enable"))
 		msg_error("%s stays disabled because of the error above", what);
 	free(what);
@@ -566,7 +718,11 @@ static void say_left_out(const struct nv_step *s)
  */
 size_t nv_plan_run(const struct nv_plan *plan, const struct nv_run *run)
 {
-	struct exec e = { .run = run, .c = run->c };
+	struct exec e = {
+		.run = run,
+		.c = run->c,
+		.patience_ms = run->patience_ms,
+	};
 	size_t errors;
 
 	for (size_t i = 0; i < plan->n; i++) {
@@ -584,7 +740,8 @@ size_t nv_plan_run(const struct nv_plan *plan, const struct nv_run *run)
 			continue;
 		if (run->atomic)
 			break;
-		if (s->vital || s->op == NV_MKDIR)
+		if (s->vital || s->op == NV_MKDIR || s->op == NV_RMDIR ||
+		    is_disable(s))
 			strvec_add(&e.failed, s->path);
 	}
 	errors = e.errors;

@@ -143,4 +143,5 @@ H=nqn.2014-08.org.nvmexpress:uuid:00000000-0000-0000-0000-00000000000
 A=nqn.2014-08.org.nvmexpress:uuid:aaaaaaaa-0000-0000-0000-00000000000
 dev=$tmp/disk
 dev2=$tmp/disk2
-truncate -s 1M "$dev" "$dev2"
+dev3=$tmp/disk3
+truncate -s 1M "$dev" "$dev2" "$dev3"

@@ -33,23 +33,27 @@ static void say_waiting(const struct nv_plan *pending, long long deadline)
 {
 	char *text = nv_pending_text(pending, 200);
 
-	msg_note("waiting for %s, %lld s left", text,
-		 (deadline - monotonic_ms() + 999) / 1000);
+	if (deadline)
+		msg_note("waiting for %s, %lld s left", text,
+			 (deadline - monotonic_ms() + 999) / 1000);
+	else
+		msg_note("waiting for %s; Ctrl-C gives up", text);
 	free(text);
 }
 
 /*
  * Until the time is over, put in place what comes, and let others work between;
- * then what is still missing is an error.
+ * then what is still missing is an error. Without a deadline this is about devices
+ * that hang, until they answer.
  */
 static size_t complete(struct ctl *ctl, struct nv_plan *pending,
 		       long long deadline)
 {
-	struct nv_run run = { .c = &ctl->cfs };
 	long long next = monotonic_ms() + 10000;
 	size_t errors = 0;
 
-	while (pending->n && monotonic_ms() < deadline) {
+	while (pending->n && (deadline ? monotonic_ms() < deadline :
+					 nv_pending_hangs(pending))) {
 		ctl_unlock(ctl);
 		sleep_ms(100);
 		if (monotonic_ms() >= next) {
@@ -60,13 +64,13 @@ static size_t complete(struct ctl *ctl, struct nv_plan *pending,
 			continue;
 		if (ctl_lock(ctl))
 			return errors + 1;
-		errors += nv_pending_run(pending, &ctl->cfs);
+		errors += nv_pending_run(pending, &ctl->cfs, false);
 	}
 	if (!pending->n)
 		return errors;
 	if (ctl->lock_fd < 0 && ctl_lock(ctl))
 		return errors + 1;
-	return errors + nv_plan_run(pending, &run);
+	return errors + nv_pending_run(pending, &ctl->cfs, true);
 }
 
 /* Lead the running target to @want; frees nothing. */
@@ -78,7 +82,9 @@ static int reach(struct ctl *ctl, const struct args *a,
 	struct nv_plan plan = { 0 }, pending = { 0 };
 	struct nv_run run = {
 		.c = &ctl->cfs,
-		.pending = deadline || partial ? &pending : NULL,
+		.patience_ms = NV_PATIENCE_MS,
+		.pending = &pending,
+		.hanging_only = !deadline && !partial,
 	};
 	size_t errors = 0;
 
@@ -90,7 +96,7 @@ static int reach(struct ctl *ctl, const struct args *a,
 		if (!partial)
 			errors += complete(ctl, &pending, deadline);
 	}
-	nv_plan_free(&pending);
+	nv_pending_stop(&pending);
 	nv_plan_free(&plan);
 	if (errors)
 		msg_error("%zu error%s: the rest of the configuration is in place",
@@ -102,7 +108,10 @@ static int clear_all(struct ctl *ctl, bool dry_run)
 {
 	struct nv_node *have = nv_tree_load(&ctl->cfs);
 	struct nv_node *none = nv_node_new_root();
-	struct nv_run run = { .c = &ctl->cfs };
+	struct nv_run run = {
+		.c = &ctl->cfs,
+		.patience_ms = NV_PATIENCE_MS,
+	};
 	struct nv_plan plan = { 0 };
 	size_t errors = 0;
 

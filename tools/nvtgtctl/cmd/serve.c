@@ -9,6 +9,9 @@
  *
  * What the target has already at the start and the file does not mention stays.
  *
+ * A device that hangs while its namespace is enabled holds that namespace up and
+ * nothing else: a child of the service waits for it (child.h).
+ *
  * SIGHUP: read the file again, and remove what it does not mention. SIGTERM,
  * SIGINT: end, and leave the target as it is.
  */
@@ -141,7 +144,11 @@ static int put_in_place(struct service *sv, bool merge)
 {
 	struct nv_node *want = nv_json_read_file(sv->file), *have;
 	struct nv_plan plan = { 0 }, pending = { 0 };
-	struct nv_run run = { .c = &sv->ctl->cfs, .pending = &pending };
+	struct nv_run run = {
+		.c = &sv->ctl->cfs,
+		.patience_ms = NV_PATIENCE_MS,
+		.pending = &pending,
+	};
 
 	if (!want || ctl_lock(sv->ctl)) {
 		nv_node_free(want);
@@ -152,6 +159,8 @@ static int put_in_place(struct service *sv, bool merge)
 		nv_node_free(want);
 		return EXIT_FAILED;
 	}
+	/* what waits for a device would keep the file's new settings from it */
+	nv_pending_stop(&sv->pending);
 	have = nv_tree_load(&sv->ctl->cfs);
 	nv_diff(&plan, have, want, merge);
 	sv->refused = nv_plan_run(&plan, &run);
@@ -160,7 +169,6 @@ static int put_in_place(struct service *sv, bool merge)
 		msg_error("%zu error%s: the rest of the configuration is in place",
 			  sv->refused, sv->refused == 1 ? "" : "s");
 	nv_plan_free(&plan);
-	nv_plan_free(&sv->pending);
 	sv->pending = pending;
 	nv_node_free(have);
 	nv_node_free(want);
@@ -173,8 +181,8 @@ static void complete(struct service *sv)
 		return;
 	/* with the modules went what was put off; a reload brings it back */
 	if (!cfs_exists(&sv->ctl->cfs, "subsystems"))
-		nv_plan_free(&sv->pending);
-	sv->refused += nv_pending_run(&sv->pending, &sv->ctl->cfs);
+		nv_pending_stop(&sv->pending);
+	sv->refused += nv_pending_run(&sv->pending, &sv->ctl->cfs, false);
 	ctl_unlock(sv->ctl);
 	say_status(sv, "");
 }
@@ -222,7 +230,7 @@ static int cmd_serve(struct ctl *ctl, const struct args *a)
 		look_for_lost(&sv);
 	}
 	nv_notify("STOPPING=1\nSTATUS=");
-	nv_plan_free(&sv.pending);
+	nv_pending_stop(&sv.pending);
 	strvec_free(&sv.lost);
 	return EXIT_DONE;
 }
