@@ -151,8 +151,7 @@ differences() {
 	edit 'sub["1"]["namespaces"][0]["ana_grpid"] = 2'
 	steps "set subsystem ${A}1 namespace 1 ana_grpid=2"
 	edit 'del sub["1"]["namespaces"][1]'
-	steps "set subsystem ${A}1 namespace 2 enable=0" \
-		"delete subsystem ${A}1 namespace 2"
+	steps "delete subsystem ${A}1 namespace 2"
 	edit 'port[1]["addr"]["trsvcid"] = "4430"'
 	steps "remove port 1 link to ${A}1" "set port 1 addr_trsvcid=4430" \
 		"add port 1 link to ${A}1"

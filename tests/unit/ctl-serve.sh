@@ -300,6 +300,15 @@ hanging_by_hand() {
 	unchanged "given up"
 	rm "$dev.hangs"
 	ok "" apply "$tmp/dir/config.json"
+	# what is removed is not disabled first, which waits for the device
+	touch "$dev.hangs"
+	ok "delete" namespace delete "${A}1" 1
+	rm "$dev.hangs"
+	ok "" apply "$tmp/dir/config.json"
+	touch "$dev.hangs"
+	ok "clear" clear
+	rm "$dev.hangs"
+	ok "" apply "$tmp/dir/config.json"
 	# what cannot be removed keeps nothing else
 	touch "$dev.stuck"
 	no 1 "namespace 1: the device does not answer" clear

@@ -79,7 +79,9 @@ void nv_plan_delete(struct nv_plan *plan, const struct nv_node *node)
 				     node->links.v[i]);
 	for (size_t i = 0; i < node->n_kids; i++)
 		nv_plan_delete(plan, node->kids[i]);
-	if (!strcmp(nv_attr_value(node, "enable"), "1"))
+	/* a namespace's removal does not wait for its device as long as "enable" does */
+	if (kind != &nv_kind_namespace &&
+	    !strcmp(nv_attr_value(node, "enable"), "1"))
 		nv_plan_set(plan, kind, node->path, "enable", "0");
 	if (kind->id_key && !(kind->builtin && !strcmp(kind->builtin, node->id)))
 		nv_plan_add(plan, NV_RMDIR, kind, node->path);

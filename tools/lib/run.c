@@ -605,6 +605,9 @@ static int undo_rmdir(struct exec *e, const struct nv_node *node)
 
 	if (!ret)
 		ret = put_attrs(e->c, node);
+	/* a namespace goes without being disabled first */
+	if (!ret && !strcmp(nv_attr_value(node, "enable"), "1"))
+		ret = write_attr(e, node->path, "enable", "1");
 	return ret;
 }
 

@@ -163,7 +163,6 @@ static int namespace_delete(struct ctl *ctl, const struct args *a)
 	if (ret)
 		return ret;
 	path = nv_path(kind, (const char *const *)a->pos);
-	nv_plan_set(&plan, kind, path, "enable", "0");
 	nv_plan_add(&plan, NV_RMDIR, kind, path);
 	free(path);
 	return run_atomic(ctl, &plan);
