@@ -5,6 +5,40 @@
 
 . "$(dirname "$0")/lib/ctl.sh"
 
+: >"$tmp/told"
+: >"$tmp/serve.err"
+
+# within 60 seconds
+soon() {
+	local end=$((SECONDS + 60))
+	checks=$((checks + 1))
+	until "$@"; do
+		if [ "$SECONDS" -ge "$end" ]; then
+			bad "not in time: $*; told: $(tail -n 5 "$tmp/told"); $(cat "$tmp/serve.err")"
+			return
+		fi
+		sleep 0.1
+	done
+}
+
+# no_process_left : neither the tool nor a child of it
+no_process_left() { ! pgrep -f "^$ctl " >"$tmp/left"; }
+
+said() { grep -qF -- "$1" "$tmp/hand.err"; }
+# by_hand ARG... : in the background, as from a terminal; hand_ends RC
+by_hand() {
+	: >"$tmp/hand.err"
+	env --default-signal=INT "$ctl" --lock "$tmp/lock" "$@" 2>"$tmp/hand.err" >"$tmp/hand.out" &
+	hand=$!
+}
+hand_ends() {
+	local rc=0
+	wait "$hand" || rc=$?
+	checks=$((checks + 1))
+	[ "$rc" = "$1" ] || bad "by hand: exit code $rc, expected $1: $(cat "$tmp/hand.err")"
+	soon no_process_left
+}
+
 waiting() {
 	fresh
 	ok "" subsystem create "${A}1"
@@ -25,25 +59,20 @@ waiting() {
 	mv "$dev.away" "$dev"
 	ok "apply finishes it" apply "$tmp/dir/config.json"
 	is "subsystems/${A}1/namespaces/1/enable" 1
+	# what somebody has removed meanwhile is no error at the end
+	ok "" clear
+	mv "$dev" "$dev.away"
+	by_hand restore --wait 5 "$tmp/dir/config.json"
+	soon said "waiting for $dev"
+	ok "" namespace delete "${A}1" 1
+	hand_ends 0
+	mv "$dev.away" "$dev"
 	no 2 "a number of seconds" restore --wait soon "$tmp/dir/config.json"
 }
 
 # status_is TEXT : the last status that the service told is this
 status_is() {
 	[ "$(grep -a '^STATUS=' "$tmp/told" | tail -n 1)" = "STATUS=$1" ]
-}
-
-# within 60 seconds
-soon() {
-	local end=$((SECONDS + 60))
-	checks=$((checks + 1))
-	until "$@"; do
-		if [ "$SECONDS" -ge "$end" ]; then
-			bad "not in time: $*; told: $(tail -n 5 "$tmp/told"); $(cat "$tmp/serve.err")"
-			return
-		fi
-		sleep 0.1
-	done
 }
 
 value_is() { [ "$(cat "$tmp/root/$1" 2>/dev/null)" = "$2" ]; }
@@ -85,7 +114,7 @@ serve_off() {
 
 # The service: partial, said so, completed by itself, without the lock.
 service() {
-	local ns=subsystems/${A}1/namespaces
+	local ns=subsystems/${A}1/namespaces n
 	rm -rf "$tmp/dir"
 	big_tree
 	tree >"$tmp/before"
@@ -159,6 +188,23 @@ service() {
 	soon status_is Serving
 	hasnt $ns/1
 	serve_off
+	# a port whose network namespace comes when all has been removed
+	edit "port[2]['netns'] = '$tmp/netns'"
+	for n in 1 2; do
+		serve_on "$tmp/edited.json"
+		status_is "Serving in part; waiting for network namespace $tmp/netns (port 2)" ||
+			bad "status: $(tail -n 1 "$tmp/told")"
+		[ "$n" = 2 ] || ok "" clear
+		ln -s /proc/self/ns/net "$tmp/netns"
+		soon status_is Serving
+		if [ "$n" = 1 ]; then
+			hasnt ports/2
+		else
+			has "ports/2/subsystems/${A}2"
+		fi
+		serve_off
+		rm "$tmp/netns"
+	done
 	# refused for good: said, and the rest is served
 	ok "" clear
 	edit 'sub["1"]["attr"]["serial"] = "refuse-me"'
@@ -171,8 +217,6 @@ service() {
 	rm -rf "$tmp/dir"
 }
 
-# no_process_left : neither the tool nor a child of it
-no_process_left() { ! pgrep -f "^$ctl " >"$tmp/left"; }
 # A device that does not answer holds up its own namespace, and nothing else.
 hanging() {
 	local ns=subsystems/${A}1/namespaces
@@ -241,26 +285,9 @@ hanging() {
 	rm "$dev.hangs"
 }
 
-said() { grep -qF -- "$1" "$tmp/hand.err"; }
-# by_hand ARG... : in the background, as from a terminal; hand_ends RC
-by_hand() {
-	: >"$tmp/hand.err"
-	env --default-signal=INT "$ctl" --lock "$tmp/lock" "$@" 2>"$tmp/hand.err" >"$tmp/hand.out" &
-	hand=$!
-}
-hand_ends() {
-	local rc=0
-	wait "$hand" || rc=$?
-	checks=$((checks + 1))
-	[ "$rc" = "$1" ] || bad "by hand: exit code $rc, expected $1: $(cat "$tmp/hand.err")"
-	soon no_process_left
-}
-
 # The same without the service: it is said, Ctrl-C ends it, the rest is in place.
 hanging_by_hand() {
 	local ns=subsystems/${A}1/namespaces
-	: >"$tmp/told"
-	: >"$tmp/serve.err"
 	rm -rf "$tmp/dir"
 	big_tree
 	tree >"$tmp/before"

@@ -261,6 +261,37 @@ static bool is_below(const struct strvec *paths, const struct nv_step *s)
 	return false;
 }
 
+static bool is_empty(const struct cfs *c, const char *dir)
+{
+	struct strvec names = { 0 };
+	bool empty = cfs_list(c, dir, CFS_DIRS, &names) || !names.n;
+
+	strvec_free(&names);
+	return empty;
+}
+
+/*
+ * Whether there is nothing left that the port at @port, which waits for its network
+ * namespace, was to offer. One that was to offer nothing goes with all the rest.
+ */
+static bool is_pointless(const struct nv_plan *pending, const struct cfs *c,
+			 const char *port)
+{
+	bool links = false;
+
+	for (size_t i = 0; i < pending->n; i++) {
+		const struct nv_step *s = &pending->steps[i];
+
+		if (s->op != NV_LINK || !path_is_under(s->path, port))
+			continue;
+		if (cfs_exists(c, s->target))
+			return false;
+		links = true;
+	}
+	return links || (is_empty(c, "subsystems") && is_empty(c, "ports") &&
+			 is_empty(c, "hosts"));
+}
+
 /* The copy has the child from now on. */
 static void move_step(struct nv_plan *to, struct nv_step *s)
 {
@@ -280,7 +311,11 @@ static void divide(struct nv_plan *pending, const struct cfs *c, bool all,
 
 		if (is_below(&dropped, s))
 			continue;
-		if (s->err && !by_child && is_obsolete(c, s)) {
+		if (s->op == NV_LINK && !cfs_exists(c, s->target))
+			continue;
+		if (s->err && !by_child &&
+		    (is_obsolete(c, s) ||
+		     (s->op == NV_MKDIR && is_pointless(pending, c, s->path)))) {
 			if (s->op == NV_MKDIR)
 				strvec_add(&dropped, s->path);
 		} else if (!all && (is_below(&held, s) ||
