@@ -192,6 +192,12 @@ sub["1"]["namespaces"][0]["device"]["nguid"] = "00:" * 15 + "00"'
 	ok "live attribute that is not" apply "$tmp/edited.json"
 	is "subsystems/${A}1/namespaces/1/backend_options" lba=4096
 	is "subsystems/${A}1/namespaces/1/enable" 1
+	edit 'sub["1"]["namespaces"][0]["backend_options"] = "lba=512"'
+	mv "$dev" "$dev.away"
+	no 1 "namespace 1: enable=1: No such file" apply "$tmp/edited.json"
+	! grep -q "backend_options=" "$tmp/err" || bad "the wrong attribute is named"
+	is "subsystems/${A}1/namespaces/1/backend_options" lba=512
+	mv "$dev.away" "$dev"
 }
 
 broken_parts() {
@@ -229,6 +235,14 @@ namespaces_of_the_network() {
 	no 1 "there is no such network namespace" restore "$tmp/edited.json"
 	hasnt ports/1
 	has "ports/2/subsystems/${A}1"
+	ok "" apply "$tmp/dir/config.json"
+	edit 'port[2]["netns"] = "not-there"; port[2]["subsystems"] = [sub["1"]["nqn"]]; c["ports"] = [port[2]]'
+	ok "a port moves with its links" apply --merge --dry-run "$tmp/edited.json"
+	out "add port 2 link to ${A}1"
+	out "add port 2 link to ${A}2"
+	ok "" clear
+	edit 'port[1]["netns"] = "not-there"'
+	no 1 "there is no such network namespace" restore "$tmp/edited.json"
 	edit 'port[1]["netns"] = ""'
 	ok "the first one by its name" apply "$tmp/dir/config.json"
 	ok "is where the port is" apply --dry-run "$tmp/edited.json"

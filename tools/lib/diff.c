@@ -348,7 +348,7 @@ static void link_subsystems(struct diff *d)
 {
 	for (size_t i = 0; i < d->want->n_kids; i++) {
 		const struct nv_node *port = d->want->kids[i];
-		const struct nv_node *have = find(d->have, port);
+		const struct nv_node *have = find(d->have, port), *old;
 		bool all;
 
 		if (port->kind != &nv_kind_port)
@@ -359,12 +359,13 @@ static void link_subsystems(struct diff *d)
 					       port->links.v[j]))
 				nv_plan_link(d->plan, NV_LINK, port->kind,
 					     port->path, port->links.v[j]);
-		/* others that only had to make way come back */
-		for (size_t j = 0; have && all && d->keep_others &&
-				   j < have->links.n; j++)
-			if (!strvec_has(&port->links, have->links.v[j]))
+		/* others come back that had to make way, or were elsewhere */
+		old = nv_node_kid(d->have, port->kind, port->id);
+		for (size_t j = 0; old && all && d->keep_others &&
+				   j < old->links.n; j++)
+			if (!strvec_has(&port->links, old->links.v[j]))
 				nv_plan_link(d->plan, NV_LINK, port->kind,
-					     port->path, have->links.v[j]);
+					     port->path, old->links.v[j]);
 	}
 }
 
