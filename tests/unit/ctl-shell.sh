@@ -114,6 +114,10 @@ values_from_elsewhere() {
 	no 2 "control characters" host set "${H}1" "dhchap_key=@$tmp/key"
 	! grep -q two "$tmp/err" || bad "the value is shown"
 	unchanged "after values that cannot be read"
+	checks=$((checks + 1))
+	timeout 60 python3 "$here/ctl_prompt.py" "$ctl" --lock "$tmp/lock" host set "${H}1" dhchap_key=@- \
+		>"$tmp/out" 2>"$tmp/err" || bad "Ctrl-C at the prompt"
+	unchanged "Ctrl-C at the prompt"
 }
 
 run_parts shell_session completion values_from_elsewhere shell_on_terminal

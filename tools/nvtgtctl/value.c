@@ -6,6 +6,8 @@
 #include "ctl.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -52,13 +54,46 @@ static char *from_file(const char *name, const char *file)
 	return value;
 }
 
+static volatile sig_atomic_t came;
+
+static void on_signal(int sig)
+{
+	came = sig;
+}
+
+/* Waits until there is a line. A signal has its effect only when this has returned. */
+static void wait_for_line(void)
+{
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction note = { .sa_handler = on_signal };
+	struct sigaction was[ARRAY_SIZE(sigs)];
+	struct pollfd p = { .fd = 0, .events = POLLIN };
+	sigset_t set, before;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++)
+		sigaddset(&set, sigs[i]);
+	came = 0;
+	sigprocmask(SIG_BLOCK, &set, &before);
+	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++) {
+		sigaction(sigs[i], NULL, &was[i]);
+		if (was[i].sa_handler != SIG_IGN)
+			sigaction(sigs[i], &note, NULL);
+	}
+	while (ppoll(&p, 1, NULL, &before) < 0 && errno == EINTR && !came)
+		;
+	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++)
+		sigaction(sigs[i], &was[i], NULL);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 /* One line, which the terminal does not show. */
 static char *from_terminal(const char *name)
 {
 	struct termios old, quiet;
 	char *line = NULL;
+	ssize_t n = -1;
 	size_t cap = 0;
-	ssize_t n;
 
 	fprintf(stderr, "%s: ", name);
 	if (tcgetattr(0, &old))
@@ -66,9 +101,13 @@ static char *from_terminal(const char *name)
 	quiet = old;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	tcsetattr(0, TCSAFLUSH, &quiet);
-	n = getline(&line, &cap, stdin);
+	wait_for_line();
+	if (!came)
+		n = getline(&line, &cap, stdin);
 	tcsetattr(0, TCSAFLUSH, &old);
 	fputc('\n', stderr);
+	if (came)
+		raise(came);
 	if (n >= 0)
 		return line;
 	clearerr(stdin);
