@@ -38,6 +38,13 @@ saving() {
 	ok "" save "$tmp/dir/config.json"
 	versions v6 v5 v4 v3 v2
 
+	# what a run that was killed leaves goes with the next one
+	ok "" subsystem set "${A}1" serial=v8
+	(ulimit -f 0; "$ctl" --lock "$tmp/lock" save "$tmp/dir/config.json" || true) >/dev/null 2>&1
+	[ "$(find "$tmp/dir" -type f | wc -l)" = 7 ] || bad "the killed run left nothing: $(ls -A "$tmp/dir")"
+	ok "" save "$tmp/dir/config.json"
+	versions v7 v6 v5 v4 v3
+
 	# what runs is less than what the file has
 	rm -rf "$tmp/dir"
 	ok "" namespace create "${A}1" --device "$dev"

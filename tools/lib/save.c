@@ -5,10 +5,12 @@
  * The new text is written under a name of its own and synced, the old file
  * becomes FILE.1 and older ones move on, and only then does the new text take
  * the place of FILE: at each moment FILE is one configuration, whole. The same
- * text again changes nothing, so that it does not drive older ones out.
+ * text again changes nothing, so that it does not drive older ones out. What a run
+ * that was killed has left under such a name goes with the next.
  */
 #include "save.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
@@ -19,6 +21,9 @@
 
 #include "json.h"
 #include "msg.h"
+
+/* in the name of a text that is not in its place yet, before six letters */
+#define TEMP_TAG ".new-"
 
 static char *parent_of(const char *file)
 {
@@ -90,6 +95,25 @@ static int write_all(int fd, const char *text, size_t len)
 	return fsync(fd) && errno != EINVAL ? -errno : 0;
 }
 
+/* What is left of runs that were killed; nobody else saves, under the lock. */
+static void remove_stale(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	char *dir = parent_of(file);
+	char *head = xasprintf(".%s" TEMP_TAG, slash ? slash + 1 : file);
+	size_t n = strlen(head);
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (!strncmp(e->d_name, head, n) && strlen(e->d_name) == n + 6)
+			unlinkat(dirfd(d), e->d_name, 0);
+	if (d)
+		closedir(d);
+	free(head);
+	free(dir);
+}
+
 /* A file beside @file with a name that no other run has; mode 0600. */
 static int write_temp(const char *file, const char *text, size_t len,
 		      char **temp)
@@ -98,7 +122,8 @@ static int write_temp(const char *file, const char *text, size_t len,
 	char *dir = parent_of(file);
 	int fd, ret;
 
-	*temp = xasprintf("%s.%s.XXXXXX", dir, slash ? slash + 1 : file);
+	*temp = xasprintf("%s.%s" TEMP_TAG "XXXXXX", dir,
+			  slash ? slash + 1 : file);
 	free(dir);
 	fd = mkostemp(*temp, O_CLOEXEC);
 	if (fd < 0) {
@@ -165,6 +190,7 @@ static int replace(const char *file, const char *text, size_t len)
 
 	if (!stat(file, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		return write_through(file, text, len);
+	remove_stale(file);
 	if (has_text(file, text, len))
 		return 0;
 	ret = make_parent(file);
