@@ -130,6 +130,15 @@ systemctl stop nvtgt || fail "$(why stop)"
 nothing || fail "$(why "not clear")"
 state_is inactive || fail "$(why "after stop")"
 
+note "stop just after the process was killed, and while it comes again"
+for when in active activating; do
+	systemctl start nvtgt || fail "$(why "start again")"
+	inside kill -9 "$(main_pid)"
+	[ "$when" = active ] || wait_for 20 state_is activating || fail "$(why "it does not come again")"
+	systemctl stop nvtgt || fail "$(why "stop after a kill")"
+	nothing || fail "$(why "not clear after a kill, $when")"
+done
+
 note "start with a device that hangs"
 modprobe nvtgt-null
 hangs() { echo "$1" >/sys/module/nvtgt_null/parameters/hang; }
