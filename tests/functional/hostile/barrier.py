@@ -16,7 +16,7 @@ RDY, CFS, SHST, SHST_BUSY, SHST_DONE = 1, 2, 0xC, 0x4, 0x8
 SHUTDOWN = 1 << 14
 # as long as a target that does not wait would be wrong for
 A_WHILE = 0.5
-DM, RAW, FILE, NULL = 4, 5, 6, 2
+DM, RAW, FILE, LOOP, NULL = 4, 5, 6, 7, 2
 WORKERS = 32
 OLD, NEW = b"\x0d" * 4096, b"\x11" * 4096
 
@@ -321,23 +321,25 @@ def waiting_never_begin(env):
     """Commands that wait for a worker when their queue ends never reach the medium."""
     ends = (("reset", lambda c: ctrl.prop_set(c.admin, nvme.CC, 0)), ("close", lambda c: end(c, "close")),
             ("cut", lambda c: end(c, "reset")), ("shutdown", lambda c: ctrl.prop_set(c.admin, nvme.CC, ctrl.CC_ENABLE | SHUTDOWN)))
-    for name, go in ends:
-        with env.row("frozen file, %s", name):
-            with env.controller() as c:
-                q = c.io_queue(sqsize=63)
-                cleared(q, FILE, 48)
-                with file_holds(env) as let_go:
-                    held_writes(env, c, q, FILE, 48)
-                    go(c)
-                    if name in ("reset", "shutdown"):
-                        q.take_end()
-                    else:
-                        until(env.timeout, lambda: attempt(env, c.host)[0].status, "the target knows of the end")
-                    let_go()
-                    until(env.timeout, admitted(env, c.host), "the host is let in")
-            there = what_is_there(env, FILE, 48)
-            need(all(there[:1]), "the first one was in the file system and is not there")
-            need(not any(there[WORKERS:]), "%d commands that had not begun were executed", sum(there[WORKERS:]))
+    # the file system holds what workers do; a device with one tag holds one write, and workers wait for its tag
+    for holder, nsid, begun in (("frozen file", FILE, WORKERS), ("device with one tag", LOOP, 1 + WORKERS)):
+        for name, go in ends:
+            with env.row("%s, %s", holder, name):
+                with env.controller() as c:
+                    q = c.io_queue(sqsize=63)
+                    cleared(q, nsid, 48)
+                    with file_holds(env) as let_go:
+                        held_writes(env, c, q, nsid, 48)
+                        go(c)
+                        if name in ("reset", "shutdown"):
+                            q.take_end()
+                        else:
+                            until(env.timeout, lambda: attempt(env, c.host)[0].status, "the target knows of the end")
+                        let_go()
+                        until(env.timeout, admitted(env, c.host), "the host is let in")
+                there = what_is_there(env, nsid, 48)
+                need(all(there[:1]), "the first one had begun and is not there")
+                need(not any(there[begun:]), "%d commands that had not begun were executed", sum(there[begun:]))
 
 
 def abort_waiting(env):

@@ -9,7 +9,7 @@
 . "$TESTS/lib/nvmetcp/target.sh"
 target_is_nvtgt || skip "nvmet says at once that it is not ready"
 hostile_target
-# 4: a device that can be held; 5: what it stands on; 6: a file
+# 4: a device that can be held; 5: what it stands on; 6: a file; 7: a device with one tag on another file
 raw=$(null_blk_make size=64 blocksize=4096)
 dev=$(dm_make hold "0 131072 linear $raw 0")
 make_namespace "$HOSTILE" 4 "$dev"
@@ -23,7 +23,14 @@ mount_new ext4 "$(null_blk_make size=64 blocksize=4096)" "$WORK/fs"
 defer thaw
 truncate -s 4M "$WORK/fs/file"
 make_namespace "$HOSTILE" 6 "$WORK/fs/file"
-drop_namespaces() { local n; for n in 4 5 6; do rmdir "$CONFIGFS/subsystems/$HOSTILE/namespaces/$n"; done; }
+truncate -s 4M "$WORK/fs/device"
+modprobe -r loop
+modprobe loop hw_queue_depth=1
+defer modprobe -r loop
+dev=$(losetup --find --show --sector-size 4096 "$WORK/fs/device")
+defer losetup -d "$dev"
+make_namespace "$HOSTILE" 7 "$dev"
+drop_namespaces() { local n; for n in 4 5 6 7; do rmdir "$CONFIGFS/subsystems/$HOSTILE/namespaces/$n"; done; }
 defer drop_namespaces
 # shellcheck disable=SC2086
 python3 "$TESTS/functional/hostile/barrier.py" ${CASES-} || fail "barrier.py: cases went wrong"
