@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: hosts that die in the middle of a SEND cost a shared receive queue its entries: a new one takes its
 # place, hosts that come get on at full speed, those that were there go on
-# timeout: 300
+# timeout: 480
 
 TRANSPORT=rdma
 . "$TESTS/lib/guest.sh"
@@ -40,14 +40,15 @@ for round in 1 2; do
 	note "a hundred and fifty hosts die in a SEND, round $round"
 	pids=()
 	for _ in 1 2 3; do
-		timeout $((60 * PATIENCE)) "$peer" deaths 50 &
+		timeout $((150 * PATIENCE)) "$peer" deaths 50 &
 		pids+=($!)
 	done
 	for pid in "${pids[@]}"; do wait "$pid" || fail "they do not come so far"; done
 	wait_for 30 only "$present" || fail "connections are left: $(cat $queues)"
 done
 takes
-log_has 'a receive queue of CPU 0 is low after connections have ended with up to [0-9]* of its buffers' || fail "no receive queue was retired"
+# a host that was there, and got no more receives, would have lost its connection
+witness_goes_on
+log_has 'a receive queue of CPU 0 is low after [0-9]* connections' || fail "no receive queue was retired"
 note "before: $before tenths of a second, after: $TOOK"
 [ "$TOOK" -le $((3 * before + 20)) ] || fail "a new host is slow"
-witness_goes_on
