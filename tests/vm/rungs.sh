@@ -360,6 +360,7 @@ plan = {"results": results, "tree": tree, "image": image, "accel": accel,
 variants = {"": (0, ""), "no-spin": (0, "nvtgt.spin_us=0"), "one-reactor": (1, ""),
             "rdma": (0, "bench.transport=rdma"), "rdma-no-srq": (0, "bench.transport=rdma nvtgt_rdma.use_srq=0"),
             "rdma-mr": (0, "bench.transport=rdma nvtgt_rdma.force_mr=1 ib_core.force_mr=1"),
+            "many-readers": (0, "bench.many-readers"),
             "iwarp": (0, "bench.transport=rdma bench.rdma=siw")}
 tests = []
 for line in sys.stdin:
