@@ -130,17 +130,18 @@ def keep_busy(queues, depth):
             q.pump()
         ended += q.finished - before
         while len(q.pending) < depth:
-            q.submit(nvme.READ, nsid=4 + i % 2, read=4096, **nvme.rw(8 * len(q.pending), 8))
+            q.submit(nvme.READ, nsid=4 + i, read=4096, **nvme.rw(8 * len(q.pending), 8))
     return ended
 
 
 def large_ones_among_small_ones(env):
     """
-    A MiB is left. Hosts of one CPU read 4 KiB at a time from devices that take a while, not the same one,
-    so that some of it is always in use; a host of another CPU reads the whole MiB, again and again. Each of these
-    reads waits for the small ones that were before it, and few others pass it.
+    A MiB is left. Hosts of one CPU read 4 KiB at a time, each from a device of its own that takes a while,
+    longer than this program needs to ask again and never the same time, so that some of it is always in use; a
+    host of another CPU reads the whole MiB, again and again. Each of these reads waits for the small ones that
+    were before it, and few others pass it.
     """
-    depth, rounds = 8, 12
+    depth, rounds = 8, 6
     hosts = [env.controller(sqsize=31), ctrl.Controller(env.address, 4422, env.nqn, timeout=env.timeout)]
     hosts += [ctrl.Controller(env.address, 4421, env.nqn, timeout=env.timeout) for _ in range(4)]
     try:

@@ -3,6 +3,7 @@
 # guards: when hosts want more memory than there is: what one gives back is used by the next, in turn
 # whatever it wants and wherever it is served, and a host that trickles, or takes a trickle, does not keep what it has
 # timeout: 360
+# cpus: 8
 
 . "$TESTS/lib/guest.sh"
 . "$TESTS/lib/nvmetcp/target.sh"
@@ -10,9 +11,13 @@ target_is_nvtgt || skip "the budget is nvtgt's"
 # the least that the module takes
 modprobe nvtgt buffer_limit_mb=16
 hostile_target
-# devices that take 20 and 13 ms, and a CPU each for hosts that want little and much
-make_namespace "$HOSTILE" 4 "$(null_blk_make irqmode=2 completion_nsec=20000000)"
-make_namespace "$HOSTILE" 5 "$(null_blk_make irqmode=2 completion_nsec=13000000)"
+# (a guest of fewer CPUs lets a reactor keep a MiB, and then a read of that size never has to wait)
+# devices that take a while, and a CPU each for hosts that want little and much
+n=4
+for ms in 410 340 290 230; do
+	make_namespace "$HOSTILE" $n "$(null_blk_make irqmode=2 completion_nsec=${ms}000000)"
+	n=$((n + 1))
+done
 make_port 2 "$TGT_IP" addr_trsvcid=4421 param_cpus=0
 make_port 3 "$TGT_IP" addr_trsvcid=4422 param_cpus=1
 link_port 2 "$HOSTILE"
