@@ -37,7 +37,8 @@ ctl port create 4 --traddr "$TGT_IP" --trsvcid 4423 max_queue_size=100 mdts=3 in
 	--cpus 1 --subsystem other
 ctl port create 65535 --traddr 203.0.113.99
 ctl ana-group create 1 3 --state optimized
-ctl ana-group create 1 128 --state change
+# not on the port that the host is connected to: it waits for the end of a change 20 s at most
+ctl ana-group create 2 128 --state change
 ctl ana-group set 2 1 state=non-optimized
 ctl referral create 1 spare --traddr 198.51.100.77 --portid 65535
 ctl referral create 1 off --traddr 2001:DB8::77 --treq required --disabled
