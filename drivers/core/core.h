@@ -150,7 +150,7 @@ struct nvtgt_cns {
 
 	atomic_t lost;			/* the device is gone; until the next enable */
 	struct work_struct lost_work;	/* tells hosts and the log */
-	struct work_struct remove_work;	/* waits for the device after rmdir */
+	struct work_struct remove_work;	/* disables it after rmdir */
 
 	/* subsys->lock; this and what open() reads is kept while in_use */
 	char backend_name[NVTGT_BACKEND_NAME_SIZE];
@@ -163,6 +163,7 @@ struct nvtgt_cns {
 	struct nvtgt_ns_stats __percpu *stats;
 
 	struct completion gone;		/* ns.ref reached zero */
+	struct completion removed;	/* remove_work has disabled it */
 	struct rcu_head rcu;
 
 	/* what its backend does in workers, see nvtgt_req_defer() */

@@ -32,6 +32,7 @@
 #include <linux/jiffies.h>
 #include <linux/moduleparam.h>
 #include <linux/percpu.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include "core.h"
@@ -41,7 +42,7 @@ module_param(resize_poll_ms, uint, 0644);
 MODULE_PARM_DESC(resize_poll_ms,
 		 "how often the size of enabled namespaces is looked at, ms (default 2000, 0: never)");
 
-/* how long rmdir waits for commands, seconds */
+/* how long rmdir waits for the device, seconds */
 #define NVTGT_NS_REMOVE_S	5
 
 static void nvtgt_ns_poll_work(struct work_struct *work);
@@ -86,6 +87,7 @@ struct nvtgt_cns *nvtgt_ns_create(struct nvtgt_subsys *subsys, u32 nsid)
 	spin_lock_init(&cns->deferred_lock);
 	INIT_LIST_HEAD(&cns->deferred);
 	init_completion(&cns->gone);
+	init_completion(&cns->removed);
 	INIT_DELAYED_WORK(&cns->poll_work, nvtgt_ns_poll_work);
 	uuid_gen(&cns->uuid);
 	strscpy(cns->backend_name, "bdev", sizeof(cns->backend_name));
@@ -237,6 +239,11 @@ static int nvtgt_ns_open_and_show(struct nvtgt_cns *cns)
 		goto out_close;
 	}
 
+	/* a device may have held up the caller for longer than it has lived */
+	ret = -EINTR;
+	if (fatal_signal_pending(current))
+		goto out_close;
+
 	reinit_completion(&cns->gone);
 	ret = percpu_ref_init(&ns->ref, nvtgt_ns_ref_release, 0, GFP_KERNEL);
 	if (ret)
@@ -345,10 +352,8 @@ static void nvtgt_ns_remove_work(struct work_struct *work)
 {
 	struct nvtgt_cns *cns = container_of(work, struct nvtgt_cns, remove_work);
 
-	wait_for_completion(&cns->gone);
-	mutex_lock(&cns->enable_lock);
-	nvtgt_ns_close_gone(cns);
-	mutex_unlock(&cns->enable_lock);
+	nvtgt_ns_disable(cns);
+	complete(&cns->removed);
 	config_item_put(&cns->group.cg_item);
 }
 
@@ -356,31 +361,21 @@ static void nvtgt_ns_remove_work(struct work_struct *work)
  * nvtgt_ns_remove - disable a namespace whose directory is being removed
  * @cns: the namespace; the caller's reference on its configfs item is taken over
  *
- * configfs holds the lock of the whole tree's directories here. So the wait for
- * commands that a device does not answer is bounded; a work goes on with it.
+ * configfs holds the lock of the whole tree's directories here. So a work disables the
+ * namespace, and the wait for it is bounded: a device may not answer a command, the
+ * look at its size, or the backend that closes it.
  *
- * Context: may sleep; takes enable_lock and subsys->lock.
+ * Context: may sleep.
  */
 void nvtgt_ns_remove(struct nvtgt_cns *cns)
 {
-	bool wait = false;
-
-	mutex_lock(&cns->enable_lock);
-	if (cns->enabled) {
-		nvtgt_ns_hide_and_kill(cns);
-		wait = !wait_for_completion_timeout(&cns->gone, NVTGT_NS_REMOVE_S * HZ);
-		if (!wait)
-			nvtgt_ns_close_gone(cns);
-	}
-	mutex_unlock(&cns->enable_lock);
-	if (!wait) {
-		config_item_put(&cns->group.cg_item);
-		return;
-	}
-	pr_warn("%s namespace %u: removed, but its device does not answer; it is closed when it has\n",
-		cns->ns.subsys->nqn, cns->ns.nsid);
+	config_item_get(&cns->group.cg_item);	/* for the work */
 	/* not on nvtgt_wq, where a Connect could wait for its worker */
 	queue_work(nvtgt_remove_wq, &cns->remove_work);
+	if (!wait_for_completion_timeout(&cns->removed, NVTGT_NS_REMOVE_S * HZ))
+		pr_warn("%s namespace %u: removed, but its device does not answer; it is closed when it has\n",
+			cns->ns.subsys->nqn, cns->ns.nsid);
+	config_item_put(&cns->group.cg_item);
 }
 
 /* Tells the hosts that the namespace is not as it was. */

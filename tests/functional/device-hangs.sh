@@ -129,6 +129,25 @@ host_disconnect other
 closed() { [ "$(dmsetup info -c --noheadings -o open "$1" | tr -d ' ')" = 0 ]; }
 wait_for 20 closed hanging || fail "the device is not closed"
 
+note "removed, and closed for as long"
+mkdir "$CONFIGFS/subsystems/other/namespaces/4"
+four=subsystems/other/namespaces/4
+set_attr $four/backend null
+set_attr $four/backend_options size=64m
+enable_namespace other 4 1
+hangs Y
+soon rmdir "$CONFIGFS/$four"
+wait_for 10 log_has 'namespace 4: removed, but its device does not answer' || fail "no line: $(log_since)"
+soon mkdir "$CONFIGFS/subsystems/other/namespaces/5"
+soon rmdir "$CONFIGFS/subsystems/other/namespaces/5"
+soon make_port 2 "$TGT_IP_2"
+soon drop_port 2
+soon connects other
+soon discovers other
+hangs N
+only_two() { [ "$(cat /sys/module/nvtgt_null/refcnt)" = 1 ]; }
+wait_for 20 only_two || fail "namespace 4 is not closed: $(cat /sys/module/nvtgt_null/refcnt) are open"
+
 note "while it is closed"
 hangs Y
 start_writer 0 close
