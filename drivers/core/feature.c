@@ -222,9 +222,7 @@ static u16 nvtgt_set_kato(struct nvtgt_req *req, u32 value)
 {
 	struct nvtgt_ctrl *ctrl = req->queue->ctrl;
 
-	/* NVMe base 2.1, 3.9: these transports do not let a host do without it */
-	if (!value && (ctrl->port->addr.trtype == NVMF_TRTYPE_TCP ||
-		       ctrl->port->addr.trtype == NVMF_TRTYPE_RDMA)) {
+	if (!value && req->queue->ops->needs_ka) {
 		req->error_loc = offsetof(struct nvme_features, dword11);
 		return NVME_SC_KA_TIMEOUT_INVALID | NVME_STATUS_DNR;
 	}

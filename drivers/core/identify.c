@@ -26,7 +26,6 @@ static_assert(sizeof(__le32[NVTGT_MAX_NSID]) <= NVME_IDENTIFY_DATA_SIZE);
 #define NVTGT_CTRL_FRMW			0x3		/* one slot, read only */
 #define NVTGT_CTRL_ONCS_SELECT		BIT(4)
 #define NVTGT_CTRL_VWC_FLUSH_ALL_NO	(2 << 1)	/* Flush with NSID FFFFFFFFh fails */
-#define NVTGT_CTRL_SGLS_TRANSPORT	BIT(21)
 #define NVTGT_ANACAP_STATES		0x1f		/* all five are reported */
 #define NVTGT_ANATT_S			10
 #define NVTGT_RAB			6
@@ -150,9 +149,9 @@ static void nvtgt_identify_ctrl_names(struct nvtgt_subsys *subsys, struct nvme_i
 }
 
 /* What I/O and discovery controllers both tell. */
-static void nvtgt_identify_ctrl_common(struct nvtgt_ctrl *ctrl, struct nvme_id_ctrl *id)
+static void nvtgt_identify_ctrl_common(const struct nvtgt_queue *queue, struct nvme_id_ctrl *id)
 {
-	u32 sgls = NVME_CTRL_SGLS_BYTE_ALIGNED | NVME_CTRL_SGLS_SAOS;
+	struct nvtgt_ctrl *ctrl = queue->ctrl;
 
 	nvtgt_identify_ctrl_names(ctrl->subsys, id);
 	id->mdts = ctrl->mdts;
@@ -165,12 +164,8 @@ static void nvtgt_identify_ctrl_common(struct nvtgt_ctrl *ctrl, struct nvme_id_c
 	id->kas = cpu_to_le16(NVTGT_KAS);
 	/* MQES is zero based */
 	id->maxcmd = cpu_to_le16((ctrl->cap & 0xffff) + 1);
-
-	if (ctrl->port->addr.trtype == NVMF_TRTYPE_RDMA)
-		sgls |= NVME_CTRL_SGLS_KSDBDS;
-	else
-		sgls |= NVTGT_CTRL_SGLS_TRANSPORT;
-	id->sgls = cpu_to_le32(sgls);
+	id->sgls = cpu_to_le32(NVME_CTRL_SGLS_BYTE_ALIGNED | NVME_CTRL_SGLS_SAOS |
+			       queue->ops->sgls);
 }
 
 static void nvtgt_identify_ctrl_io(struct nvtgt_ctrl *ctrl, struct nvme_id_ctrl *id)
@@ -217,7 +212,7 @@ static u16 nvtgt_identify_ctrl(struct nvtgt_req *req, void *page)
 	struct nvtgt_ctrl *ctrl = req->queue->ctrl;
 	struct nvme_id_ctrl *id = page;
 
-	nvtgt_identify_ctrl_common(ctrl, id);
+	nvtgt_identify_ctrl_common(req->queue, id);
 	if (ctrl->subsys->discovery)
 		nvtgt_identify_ctrl_disc(id);
 	else

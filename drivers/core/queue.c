@@ -22,10 +22,9 @@
  * The transport sets queue->reactor before anything else happens to it.
  *
  * Context: process.
- * Return: 0
  */
-int nvtgt_queue_init(struct nvtgt_queue *queue, struct nvtgt_port *port,
-		     const struct nvtgt_transport_ops *ops)
+void nvtgt_queue_init(struct nvtgt_queue *queue, struct nvtgt_port *port,
+		      const struct nvtgt_transport_ops *ops)
 {
 	queue->ops = ops;
 	queue->port = port;
@@ -34,7 +33,6 @@ int nvtgt_queue_init(struct nvtgt_queue *queue, struct nvtgt_port *port,
 	INIT_LIST_HEAD(&queue->peer_entry);
 	INIT_LIST_HEAD(&queue->late);
 	nvtgt_port_get(port);
-	return 0;
 }
 EXPORT_SYMBOL_GPL(nvtgt_queue_init);
 

@@ -634,10 +634,7 @@ int nvtgt_rdma_queue_create(struct nvtgt_port *port, struct rdma_cm_id *cm_id,
 	if (port->pi && !q->dev->pi)
 		pr_warn_ratelimited("port %u: device %s has no signature memory regions: host gets no protection information\n",
 				    port->id, dev_name(&q->dev->ib->dev));
-	if (nvtgt_queue_init(&q->queue, port, &nvtgt_rdma_ops)) {
-		status = NVME_RDMA_CM_NO_RSC;
-		goto uncount;
-	}
+	nvtgt_queue_init(&q->queue, port, &nvtgt_rdma_ops);
 	q->queue.max_size = q->dev->max_size;
 	q->queue.size_limit = q->request.size;
 	q->queue.want_qid = q->request.qid;

@@ -444,9 +444,7 @@ int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock)
 		goto put_reactor;
 	nvtgt_tcp_queue_init(q, sock, &addr);
 	q->queue.reactor = reactor;
-	ret = nvtgt_queue_init(&q->queue, port, &nvtgt_tcp_ops);
-	if (ret)
-		goto free;
+	nvtgt_queue_init(&q->queue, port, &nvtgt_tcp_ops);
 	q->source.cpus = port->cpus;
 	nvtgt_source_add(&q->source, reactor);
 	/* all others' kicks count for nothing before the one at the end */
@@ -468,7 +466,6 @@ int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock)
 
 destroy_queue:
 	nvtgt_queue_destroy(&q->queue);
-free:
 	kfree(q);
 put_reactor:
 	nvtgt_reactor_put(reactor);

@@ -19,12 +19,16 @@
 #ifndef _NVTGT_TRANSPORT_H
 #define _NVTGT_TRANSPORT_H
 
+#include <linux/bits.h>
 #include <linux/module.h>
 #include <linux/socket.h>
 #include <nvtgt/types.h>
 
 /** NVTGT_TRANSPORT_VERSION - grows with each change of this contract */
-#define NVTGT_TRANSPORT_VERSION	5
+#define NVTGT_TRANSPORT_VERSION	6
+
+/** NVTGT_CTRL_SGLS_TRANSPORT - SGLS of Identify Controller: transport SGL data blocks */
+#define NVTGT_CTRL_SGLS_TRANSPORT	BIT(21)
 
 /**
  * struct nvtgt_transport_ops - what a transport provides
@@ -34,7 +38,10 @@
  * @name: as in addr_trtype. Required.
  * @owner: THIS_MODULE. The core holds a reference for each enabled port.
  * @moves_pi: protection information can be moved, on ports with port->pi
+ * @needs_ka: a host may not do without a keep alive timer (NVMe base 2.1, 3.9)
  * @trtype: NVMF_TRTYPE_*. One transport per type.
+ * @sgls: which SGL descriptors its capsules may have beside a plain data block: bits of
+ *	SGLS in Identify Controller
  *
  * @add_port: open the listener for @port, in @port->net. May sleep; the
  *	configuration lock is held. Fills in the parameters that are -1. After
@@ -76,7 +83,9 @@ struct nvtgt_transport_ops {
 	const char *name;
 	struct module *owner;
 	bool moves_pi;
+	bool needs_ka;
 	u8 trtype;
+	u32 sgls;
 
 	int (*add_port)(struct nvtgt_port *port);
 	void (*remove_port)(struct nvtgt_port *port);
@@ -102,8 +111,8 @@ int __must_check nvtgt_port_sockaddr(const struct nvtgt_port *port, struct socka
 int nvtgt_param_set_timeout(const char *val, const struct kernel_param *kp);
 
 /* Queues. */
-int __must_check nvtgt_queue_init(struct nvtgt_queue *queue, struct nvtgt_port *port,
-				  const struct nvtgt_transport_ops *ops);
+void nvtgt_queue_init(struct nvtgt_queue *queue, struct nvtgt_port *port,
+		      const struct nvtgt_transport_ops *ops);
 void nvtgt_queue_stop(struct nvtgt_queue *queue);
 void nvtgt_queue_destroy(struct nvtgt_queue *queue);
 void nvtgt_queue_want_flush(struct nvtgt_queue *queue);
