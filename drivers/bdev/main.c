@@ -135,11 +135,26 @@ out_free:
 	return ret;
 }
 
+/*
+ * In a kernel thread filp_close() leaves the last part to a worker that serves the whole
+ * machine: the device would be in use for a moment longer, or that worker be stuck in it.
+ */
+static void nvtgt_bdev_put_file(struct file *file)
+{
+	if (!(current->flags & PF_KTHREAD)) {
+		filp_close(file, NULL);
+		return;
+	}
+	get_file(file);
+	filp_close(file, NULL);
+	__fput_sync(file);
+}
+
 static void nvtgt_close(struct nvtgt_ns *ns)
 {
 	struct nvtgt_bdev *dev = ns->priv;
 
-	filp_close(dev->file, NULL);
+	nvtgt_bdev_put_file(dev->file);
 	kfree(dev);
 }
 

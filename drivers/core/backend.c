@@ -96,11 +96,13 @@ EXPORT_SYMBOL_GPL(nvtgt_backend_register);
  * A thread may still be on its way out of one of the backend's functions, in which it
  * has completed the last command of a namespace:
  *
- *  1. a worker of nvtgt_io_wq: no, nvtgt_deferred_work() holds the namespace until the
- *     function has returned, and the namespace holds the module
+ *  1. a worker: no, nvtgt_deferred_work() and nvtgt_dsm_discard() hold the namespace
+ *     until the function has returned, and the namespace holds the module
  *  2. a work of the backend's own: no, its close() waits for that
  *  3. a reactor: nvtgt_reactors_sync()
  *  4. an interrupt, of a timer or a device: an RCU read section
+ *  5. another task that completes a bio or a file's I/O (loop, dm-crypt, a file system):
+ *     it does not sleep in there, but may be preempted: synchronize_rcu_tasks()
  *
  * nvtgt_io_wq is not flushed: a worker in there may hang in a device of another backend.
  *
@@ -117,6 +119,7 @@ void nvtgt_backend_unregister(const struct nvtgt_backend_ops *ops)
 	mutex_unlock(&nvtgt_backend_mutex);
 	nvtgt_reactors_sync();
 	synchronize_rcu();
+	synchronize_rcu_tasks();
 }
 EXPORT_SYMBOL_GPL(nvtgt_backend_unregister);
 

@@ -163,6 +163,7 @@ struct nvtgt_cns {
 	struct nvtgt_ns_stats __percpu *stats;
 
 	struct completion gone;		/* ns.ref reached zero */
+	bool hidden;			/* rmdir has hidden it; remove_work does the rest */
 	struct completion removed;	/* remove_work has disabled it */
 	struct rcu_head rcu;
 
@@ -260,7 +261,7 @@ struct nvtgt_ctrl {
 	u32 cc;
 	bool draining;			/* CSTS waits for what I/O queues have left in backends */
 	bool stuck;			/* … in vain for so long that CSTS.CFS has been set */
-	bool told_late;			/* the log knows that a Connect waits for this controller */
+	u32 told_late;			/* the log knows that a Connect waits for this namespace; 0 */
 	unsigned int nr_undrained;	/* I/O queues that are not drained */
 	unsigned long drain_due;	/* jiffies: when that is, while draining */
 	u32 kato_ms;			/* 0: no keep alive */

@@ -43,7 +43,7 @@ MODULE_PARM_DESC(drain_timeout_ms,
 		 "time for devices to answer when a controller is reset or shut down, ms, 100 … 3600000");
 
 /* late commands of a queue at which a Connect looks at once; it looks again soon */
-#define NVTGT_LATE_LOOKS	64
+#define NVTGT_LATE_LOOKS	512
 
 /* What a controller's stopped queues have left in backends. */
 struct nvtgt_late {
@@ -250,15 +250,13 @@ static const char *nvtgt_late_device(struct nvtgt_subsys *subsys, u32 nsid)
 static void nvtgt_ctrl_warn_stuck(struct nvtgt_ctrl *ctrl, const struct nvtgt_late *late)
 {
 	struct nvtgt_subsys *subsys = ctrl->subsys;
-	/* a device that hangs in open() or close() must not keep this work from ending */
-	bool locked = mutex_trylock(&subsys->lock);
 
+	mutex_lock(&subsys->lock);
 	nvtgt_ctrl_warn(ctrl,
-			"namespace %u (%s): no answer to %u commands, %u of them writes, for %u ms (drain_timeout_ms) after reset or shutdown: fatal status; its host may connect anew when the device has answered, or the namespace is disabled or removed\n",
-			late->nsid, locked ? nvtgt_late_device(subsys, late->nsid) : "busy",
+			"namespace %u (%s) and perhaps others: no answer to %u commands, %u of them writes, for %u ms (drain_timeout_ms) after reset or shutdown: fatal status; its host may connect anew when the device has answered, or the namespace is disabled or removed\n",
+			late->nsid, nvtgt_late_device(subsys, late->nsid),
 			late->nr, late->nr_writes, READ_ONCE(nvtgt_drain_timeout_ms));
-	if (locked)
-		mutex_unlock(&subsys->lock);
+	mutex_unlock(&subsys->lock);
 }
 
 /**
@@ -322,7 +320,10 @@ static bool nvtgt_same_host(const struct nvtgt_ctrl *a, const struct nvtgt_ctrl 
 	return a->hostnqn[0] && a->host_addr[0] && !strcmp(a->host_addr, b->host_addr);
 }
 
-/* Can writes of an ending controller still reach the medium? Tells the log once. */
+/*
+ * Can writes of an ending controller still reach the medium? Tells the log once for each
+ * namespace that stands first.
+ */
 static bool nvtgt_ctrl_writes_late(struct nvtgt_ctrl *ctrl)
 {
 	struct nvtgt_late late = {};
@@ -334,13 +335,13 @@ static bool nvtgt_ctrl_writes_late(struct nvtgt_ctrl *ctrl)
 		nvtgt_ctrl_forget_hidden(ctrl);
 		all = nvtgt_ctrl_get_late(ctrl, &late);
 	}
-	tell = late.nr_writes && !ctrl->told_late;
+	tell = late.nr_writes && ctrl->told_late != late.nsid;
 	if (tell)
-		ctrl->told_late = true;
+		ctrl->told_late = late.nsid;
 	spin_unlock_irq(&ctrl->lock);
 
 	if (tell)
-		nvtgt_ctrl_info(ctrl, "ends with %u writes in namespace %u (%s): its host has to wait with the next Connect until the device has answered, or the namespace is disabled or removed\n",
+		nvtgt_ctrl_info(ctrl, "ends with %u writes that have no answer, one of them in namespace %u (%s): its host has to wait with the next Connect until the device has answered, or the namespace is disabled or removed\n",
 				late.nr_writes, late.nsid,
 				nvtgt_late_device(ctrl->subsys, late.nsid));
 	return !all || late.nr_writes;

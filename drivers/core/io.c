@@ -109,6 +109,17 @@ static u16 nvtgt_write_zeroes_parse(struct nvtgt_req *req)
 	return 0;
 }
 
+static void nvtgt_dsm_discard(struct nvtgt_req *req, const struct nvme_dsm_range *ranges,
+			      unsigned int nr)
+{
+	struct nvtgt_ns *ns = req->ns;
+
+	/* the command's own reference may be gone when the backend returns */
+	percpu_ref_get(&ns->ref);
+	ns->ops->discard(req, ranges, nr);
+	nvtgt_ns_put(ns);
+}
+
 /* Copies the ranges and checks each before the first is touched. */
 static void nvtgt_dsm_work(struct nvtgt_req *req)
 {
@@ -137,7 +148,7 @@ static void nvtgt_dsm_work(struct nvtgt_req *req)
 	if (status)
 		nvtgt_req_complete(req, status);
 	else
-		req->ns->ops->discard(req, ranges, nr);
+		nvtgt_dsm_discard(req, ranges, nr);
 }
 
 static void nvtgt_dsm_execute(struct nvtgt_req *req)

@@ -278,8 +278,9 @@ static void nvtgt_ns_tell_ana(struct nvtgt_cns *cns)
  *
  * Context: may sleep, as long as the device hangs; takes enable_lock and, without
  *	waiting for the device, nvtgt_config_sem and subsys->lock.
- * Return: 0 or a negative errno; the reason has been logged. -EINTR: a signal came
- *	while another thread enabled or disabled the namespace.
+ * Return: 0 or a negative errno; the reason has been logged. -EINTR, without a line: a
+ *	signal came while another thread enabled or disabled the namespace, or the
+ *	caller was killed while the device was opened.
  */
 int nvtgt_ns_enable(struct nvtgt_cns *cns)
 {
@@ -309,11 +310,10 @@ int nvtgt_ns_enable(struct nvtgt_cns *cns)
 	return ret;
 }
 
-/* enable_lock is held. cns->gone completes with the last command. */
+/* cns->gone completes with the last command. */
 static void nvtgt_ns_hide_and_kill(struct nvtgt_cns *cns)
 {
 	nvtgt_ns_hide(cns);
-	cancel_delayed_work_sync(&cns->poll_work);
 	percpu_ref_kill(&cns->ns.ref);
 }
 
@@ -341,7 +341,9 @@ void nvtgt_ns_disable(struct nvtgt_cns *cns)
 {
 	mutex_lock(&cns->enable_lock);
 	if (cns->enabled) {
-		nvtgt_ns_hide_and_kill(cns);
+		if (!cns->hidden)
+			nvtgt_ns_hide_and_kill(cns);
+		cancel_delayed_work_sync(&cns->poll_work);
 		wait_for_completion(&cns->gone);
 		nvtgt_ns_close_gone(cns);
 	}
@@ -361,14 +363,19 @@ static void nvtgt_ns_remove_work(struct work_struct *work)
  * nvtgt_ns_remove - disable a namespace whose directory is being removed
  * @cns: the namespace; the caller's reference on its configfs item is taken over
  *
- * configfs holds the lock of the whole tree's directories here. So a work disables the
- * namespace, and the wait for it is bounded: a device may not answer a command, the
- * look at its size, or the backend that closes it.
+ * configfs holds the lock of the whole tree's directories here. So hosts lose sight of
+ * the namespace, a work does the rest, and the wait for that is bounded: a device may
+ * not answer a command, the look at its size, or the backend that closes it.
  *
- * Context: may sleep.
+ * Context: may sleep; takes subsys->lock. No store to an attribute of the namespace is
+ *	under way, and none will begin, which configfs sees to.
  */
 void nvtgt_ns_remove(struct nvtgt_cns *cns)
 {
+	if (cns->enabled) {
+		nvtgt_ns_hide_and_kill(cns);
+		cns->hidden = true;
+	}
 	config_item_get(&cns->group.cg_item);	/* for the work */
 	/* not on nvtgt_wq, where a Connect could wait for its worker */
 	queue_work(nvtgt_remove_wq, &cns->remove_work);

@@ -5,7 +5,8 @@
  * Which host may shut out which. A connection costs memory from its first packet on, and
  * the host that it belongs to is known only when a Connect has come; until then it is
  * half-open. Connections are counted for each source address (an IPv4 address, the upper 64 bits
- * of an IPv6 address, each in its network namespace) and in all.
+ * of an IPv6 address and, of a link-local one, the link; each in its network namespace)
+ * and in all.
  *
  * At a bound the newcomer is let in, and the oldest half-open connection ends: of its
  * own address when that has reached its bound, otherwise of the address that has most

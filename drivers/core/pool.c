@@ -103,12 +103,15 @@ static __always_inline struct page *nvtgt_ring_take(struct nvtgt_ring *ring)
  * The reactor does not wait for memory, for all of a CPU's connections would. A
  * connection that gets none asks again with nvtgt_buf_retry().
  */
-static gfp_t nvtgt_pool_gfp(const struct nvtgt_reactor *reactor)
+static gfp_t nvtgt_pool_gfp(struct nvtgt_reactor *reactor)
 {
-	return GFP_NOWAIT | __GFP_NOWARN | (unlikely(reactor->urgent) ? __GFP_HIGH : 0);
+	if (likely(!reactor->urgent))
+		return GFP_NOWAIT | __GFP_NOWARN;
+	reactor->urgent_used = jiffies;
+	return GFP_NOWAIT | __GFP_NOWARN | __GFP_HIGH;
 }
 
-static noinline struct page *nvtgt_ring_alloc(const struct nvtgt_reactor *reactor,
+static noinline struct page *nvtgt_ring_alloc(struct nvtgt_reactor *reactor,
 					      struct nvtgt_ring *ring)
 {
 	ring->misses++;
@@ -119,7 +122,7 @@ static noinline struct page *nvtgt_ring_alloc(const struct nvtgt_reactor *reacto
 	return alloc_pages_node(reactor->node, nvtgt_pool_gfp(reactor), 0);
 }
 
-static __always_inline struct page *nvtgt_ring_get(const struct nvtgt_reactor *reactor,
+static __always_inline struct page *nvtgt_ring_get(struct nvtgt_reactor *reactor,
 						   struct nvtgt_ring *ring)
 {
 	if (likely(ring->nr && page_ref_count(ring->pages[ring->first]) == 1)) {
@@ -197,6 +200,7 @@ int nvtgt_pool_init(struct nvtgt_reactor *reactor)
 	INIT_LIST_HEAD(&reactor->holds);
 	timer_setup(&reactor->retry_timer, nvtgt_retry_timer, 0);
 	reactor->credit_keep = nvtgt_credit_keep;
+	reactor->urgent_used = jiffies;
 	if (nvtgt_ring_init(&reactor->small, NVTGT_POOL_SMALL, 0, reactor->node))
 		return -ENOMEM;
 	if (nvtgt_ring_init(&reactor->large, NVTGT_POOL_LARGE, NVTGT_LARGE_ORDER,
@@ -776,20 +780,27 @@ static struct nvtgt_buf_waiter *nvtgt_pool_next(struct nvtgt_reactor *reactor)
 }
 
 /*
- * Those that have been given credit go on. The first of those for which no page was free
- * before they stood in line may use what is kept for interrupts.
+ * May a connection that no page was free for use what is kept for interrupts? One in each
+ * NVTGT_RETRY_TIME, and the turn stays until it is used: not all of them ask the pool.
+ */
+static bool nvtgt_pool_may_be_urgent(const struct nvtgt_reactor *reactor)
+{
+	return time_after_eq(jiffies, reactor->urgent_used + NVTGT_RETRY_TIME);
+}
+
+/*
+ * Those that have been given credit go on, also those that no page was free for before
+ * they stood in line.
  */
 static void nvtgt_pool_serve(struct nvtgt_reactor *reactor)
 {
 	struct nvtgt_buf_waiter *waiter;
-	bool used = false;
 
 	WRITE_ONCE(reactor->credit_back, false);
 	smp_mb();	/* cleared before the look: credit that comes later sets it */
 	while ((waiter = nvtgt_pool_next(reactor))) {
 		reactor->serving = true;
-		reactor->urgent = waiter->was_short && !used;
-		used |= reactor->urgent;
+		reactor->urgent = waiter->was_short && nvtgt_pool_may_be_urgent(reactor);
 		waiter->was_short = false;
 		waiter->ready(waiter);
 		reactor->urgent = false;
@@ -808,19 +819,18 @@ static void nvtgt_pool_retry(struct nvtgt_reactor *reactor)
 	WRITE_ONCE(reactor->retry_due, false);
 	spin_lock(&nvtgt_line.lock);
 	list_splice_init(&reactor->short_of, &turn);
-	reactor->urgent = true;
 	while (!list_empty(&turn)) {
 		waiter = list_first_entry(&turn, struct nvtgt_buf_waiter, node);
 		list_del_init(&waiter->node);
 		waiter->place = NVTGT_BUF_OUT;
 		spin_unlock(&nvtgt_line.lock);
+		reactor->urgent = nvtgt_pool_may_be_urgent(reactor);
 		waiter->ready(waiter);
 		reactor->urgent = false;
 		spin_lock(&nvtgt_line.lock);
 		waiter->was_short = waiter->place != NVTGT_BUF_OUT;
 	}
 	spin_unlock(&nvtgt_line.lock);
-	reactor->urgent = false;
 }
 
 /**

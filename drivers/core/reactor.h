@@ -71,6 +71,7 @@ struct nvtgt_reactor {
 	bool contended;			/* there is a line for credit: none is taken or kept */
 	bool serving;			/* one that has been given credit uses it */
 	bool urgent;			/* one that no page was free for may use what is kept */
+	unsigned long urgent_used;	/* jiffies: when one did */
 	struct nvtgt_ring small;
 	struct nvtgt_ring large;
 	struct blk_plug plug;		/* here, for a variable would be cleared at each pass */

@@ -591,6 +591,18 @@ static int nvtgt_rdma_count(struct nvtgt_rdma_queue *q)
 	return 0;
 }
 
+/* The CM may leave out on which link a link-local host is. */
+static int nvtgt_rdma_enter(struct nvtgt_rdma_queue *q)
+{
+	const struct rdma_addr *from = &q->cm_id->route.addr;
+	struct sockaddr_storage addr = from->dst_addr;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&addr;
+
+	if (addr.ss_family == AF_INET6 && !in6->sin6_scope_id)
+		in6->sin6_scope_id = from->dev_addr.bound_dev_if;
+	return nvtgt_peer_enter(&nvtgt_rdma_peers, &q->queue, &addr);
+}
+
 /**
  * nvtgt_rdma_queue_create - a host wants to connect
  * @port: where it came in
@@ -643,7 +655,7 @@ int nvtgt_rdma_queue_create(struct nvtgt_port *port, struct rdma_cm_id *cm_id,
 	q->sq_size = nvtgt_rdma_entry_wrs(q->dev->needs_mr || q->pi) * q->max_open +
 		     nvtgt_rdma_max_wrs(q->dev, port);
 	q->sq_free = q->sq_size - 1;	/* one for the end */
-	if (nvtgt_peer_enter(&nvtgt_rdma_peers, &q->queue, &cm_id->route.addr.dst_addr)) {
+	if (nvtgt_rdma_enter(q)) {
 		status = NVME_RDMA_CM_NO_RSC;
 		goto destroy_queue;
 	}

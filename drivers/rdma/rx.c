@@ -262,8 +262,13 @@ static unsigned int nvtgt_rdma_rx_count_unseen(const struct nvtgt_rdma_rx *rx)
 /* How many buffers may it have lost? */
 static unsigned int nvtgt_rdma_rx_count_lost(struct nvtgt_rdma_rx *rx)
 {
+	unsigned int unseen;
+
 	lockdep_assert_held(&rx->dev->rx_lock);
-	rx->nr_ended_before = min(rx->nr_ended_before, nvtgt_rdma_rx_count_unseen(rx));
+	unseen = nvtgt_rdma_rx_count_unseen(rx);
+	/* those that wait for memory or a slot are not lost */
+	unseen -= min(unseen, READ_ONCE(rx->nr_held));
+	rx->nr_ended_before = min(rx->nr_ended_before, unseen);
 	return rx->nr_ended_before + rx->nr_ended;
 }
 
