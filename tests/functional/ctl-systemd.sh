@@ -153,7 +153,7 @@ ctrl=$(ctrl_of testnqn)
 wait_for 20 has_disk "$ctrl" 2 || fail "the second namespace is not served"
 systemctl reload nvtgt || fail "$(why "reload with a device that hangs")"
 status_has "its device (subsystem testnqn namespace 3)" || fail "$(why "status after that reload")"
-flock -n /run/nvtgtctl.lock true || fail "the lock is held"
+wait_for 20 flock -n /run/nvtgtctl.lock true || fail "the lock is held"
 hangs N
 wait_for 60 has_disk "$ctrl" 3 || fail "$(why "it has answered and is not served")"
 wait_for 20 status_is Serving || fail "$(why "status when it has answered")"

@@ -62,7 +62,7 @@ waiting() {
 	# what somebody has removed meanwhile is no error at the end
 	ok "" clear
 	mv "$dev" "$dev.away"
-	by_hand restore --wait 5 "$tmp/dir/config.json"
+	by_hand restore --wait 20 "$tmp/dir/config.json"
 	soon said "waiting for $dev"
 	ok "" namespace delete "${A}1" 1
 	hand_ends 0

@@ -120,19 +120,25 @@ int nv_child_rmdir(struct nv_child *child, const struct cfs *c,
  * nv_child_wait() - the kernel's answer to the change
  * @child: the process; forgotten unless it is still there
  * @ms: how long to wait; -1: until it comes
+ * @mask: signals that are blocked meanwhile; NULL: as they are
  * Return: 0 or -errno of the change, -EINPROGRESS when there is no answer yet,
  * -ECANCELED when a signal came to this process, -EINTR when one ended the child.
  */
-int nv_child_wait(struct nv_child *child, long ms)
+int nv_child_wait(struct nv_child *child, long ms, const sigset_t *mask)
 {
+	struct timespec limit = { ms / 1000, ms % 1000 * 1000000 };
 	struct pollfd p = { .fd = child->fd, .events = POLLIN };
-	int n = poll(&p, 1, ms), status;
+	int n = ppoll(&p, 1, ms < 0 ? NULL : &limit, mask), status = 0;
+	pid_t pid;
 
 	if (n <= 0)
 		return n ? -ECANCELED : -EINPROGRESS;
-	while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
-		;
+	do
+		pid = waitpid(child->pid, &status, 0);
+	while (pid < 0 && errno == EINTR);
 	nv_child_forget(child);
+	if (pid < 0)
+		return -errno;
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
 }
 

@@ -3,6 +3,7 @@
 #ifndef NVTGT_TOOLS_CHILD_H
 #define NVTGT_TOOLS_CHILD_H
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include "cfs.h"
@@ -22,7 +23,7 @@ int nv_child_write(struct nv_child *child, const struct cfs *c,
 		   const char *dir, const char *attr, const char *value);
 int nv_child_rmdir(struct nv_child *child, const struct cfs *c,
 		   const char *path);
-int nv_child_wait(struct nv_child *child, long ms);
+int nv_child_wait(struct nv_child *child, long ms, const sigset_t *mask);
 bool nv_child_has_ended(const struct nv_child *child);
 void nv_child_kill(const struct nv_child *child);
 void nv_child_forget(struct nv_child *child);

@@ -172,8 +172,10 @@ static bool need_is_there(const struct nv_step *s)
 {
 	struct stat st;
 
+	/* what was there and did not work may let a look at it wait for ever */
 	if (s->op == NV_SET)
-		return !*s->waits_for || !stat(s->waits_for, &st);
+		return !*s->waits_for || s->err == EIO || s->err == ESTALE ||
+		       s->err == ETIMEDOUT || !stat(s->waits_for, &st);
 	if (s->op == NV_MKDIR)
 		return nv_netns_exists(s->netns);
 	return nv_addr_exists(s->waits_for, s->netns);
@@ -350,7 +352,7 @@ void nv_pending_stop(struct nv_plan *pending)
 		long long left = end - monotonic_ms();
 
 		if (child->pid)
-			nv_child_wait(child, left > 0 ? left : 0);
+			nv_child_wait(child, left > 0 ? left : 0, NULL);
 	}
 	nv_plan_free(pending);
 }

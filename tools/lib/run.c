@@ -30,6 +30,8 @@ struct exec {
 	size_t errors;
 	/* what is left of run->patience_ms */
 	long patience_ms;
+	/* a namespace was to be disabled, and its device does not answer */
+	bool half_off;
 	/* a device that is waited for no longer, until its step is put off */
 	struct nv_child hanging;
 };
@@ -72,7 +74,7 @@ static const char *advice(const char *path, const char *attr, int err)
 	if (err == EACCES && attr && !strncmp(path, "ports/", 6))
 		return "unlink all subsystems from the port first";
 	if (err == ETIMEDOUT && !attr)
-		return "once it does, the same command removes the rest";
+		return "once it does, the same command removes the rest; if the service waits for it, take it out of the file and reload nvtgt.service";
 	if ((err == EBUSY || err == EACCES) && attr &&
 	    strstr(path, "/namespaces/"))
 		return "disable the namespace first";
@@ -145,30 +147,46 @@ static void on_signal(int sig)
 	(void)sig;
 }
 
-/* As long as it takes; Ctrl-C ends the wait, and the run can undo its steps. */
-static int wait_patiently(struct nv_child *child, const char *path)
+/*
+ * As long as it takes, or @ms; a signal ends the wait, and the run can undo its steps.
+ * The signals are blocked but while it waits, so that none is lost.
+ */
+static int wait_patiently(struct nv_child *child, const char *path, long ms)
 {
-	struct sigaction stop = { .sa_handler = on_signal }, was;
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction stop = { .sa_handler = on_signal };
+	struct sigaction was[ARRAY_SIZE(sigs)];
+	sigset_t set, before;
 	char *what;
 	int ret;
 
-	sigaction(SIGINT, &stop, &was);
-	ret = nv_child_wait(child, SILENT_MS);
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++)
+		sigaddset(&set, sigs[i]);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++) {
+		sigaction(sigs[i], NULL, &was[i]);
+		if (was[i].sa_handler != SIG_IGN)
+			sigaction(sigs[i], &stop, NULL);
+	}
+	ret = nv_child_wait(child, SILENT_MS, &before);
 	if (ret == -EINPROGRESS) {
 		what = nv_describe(path);
 		msg_note("%s: waiting for its device to answer; Ctrl-C gives up",
 			 what);
 		free(what);
-		ret = nv_child_wait(child, -1);
+		ret = nv_child_wait(child, ms < 0 ? -1 : ms - SILENT_MS, &before);
 	}
-	sigaction(SIGINT, &was, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++)
+		sigaction(sigs[i], &was[i], NULL);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	return ret;
 }
 
 /*
  * The answer to a change that a device may hold up. One that can go on by itself
  * stays in e->hanging; the others are given up, which a device that hangs in the
- * kernel notices when it answers.
+ * kernel notices when it answers. @ms: how long at most, -1: as long as it takes.
  */
 static int wait_for_device(struct exec *e, struct nv_child *child,
 			   const char *path, long ms, bool may_go_on)
@@ -177,7 +195,8 @@ static int wait_for_device(struct exec *e, struct nv_child *child,
 	long took;
 	int ret;
 
-	ret = ms ? nv_child_wait(child, ms) : wait_patiently(child, path);
+	ret = e->run->patience_ms ? nv_child_wait(child, ms, NULL) :
+				    wait_patiently(child, path, ms);
 	took = monotonic_ms() - start;
 	if (took > PROMPT_MS)
 		e->patience_ms -= took;
@@ -188,7 +207,7 @@ static int wait_for_device(struct exec *e, struct nv_child *child,
 		return ret;
 	}
 	nv_child_kill(child);
-	if (nv_child_wait(child, PROMPT_MS) == 0)
+	if (nv_child_wait(child, PROMPT_MS, NULL) == 0)
 		return 0;
 	nv_child_forget(child);
 	return ret == -ECANCELED ? -EINTR : -ETIMEDOUT;
@@ -197,23 +216,27 @@ static int wait_for_device(struct exec *e, struct nv_child *child,
 static long patience_of(const struct exec *e)
 {
 	if (!e->run->patience_ms)
-		return 0;
+		return -1;
 	return e->patience_ms > PROMPT_MS ? e->patience_ms : PROMPT_MS;
 }
 
 static int write_attr(struct exec *e, const char *path, const char *attr,
 		      const char *value)
 {
-	bool may_go_on = e->run->pending && !strcmp(attr, "enable") &&
-			 !strcmp(value, "1");
+	bool on = !strcmp(attr, "enable") && !strcmp(value, "1");
+	bool off = !strcmp(attr, "enable") && !strcmp(value, "0");
 	struct nv_child child;
 	int ret;
 
 	if (!nv_child_needed(path, attr))
 		return cfs_write(e->c, path, attr, value);
 	ret = nv_child_write(&child, e->c, path, attr, value);
-	return ret ? ret : wait_for_device(e, &child, path, patience_of(e),
-					   may_go_on);
+	if (!ret)
+		ret = wait_for_device(e, &child, path, patience_of(e),
+				      on && e->run->pending &&
+				      strstr(path, "/namespaces/"));
+	e->half_off |= off && (ret == -ETIMEDOUT || ret == -EINTR);
+	return ret;
 }
 
 static int remove_dir(struct exec *e, const char *path)
@@ -224,9 +247,8 @@ static int remove_dir(struct exec *e, const char *path)
 	if (!nv_child_needed(path, NULL))
 		return cfs_rmdir(e->c, path);
 	ret = nv_child_rmdir(&child, e->c, path);
-	return ret ? ret : wait_for_device(e, &child, path,
-					   e->run->patience_ms ? REMOVE_MS : 0,
-					   false);
+	/* it may have to wait for another process, which may never end */
+	return ret ? ret : wait_for_device(e, &child, path, REMOVE_MS, false);
 }
 
 static int set_attr(struct exec *e, const char *path, const char *attr,
@@ -664,8 +686,10 @@ static void roll_back(struct exec *e)
 		msg_hint("the steps before it could not all be undone: see \"nvtgtctl show\"");
 	else if (felt)
 		msg_hint("what had been removed or disabled is back as it was, but hosts may have lost their connections to it");
-	else
+	else if (!e->half_off)
 		msg_hint("nothing was changed");
+	if (e->half_off)
+		msg_hint("hosts do not see the namespace any more; it is disabled when its device answers");
 }
 
 static bool is_disable(const struct nv_step *s)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -199,6 +200,8 @@ int main(int argc, char **argv)
 	char *shell_argv[] = { shell, NULL };
 	int i, ret;
 
+	/* a parent may have ignored it, and children would take their answers along */
+	signal(SIGCHLD, SIG_DFL);
 	for (i = 1; i < argc && !strncmp(argv[i], "--", 2); i++) {
 		ret = global_option(&ctl, argc, argv, &i);
 		if (ret >= 0)

@@ -61,30 +61,36 @@ static void on_signal(int sig)
 	came = sig;
 }
 
-/* Waits until there is a line. A signal has its effect only when this has returned. */
-static void wait_for_line(void)
+static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
+/* No signal ends the process before the caller sets @before again. */
+static void block_signals(sigset_t *before)
 {
-	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	struct sigaction note = { .sa_handler = on_signal };
-	struct sigaction was[ARRAY_SIZE(sigs)];
-	struct pollfd p = { .fd = 0, .events = POLLIN };
-	sigset_t set, before;
+	sigset_t set;
 
 	sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++)
 		sigaddset(&set, sigs[i]);
+	sigprocmask(SIG_BLOCK, &set, before);
+}
+
+/* Waits until there is a line, or a signal, which are let through for that long. */
+static void wait_for_line(const sigset_t *before)
+{
+	struct sigaction note = { .sa_handler = on_signal };
+	struct sigaction was[ARRAY_SIZE(sigs)];
+	struct pollfd p = { .fd = 0, .events = POLLIN };
+
 	came = 0;
-	sigprocmask(SIG_BLOCK, &set, &before);
 	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++) {
 		sigaction(sigs[i], NULL, &was[i]);
 		if (was[i].sa_handler != SIG_IGN)
 			sigaction(sigs[i], &note, NULL);
 	}
-	while (ppoll(&p, 1, NULL, &before) < 0 && errno == EINTR && !came)
+	while (ppoll(&p, 1, NULL, before) < 0 && errno == EINTR && !came)
 		;
 	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++)
 		sigaction(sigs[i], &was[i], NULL);
-	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 /* One line, which the terminal does not show. */
@@ -94,18 +100,21 @@ static char *from_terminal(const char *name)
 	char *line = NULL;
 	ssize_t n = -1;
 	size_t cap = 0;
+	sigset_t before;
 
 	fprintf(stderr, "%s: ", name);
 	if (tcgetattr(0, &old))
 		return NULL;
 	quiet = old;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	block_signals(&before);
 	tcsetattr(0, TCSAFLUSH, &quiet);
-	wait_for_line();
+	wait_for_line(&before);
 	if (!came)
 		n = getline(&line, &cap, stdin);
 	tcsetattr(0, TCSAFLUSH, &old);
 	fputc('\n', stderr);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (came)
 		raise(came);
 	if (n >= 0)

@@ -229,7 +229,8 @@ static int cmd_serve(struct ctl *ctl, const struct args *a)
 			complete(&sv);
 		look_for_lost(&sv);
 	}
-	nv_notify("STOPPING=1\nSTATUS=");
+	/* not STOPPING=1: a SIGTERM by hand leaves the target, and a stop says so itself */
+	nv_notify("STATUS=");
 	nv_pending_stop(&sv.pending);
 	strvec_free(&sv.lost);
 	return EXIT_DONE;
