@@ -10,6 +10,7 @@
 
 #include "bdev.h"
 #include <linux/err.h>
+#include <linux/file.h>
 #include <linux/module.h>
 #include <linux/namei.h>
 #include <linux/path.h>
