@@ -320,6 +320,15 @@ static bool nvtgt_same_host(const struct nvtgt_ctrl *a, const struct nvtgt_ctrl 
 	return a->hostnqn[0] && a->host_addr[0] && !strcmp(a->host_addr, b->host_addr);
 }
 
+/* Has the host ended the association, although no reactor has seen it yet? */
+static bool nvtgt_ctrl_hung_up(struct nvtgt_ctrl *ctrl)
+{
+	struct nvtgt_queue *admin = ctrl->queues[0];
+
+	lockdep_assert_held(&ctrl->lock);
+	return !ctrl->deleting && admin && admin->ops->hung_up && admin->ops->hung_up(admin);
+}
+
 /*
  * Can writes of an ending controller still reach the medium? Tells the log once for each
  * namespace that stands first.
@@ -327,9 +336,11 @@ static bool nvtgt_same_host(const struct nvtgt_ctrl *a, const struct nvtgt_ctrl 
 static bool nvtgt_ctrl_writes_late(struct nvtgt_ctrl *ctrl)
 {
 	struct nvtgt_late late = {};
-	bool ends, all = true, tell;
+	bool ends, all, tell;
 
 	spin_lock_irq(&ctrl->lock);
+	/* what it leaves behind is known when the reactors have seen it */
+	all = !nvtgt_ctrl_hung_up(ctrl);
 	ends = ctrl->deleting && ctrl->nr_undrained;
 	if (ends) {
 		nvtgt_ctrl_forget_hidden(ctrl);

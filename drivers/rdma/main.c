@@ -87,6 +87,7 @@ const struct nvtgt_transport_ops nvtgt_rdma_ops = {
 	.flush		= nvtgt_rdma_flush,
 	.stop		= nvtgt_rdma_stop,
 	.abort		= nvtgt_rdma_abort,
+	.hung_up	= nvtgt_rdma_hung_up,
 	.host_traddr	= nvtgt_rdma_host_traddr,
 	.disc_traddr	= nvtgt_rdma_disc_traddr,
 };

@@ -722,6 +722,21 @@ void nvtgt_rdma_wait_no_queues(const struct nvtgt_rdma_dev *dev)
 }
 
 /**
+ * nvtgt_rdma_hung_up - has the peer ended the connection, or is it ending?
+ * @queue: the connection, in its controller's list
+ *
+ * Context: any.
+ * Return: whether it is so
+ */
+bool nvtgt_rdma_hung_up(struct nvtgt_queue *queue)
+{
+	struct nvtgt_rdma_queue *q = to_nvtgt_rdma_queue(queue);
+
+	return READ_ONCE(q->state) >= NVTGT_RDMA_CLOSING ||
+	       test_bit(NVTGT_RDMA_F_DISCONNECT, &q->flags);
+}
+
+/**
  * nvtgt_rdma_host_traddr - the peer's address as text
  * @queue: the connection
  * @buf: where to

@@ -385,6 +385,7 @@ void nvtgt_rdma_disconnect(struct nvtgt_queue *queue);
 void nvtgt_rdma_disconnect_all(const struct nvtgt_port *port, const struct nvtgt_rdma_dev *dev,
 			       const struct nvtgt_rdma_rx *rx);
 void nvtgt_rdma_wait_no_queues(const struct nvtgt_rdma_dev *dev);
+bool nvtgt_rdma_hung_up(struct nvtgt_queue *queue);
 void nvtgt_rdma_host_traddr(struct nvtgt_queue *queue, char *buf, size_t len);
 void nvtgt_rdma_queue_event(struct nvtgt_rdma_queue *q, unsigned int flag);
 void nvtgt_rdma_set_timer(struct nvtgt_rdma_queue *q);

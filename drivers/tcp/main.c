@@ -78,6 +78,7 @@ const struct nvtgt_transport_ops nvtgt_tcp_ops = {
 	.flush		= nvtgt_tcp_flush,
 	.stop		= nvtgt_tcp_stop,
 	.abort		= nvtgt_tcp_abort,
+	.hung_up	= nvtgt_tcp_hung_up,
 	.host_traddr	= nvtgt_tcp_host_traddr,
 	.disc_traddr	= nvtgt_tcp_disc_traddr,
 };

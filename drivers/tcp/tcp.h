@@ -278,6 +278,7 @@ bool nvtgt_tcp_disc_traddr(struct nvtgt_queue *queue, const struct nvtgt_port *p
 int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock);
 void nvtgt_tcp_disconnect(struct nvtgt_queue *queue);
 void nvtgt_tcp_disconnect_port(struct nvtgt_port *port);
+bool nvtgt_tcp_hung_up(struct nvtgt_queue *queue);
 void nvtgt_tcp_host_traddr(struct nvtgt_queue *queue, char *buf, size_t len);
 void nvtgt_tcp_wait_no_queues(void);
 void nvtgt_tcp_hang_up(struct nvtgt_tcp_queue *q);

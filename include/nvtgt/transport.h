@@ -70,6 +70,9 @@
  *	for memory or for the host's data) and has been failed with
  *	NVME_SC_ABORT_REQ, or nvtgt_req_cancel() has taken it back from the core.
  *	Optional; the default is false.
+ * @hung_up: has the host ended the connection, or cut it, although the reactor may not
+ *	have seen it yet? Called under ctrl->lock for a queue in its controller's list:
+ *	must not sleep. Optional; the default is false.
  * @host_traddr: write the peer's address, as text, at most @len bytes with
  *	the NUL. Called under ctrl->lock: must not sleep. Optional; the default
  *	is "".
@@ -94,6 +97,7 @@ struct nvtgt_transport_ops {
 	void (*flush)(struct nvtgt_queue *queue);
 	void (*stop)(struct nvtgt_queue *queue);
 	bool (*abort)(struct nvtgt_queue *queue, u16 cid);
+	bool (*hung_up)(struct nvtgt_queue *queue);
 	void (*host_traddr)(struct nvtgt_queue *queue, char *buf, size_t len);
 	bool (*disc_traddr)(struct nvtgt_queue *queue, const struct nvtgt_port *port,
 			    char *buf, size_t len);

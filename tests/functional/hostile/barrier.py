@@ -250,7 +250,8 @@ def namespace_taken_away(env):
         end(c, "close")
         status(attempt(env, c.host)[0], nvme.CONN_BUSY)
         log = subprocess.run(["dmesg", "--notime"], check=True, capture_output=True, text=True).stdout
-        need("writes in namespace %d (/dev/mapper/hold): its host has to wait" % DM in log.split(mark)[1], "the log does not say")
+        need("one of them in namespace %d (/dev/mapper/hold): its host has to wait" % DM in log.split(mark)[1],
+             "the log does not say")
         with subprocess.Popen(["sh", "-c", "echo 0 >%s" % enable]) as switch:
             try:
                 until(env.timeout, admitted(env, c.host), "the host is let in without the namespace")
