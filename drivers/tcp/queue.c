@@ -507,16 +507,21 @@ void nvtgt_tcp_disconnect_port(struct nvtgt_port *port)
  * nvtgt_tcp_hung_up - has the peer ended the connection, or is it ending?
  * @queue: the connection, in its controller's list
  *
- * Context: ctrl->lock is held. No RCU grace period ends meanwhile, so a connection that
- *	has not left its reactor keeps its socket.
+ * Context: any that keeps it there; ctrl->lock is held.
  * Return: whether it is so
  */
 bool nvtgt_tcp_hung_up(struct nvtgt_queue *queue)
 {
 	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(queue);
 
-	return READ_ONCE(q->state) >= NVTGT_TCP_TERM ||
-	       READ_ONCE(q->sock->sk->sk_state) != TCP_ESTABLISHED;
+	bool hung_up;
+
+	/* a connection that leaves its reactor keeps its socket for a grace period */
+	rcu_read_lock();
+	hung_up = READ_ONCE(q->state) >= NVTGT_TCP_TERM ||
+		  READ_ONCE(q->sock->sk->sk_state) != TCP_ESTABLISHED;
+	rcu_read_unlock();
+	return hung_up;
 }
 
 /**

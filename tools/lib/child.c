@@ -4,9 +4,9 @@
  *
  * Opening a device can take for ever, and no signal ends a process that waits in
  * the kernel for a disk. So the change is written, or the directory removed, by a
- * child: whoever started it can stop waiting, go on with other namespaces, and
+ * child: the tool can stop waiting for it, go on with other namespaces, and
  * end. The child has none of the tool's descriptors, so that it never keeps the
- * lock or somebody's pipe. It is killed with the process that started it, which
+ * lock or a pipe of the caller's. It is killed with the process that started it, which
  * counts as soon as the device answers.
  */
 #include "child.h"

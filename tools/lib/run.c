@@ -40,7 +40,7 @@ struct exec {
 #define PROMPT_MS 200
 /* longer than the kernel waits for commands before it removes a namespace */
 #define REMOVE_MS 9000
-/* how long somebody sits before a silent terminal */
+/* how long an administrator sits before a silent terminal */
 #define SILENT_MS 2000
 
 static const char *reason(int err)

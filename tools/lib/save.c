@@ -95,7 +95,7 @@ static int write_all(int fd, const char *text, size_t len)
 	return fsync(fd) && errno != EINVAL ? -errno : 0;
 }
 
-/* What is left of runs that were killed; nobody else saves, under the lock. */
+/* What is left of runs that were killed; the lock keeps other runs from saving meanwhile. */
 static void remove_stale(const char *file)
 {
 	const char *slash = strrchr(file, '/');
