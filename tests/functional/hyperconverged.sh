@@ -77,7 +77,7 @@ copy=$!
 wait "$copy" || fail "the copy has failed"
 sync -f "$WORK/mnt/data"
 wait "$hog" || fail "the process in swap has failed"
-swapped=$(awk '/^pswpout/ { print $2 }' /proc/vmstat)
+swapped=$(awk '{ print int($7 / 8) }' "/sys/block/${swap#/dev/}/stat")	# written, in pages
 [ "$swapped" -gt 6144 ] || fail "$swapped pages were swapped out: this tests nothing"
 umount "$WORK/mnt"
 mount "$(disk_of "$ctrl" 2)" "$WORK/mnt"
