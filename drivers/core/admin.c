@@ -62,8 +62,8 @@ static void nvtgt_abort_call(struct nvtgt_call *call)
 		queue = NULL;
 	spin_unlock_irq(&ctrl->lock);
 
-	if (queue && queue->ops->abort)
-		aborted = queue->ops->abort(queue, nvtgt_abort_cid(req));
+	if (queue)
+		aborted = nvtgt_conn_abort(to_nvtgt_conn(queue), nvtgt_abort_cid(req));
 	nvtgt_abort_complete(req, aborted);
 }
 

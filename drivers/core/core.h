@@ -13,6 +13,7 @@
 #include <linux/spinlock.h>
 #include <linux/xarray.h>
 #include <nvtgt/backend.h>
+#include <nvtgt/conn.h>
 #include <nvtgt/reactor.h>
 #include <nvtgt/transport.h>
 #include <nvtgt/types.h>
@@ -320,12 +321,33 @@ static inline struct nvtgt_cport *to_nvtgt_cport(struct nvtgt_port *port)
 const struct nvtgt_transport_ops *nvtgt_transport_find(u8 trtype);	/* loads; module reference */
 const struct nvtgt_backend_ops *nvtgt_backend_find(const char *name);	/* loads; module reference */
 
-/* peer.c */
-void nvtgt_peer_add_discovery(struct nvtgt_queue *queue, struct nvtgt_ctrl *ctrl);
-void nvtgt_peer_leave(struct nvtgt_queue *queue);
+/* conn.c: the core's side of a connection */
+void nvtgt_conn_connected(struct nvtgt_conn *conn);
+bool nvtgt_conn_hung_up(struct nvtgt_conn *conn);
+void nvtgt_conn_stop_reqs(struct nvtgt_conn *conn);
+bool nvtgt_conn_abort(struct nvtgt_conn *conn, u16 cid);
+void nvtgt_conn_mem_ready(struct nvtgt_buf_waiter *waiter);
+void nvtgt_conns_show(struct seq_file *m);
 void nvtgt_peers_show(struct seq_file *m);
 
+/* peer.c */
+void nvtgt_peers_init(struct nvtgt_conns *conns);
+void nvtgt_peers_exit(struct nvtgt_conns *conns);
+int nvtgt_peer_enter(struct nvtgt_queue *queue, const struct sockaddr_storage *addr);
+void nvtgt_peer_settle(struct nvtgt_queue *queue);
+void nvtgt_peers_show_of(struct seq_file *m, struct nvtgt_conns *conns);
+void nvtgt_peer_add_discovery(struct nvtgt_queue *queue, struct nvtgt_ctrl *ctrl);
+void nvtgt_peer_leave(struct nvtgt_queue *queue);
+
+/* drain.c, of a request that is executing */
+void nvtgt_req_stop(struct nvtgt_req *req);
+bool nvtgt_req_cancel(struct nvtgt_req *req, u16 status);
+
 /* queue.c */
+void nvtgt_queue_init(struct nvtgt_queue *queue, struct nvtgt_port *port,
+		      const struct nvtgt_transport_ops *ops);
+void nvtgt_queue_destroy(struct nvtgt_queue *queue);
+void nvtgt_queue_move(struct nvtgt_queue *queue, struct nvtgt_reactor *to);	/* reactor.c */
 u16 nvtgt_queue_max_size(const struct nvtgt_queue *queue);
 
 /* configfs.c */
@@ -455,21 +477,6 @@ void nvtgt_ana_count_change(void);
 void *nvtgt_ana_log(struct nvtgt_req *req, size_t *len);
 
 /* request.c */
-extern const u8 nvtgt_req_from[];
-
-/**
- * nvtgt_req_set_state - the one place where a request changes its state
- * @req: the request
- * @state: the new state
- *
- * Context: the present owner's; warns once about a step that does not exist.
- */
-static inline void nvtgt_req_set_state(struct nvtgt_req *req, enum nvtgt_req_state state)
-{
-	WARN_ON_ONCE(!(nvtgt_req_from[state] & BIT(req->state)));
-	req->state = state;
-}
-
 void nvtgt_req_complete_work(struct nvtgt_req *req, void (*fn)(struct nvtgt_req *req));
 u16 nvtgt_copy_out(struct nvtgt_req *req, size_t off, const void *buf, size_t len);
 u16 nvtgt_copy_in(struct nvtgt_req *req, size_t off, void *buf, size_t len);

@@ -138,9 +138,7 @@ static void nvtgt_ctrl_set_addr(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *que
 {
 	char *port;
 
-	if (!queue->ops->host_traddr)
-		return;
-	queue->ops->host_traddr(queue, ctrl->host_addr, sizeof(ctrl->host_addr));
+	strscpy(ctrl->host_addr, to_nvtgt_conn(queue)->host_traddr, sizeof(ctrl->host_addr));
 	port = strrchr(ctrl->host_addr, ':');
 	if (port)
 		*port = '\0';
@@ -342,7 +340,7 @@ void nvtgt_ctrl_disconnect_queues(struct nvtgt_ctrl *ctrl, u16 first)
 		struct nvtgt_queue *queue = ctrl->queues[qid];
 
 		if (queue)
-			queue->ops->disconnect(queue);
+			nvtgt_conn_disconnect(to_nvtgt_conn(queue));
 	}
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * debugfs: ROOT/SUBSYSNQN/ctrlCNTLID/ with one file per fact, as nvmet's; ROOT/reactors
- * has a line for each reactor, ROOT/peers for each address with connections (both hide a
- * subsystem of that name).
+ * has a line for each reactor, ROOT/peers for each address with connections, ROOT/connections
+ * for each of these (a subsystem of such a name is hidden).
  *
  * Nothing depends on debugfs: where it is missing nothing is shown.
  */
@@ -74,8 +74,8 @@ static int nvtgt_host_traddr_show(struct seq_file *m, void *p)
 
 	spin_lock_irq(&ctrl->lock);
 	queue = ctrl->queues[0];
-	if (queue && queue->ops->host_traddr)
-		queue->ops->host_traddr(queue, buf, sizeof(buf));
+	if (queue)
+		strscpy(buf, to_nvtgt_conn(queue)->host_traddr, sizeof(buf));
 	spin_unlock_irq(&ctrl->lock);
 	seq_printf(m, "%s\n", buf);
 	return 0;
@@ -225,12 +225,20 @@ static int nvtgt_peers_file_show(struct seq_file *m, void *p)
 }
 DEFINE_SHOW_ATTRIBUTE(nvtgt_peers_file);
 
-/** nvtgt_debugfs_init - the root directory, the reactors, the peers */
+static int nvtgt_conns_file_show(struct seq_file *m, void *p)
+{
+	nvtgt_conns_show(m);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(nvtgt_conns_file);
+
+/** nvtgt_debugfs_init - the root directory, the reactors, the peers, the connections */
 void nvtgt_debugfs_init(void)
 {
 	nvtgt_debugfs = debugfs_create_dir(KBUILD_MODNAME, NULL);
 	debugfs_create_file("reactors", 0400, nvtgt_debugfs, NULL, &nvtgt_reactors_file_fops);
 	debugfs_create_file("peers", 0400, nvtgt_debugfs, NULL, &nvtgt_peers_file_fops);
+	debugfs_create_file("connections", 0400, nvtgt_debugfs, NULL, &nvtgt_conns_file_fops);
 }
 
 /** nvtgt_debugfs_exit - all of it goes */

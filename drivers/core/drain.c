@@ -33,12 +33,7 @@
 
 static unsigned int nvtgt_drain_timeout_ms = 10000;
 
-static const struct kernel_param_ops nvtgt_drain_timeout_ops = {
-	.set = nvtgt_param_set_timeout,
-	.get = param_get_uint,
-};
-
-module_param_cb(drain_timeout_ms, &nvtgt_drain_timeout_ops, &nvtgt_drain_timeout_ms, 0644);
+module_param_cb(drain_timeout_ms, &nvtgt_timeout_ops, &nvtgt_drain_timeout_ms, 0644);
 MODULE_PARM_DESC(drain_timeout_ms,
 		 "time for devices to answer when a controller is reset or shut down, ms, 100 … 3600000");
 
@@ -84,13 +79,12 @@ bool nvtgt_req_cancel(struct nvtgt_req *req, u16 status)
 		nvtgt_req_complete(req, status);
 	return found;
 }
-EXPORT_SYMBOL_GPL(nvtgt_req_cancel);
 
 /**
- * nvtgt_req_stop - its queue has been stopped, and a command is executing
- * @req: executing, or done meanwhile
+ * nvtgt_req_stop - its queue has been stopped: note whether it is late
+ * @req: in any state
  *
- * Context: the reactor of the queue, in ops->stop().
+ * Context: the reactor of the queue, in nvtgt_queue_stop().
  */
 void nvtgt_req_stop(struct nvtgt_req *req)
 {
@@ -112,7 +106,6 @@ void nvtgt_req_stop(struct nvtgt_req *req)
 	queue->nr_late_writes += req->late_write;
 	spin_unlock_irq(&queue->ctrl->lock);
 }
-EXPORT_SYMBOL_GPL(nvtgt_req_stop);
 
 static void nvtgt_queue_check_drained(struct nvtgt_queue *queue)
 {
@@ -326,7 +319,7 @@ static bool nvtgt_ctrl_hung_up(struct nvtgt_ctrl *ctrl)
 	struct nvtgt_queue *admin = ctrl->queues[0];
 
 	lockdep_assert_held(&ctrl->lock);
-	return !ctrl->deleting && admin && admin->ops->hung_up && admin->ops->hung_up(admin);
+	return !ctrl->deleting && admin && nvtgt_conn_hung_up(to_nvtgt_conn(admin));
 }
 
 /*

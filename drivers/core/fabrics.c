@@ -301,6 +301,7 @@ void nvtgt_connect_done(struct nvtgt_req *req)
 	/* stopped meanwhile: nothing but this Connect was executing */
 	if (unlikely(queue->stopped && queue->qid))
 		nvtgt_queue_late_known(queue);
+	nvtgt_conn_connected(to_nvtgt_conn(queue));
 }
 
 static void nvtgt_property_get_execute(struct nvtgt_req *req)

@@ -22,7 +22,7 @@
  * page), or else the oldest one; a host that stays comes back by itself.
  *
  * A connection is counted from nvtgt_peer_enter() to nvtgt_queue_destroy(); until then
- * it may be told to end at any time, through ops->disconnect().
+ * it may be told to end at any time.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -35,7 +35,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <net/ipv6.h>
-#include <nvtgt/peer.h>
+#include <nvtgt/conn.h>
 #include "core.h"
 
 static unsigned int nvtgt_max_peer_discovery = 256;
@@ -47,11 +47,11 @@ MODULE_PARM_DESC(max_peer_discovery, "most discovery controllers of one source a
 /*
  * struct nvtgt_peer - a source address with connections
  *
- * Lives while one of them does. All of it is protected by peers->lock.
+ * Lives while one of them does. All of it is protected by conns->peer_lock.
  */
 struct nvtgt_peer {
-	struct hlist_node node;		/* peers->hash */
-	struct nvtgt_peers *peers;
+	struct hlist_node node;		/* conns->hash */
+	struct nvtgt_conns *conns;
 	const struct net *net;		/* its connections' ports hold it */
 	u64 addr;			/* IPv4 address, or the upper half of an IPv6 address */
 	u32 scope;			/* of a link-local one: its interface's index; else 0 */
@@ -60,13 +60,10 @@ struct nvtgt_peer {
 	unsigned int nr_connections;	/* without those that are ending */
 	unsigned int nr_half_open;
 	struct list_head half_open;	/* nvtgt_queue.peer_entry, the oldest first */
-	struct list_head level;		/* peers->levels, while it has half-open ones */
+	struct list_head level;		/* conns->levels, while it has half-open ones */
 	unsigned int nr_discovery;
 	struct list_head discovery;	/* nvtgt_ctrl.peer_entry, the oldest first */
 };
-
-static DEFINE_MUTEX(nvtgt_peers_mutex);		/* protects the list */
-static LIST_HEAD(nvtgt_peers_list);
 
 /* What a newcomer has met, for the log: the parameter's name and its count. */
 struct nvtgt_peer_bound {
@@ -76,56 +73,48 @@ struct nvtgt_peer_bound {
 
 /**
  * nvtgt_peers_init - a transport begins
- * @peers: its table
+ * @conns: its connections
  *
  * Context: module load.
  */
-void nvtgt_peers_init(struct nvtgt_peers *peers)
+void nvtgt_peers_init(struct nvtgt_conns *conns)
 {
 	unsigned int i;
 
-	spin_lock_init(&peers->lock);
-	get_random_bytes(&peers->key, sizeof(peers->key));
-	for (i = 0; i < ARRAY_SIZE(peers->hash); i++)
-		INIT_HLIST_HEAD(&peers->hash[i]);
-	for (i = 0; i < ARRAY_SIZE(peers->levels); i++)
-		INIT_LIST_HEAD(&peers->levels[i]);
-	mutex_lock(&nvtgt_peers_mutex);
-	list_add_tail(&peers->entry, &nvtgt_peers_list);
-	mutex_unlock(&nvtgt_peers_mutex);
+	spin_lock_init(&conns->peer_lock);
+	get_random_bytes(&conns->key, sizeof(conns->key));
+	for (i = 0; i < ARRAY_SIZE(conns->hash); i++)
+		INIT_HLIST_HEAD(&conns->hash[i]);
+	for (i = 0; i < ARRAY_SIZE(conns->levels); i++)
+		INIT_LIST_HEAD(&conns->levels[i]);
 }
-EXPORT_SYMBOL_GPL(nvtgt_peers_init);
 
 /**
  * nvtgt_peers_exit - a transport ends
- * @peers: its table; no connection is left
+ * @conns: its connections; none is left
  *
  * Context: module unload.
  */
-void nvtgt_peers_exit(struct nvtgt_peers *peers)
+void nvtgt_peers_exit(struct nvtgt_conns *conns)
 {
-	mutex_lock(&nvtgt_peers_mutex);
-	list_del(&peers->entry);
-	mutex_unlock(&nvtgt_peers_mutex);
-	WARN_ON_ONCE(peers->nr_connections || peers->nr_half_open || peers->nr_ending);
+	WARN_ON_ONCE(conns->nr_connections || conns->nr_half_open || conns->nr_ending);
 }
-EXPORT_SYMBOL_GPL(nvtgt_peers_exit);
 
 /**
- * nvtgt_peers_busy - are as many connections as may be on their way out for want of room?
- * @peers: the transport's
+ * nvtgt_conns_busy - are as many connections as may be on their way out for want of room?
+ * @conns: the transport's
  *
  * A transport that can leave newcomers in a line does so, for a moment; else
- * nvtgt_peer_enter() refuses them.
+ * nvtgt_conn_init() refuses them.
  *
  * Context: any.
  * Return: whether there are
  */
-bool nvtgt_peers_busy(const struct nvtgt_peers *peers)
+bool nvtgt_conns_busy(const struct nvtgt_conns *conns)
 {
-	return READ_ONCE(peers->nr_ending) >= max(READ_ONCE(*peers->max_half_open), 1U);
+	return READ_ONCE(conns->nr_ending) >= max(READ_ONCE(conns->max_half_open), 1U);
 }
-EXPORT_SYMBOL_GPL(nvtgt_peers_busy);
+EXPORT_SYMBOL_GPL(nvtgt_conns_busy);
 
 static unsigned int nvtgt_peer_limit(const unsigned int *param)
 {
@@ -153,9 +142,9 @@ static void nvtgt_peer_set_addr(struct nvtgt_peer *peer, const struct sockaddr_s
 static struct hlist_head *nvtgt_peer_bucket(const struct nvtgt_peer *peer)
 {
 	u64 hash = siphash_3u64(peer->addr, (unsigned long)peer->net,
-				(u64)peer->scope << 32 | peer->family, &peer->peers->key);
+				(u64)peer->scope << 32 | peer->family, &peer->conns->key);
 
-	return &peer->peers->hash[hash % NVTGT_PEER_BUCKETS];
+	return &peer->conns->hash[hash % NVTGT_PEER_BUCKETS];
 }
 
 /* The peer that is there already, or the new one, which is added. */
@@ -164,7 +153,7 @@ static struct nvtgt_peer *nvtgt_peer_find(struct nvtgt_peer *fresh)
 	struct hlist_head *bucket = nvtgt_peer_bucket(fresh);
 	struct nvtgt_peer *peer;
 
-	lockdep_assert_held(&fresh->peers->lock);
+	lockdep_assert_held(&fresh->conns->peer_lock);
 	hlist_for_each_entry(peer, bucket, node)
 		if (peer->addr == fresh->addr && peer->family == fresh->family &&
 		    peer->net == fresh->net && peer->scope == fresh->scope)
@@ -183,14 +172,14 @@ static void nvtgt_peer_set_level(struct nvtgt_peer *peer, unsigned int before)
 		return;
 	list_del_init(&peer->level);
 	if (now)
-		list_add_tail(&peer->level, &peer->peers->levels[ilog2(now)]);
+		list_add_tail(&peer->level, &peer->conns->levels[ilog2(now)]);
 }
 
 static void nvtgt_peer_add_half_open(struct nvtgt_peer *peer, struct nvtgt_queue *queue)
 {
 	list_add_tail(&queue->peer_entry, &peer->half_open);
 	queue->peer_state = NVTGT_PEER_HALF_OPEN;
-	peer->peers->nr_half_open++;
+	peer->conns->nr_half_open++;
 	peer->nr_half_open++;
 	nvtgt_peer_set_level(peer, peer->nr_half_open - 1);
 }
@@ -198,7 +187,7 @@ static void nvtgt_peer_add_half_open(struct nvtgt_peer *peer, struct nvtgt_queue
 static void nvtgt_peer_del_half_open(struct nvtgt_peer *peer, struct nvtgt_queue *queue)
 {
 	list_del_init(&queue->peer_entry);
-	peer->peers->nr_half_open--;
+	peer->conns->nr_half_open--;
 	peer->nr_half_open--;
 	nvtgt_peer_set_level(peer, peer->nr_half_open + 1);
 }
@@ -206,31 +195,31 @@ static void nvtgt_peer_del_half_open(struct nvtgt_peer *peer, struct nvtgt_queue
 /* Tells the peer's oldest half-open connection to end. Returns whether there is one. */
 static bool nvtgt_peer_end_oldest(struct nvtgt_peer *peer)
 {
-	struct nvtgt_peers *peers = peer->peers;
+	struct nvtgt_conns *conns = peer->conns;
 	struct nvtgt_queue *queue;
 
-	lockdep_assert_held(&peers->lock);
+	lockdep_assert_held(&conns->peer_lock);
 	queue = list_first_entry_or_null(&peer->half_open, struct nvtgt_queue, peer_entry);
 	if (!queue)
 		return false;
 	nvtgt_peer_del_half_open(peer, queue);
 	queue->peer_state = NVTGT_PEER_ENDING;
 	peer->nr_connections--;
-	peers->nr_connections--;
-	peers->nr_ending++;
+	conns->nr_connections--;
+	conns->nr_ending++;
 	/* it lives: its nvtgt_queue_destroy() waits for the lock */
-	queue->ops->disconnect(queue);
+	nvtgt_conn_disconnect(to_nvtgt_conn(queue));
 	return true;
 }
 
 /* The peer with most half-open connections, among the first of those with so many, or NULL. */
-static struct nvtgt_peer *nvtgt_peer_with_most(struct nvtgt_peers *peers)
+static struct nvtgt_peer *nvtgt_peer_with_most(struct nvtgt_conns *conns)
 {
 	struct nvtgt_peer *peer, *most = NULL;
 	int i, looks = NVTGT_PEER_LOOKS;
 
 	for (i = NVTGT_PEER_LEVELS - 1; i >= 0 && !most; i--)
-		list_for_each_entry(peer, &peers->levels[i], level) {
+		list_for_each_entry(peer, &conns->levels[i], level) {
 			if (!most || peer->nr_half_open > most->nr_half_open)
 				most = peer;
 			if (!i || !--looks)
@@ -245,29 +234,29 @@ static struct nvtgt_peer *nvtgt_peer_with_most(struct nvtgt_peers *peers)
  */
 static bool nvtgt_peer_make_room(struct nvtgt_peer *peer, struct nvtgt_peer_bound *bound)
 {
-	struct nvtgt_peers *peers = peer->peers;
+	struct nvtgt_conns *conns = peer->conns;
 	struct nvtgt_peer *most;
 
-	lockdep_assert_held(&peers->lock);
-	if (nvtgt_peers_busy(peers)) {
-		*bound = (struct nvtgt_peer_bound) { "max_half_open", peers->nr_ending };
+	lockdep_assert_held(&conns->peer_lock);
+	if (nvtgt_conns_busy(conns)) {
+		*bound = (struct nvtgt_peer_bound) { "max_half_open", conns->nr_ending };
 		return false;
 	}
-	if (peer->nr_half_open >= nvtgt_peer_limit(peers->max_peer_half_open)) {
+	if (peer->nr_half_open >= nvtgt_peer_limit(&conns->max_peer_half_open)) {
 		*bound = (struct nvtgt_peer_bound) { "max_peer_half_open", peer->nr_half_open };
 		return nvtgt_peer_end_oldest(peer);
 	}
-	if (peer->nr_connections >= nvtgt_peer_limit(peers->max_peer_connections)) {
+	if (peer->nr_connections >= nvtgt_peer_limit(&conns->max_peer_connections)) {
 		*bound = (struct nvtgt_peer_bound) { "max_peer_connections", peer->nr_connections };
 		return nvtgt_peer_end_oldest(peer);
 	}
-	if (peers->nr_half_open >= READ_ONCE(*peers->max_half_open))
-		*bound = (struct nvtgt_peer_bound) { "max_half_open", peers->nr_half_open };
-	else if (peers->nr_connections >= READ_ONCE(*peers->max_connections))
-		*bound = (struct nvtgt_peer_bound) { "max_connections", peers->nr_connections };
+	if (conns->nr_half_open >= READ_ONCE(conns->max_half_open))
+		*bound = (struct nvtgt_peer_bound) { "max_half_open", conns->nr_half_open };
+	else if (conns->nr_connections >= READ_ONCE(conns->max_connections))
+		*bound = (struct nvtgt_peer_bound) { "max_connections", conns->nr_connections };
 	else
 		return true;
-	most = nvtgt_peer_with_most(peers);
+	most = nvtgt_peer_with_most(conns);
 	return most && nvtgt_peer_end_oldest(most);
 }
 
@@ -280,12 +269,12 @@ static bool nvtgt_peer_add(struct nvtgt_peer *peer, struct nvtgt_queue *queue,
 	queue->peer = peer;
 	peer->nr_queues++;
 	peer->nr_connections++;
-	peer->peers->nr_connections++;
+	peer->conns->nr_connections++;
 	nvtgt_peer_add_half_open(peer, queue);
 	return true;
 }
 
-static struct nvtgt_peer *nvtgt_peer_alloc(struct nvtgt_peers *peers, const struct net *net,
+static struct nvtgt_peer *nvtgt_peer_alloc(struct nvtgt_conns *conns, const struct net *net,
 					   const struct sockaddr_storage *addr)
 {
 	/* a host on this machine may have to write to us for memory to be free */
@@ -293,7 +282,7 @@ static struct nvtgt_peer *nvtgt_peer_alloc(struct nvtgt_peers *peers, const stru
 
 	if (!peer)
 		return NULL;
-	peer->peers = peers;
+	peer->conns = conns;
 	peer->net = net;
 	nvtgt_peer_set_addr(peer, addr);
 	INIT_LIST_HEAD(&peer->half_open);
@@ -304,7 +293,6 @@ static struct nvtgt_peer *nvtgt_peer_alloc(struct nvtgt_peers *peers, const stru
 
 /**
  * nvtgt_peer_enter - count a new connection, half-open
- * @peers: the transport's
  * @queue: the connection, which may be told to end from here on, in any context
  * @addr: where it comes from
  *
@@ -314,32 +302,31 @@ static struct nvtgt_peer *nvtgt_peer_alloc(struct nvtgt_peers *peers, const stru
  * Context: process, may sleep.
  * Return: 0; -ENOMEM; -EMFILE: there is no room, which has been logged
  */
-int nvtgt_peer_enter(struct nvtgt_peers *peers, struct nvtgt_queue *queue,
-		     const struct sockaddr_storage *addr)
+int nvtgt_peer_enter(struct nvtgt_queue *queue, const struct sockaddr_storage *addr)
 {
+	struct nvtgt_conns *conns = queue->ops->conns;
 	struct nvtgt_peer_bound bound = {};
 	struct nvtgt_peer *peer, *fresh;
 	bool room;
 
-	fresh = nvtgt_peer_alloc(peers, queue->port->net, addr);
+	fresh = nvtgt_peer_alloc(conns, queue->port->net, addr);
 	if (!fresh)
 		return -ENOMEM;
-	spin_lock(&peers->lock);
+	spin_lock(&conns->peer_lock);
 	peer = nvtgt_peer_find(fresh);
 	room = nvtgt_peer_add(peer, queue, &bound);
 	if (peer == fresh && room)
 		fresh = NULL;
 	else if (peer == fresh)
 		hlist_del(&fresh->node);
-	spin_unlock(&peers->lock);
+	spin_unlock(&conns->peer_lock);
 	kfree(fresh);
 	if (bound.param)
 		pr_warn_ratelimited("port %u, peer %pISc: %u connections (parameter %s of %s): %s\n",
-				    queue->port->id, addr, bound.nr, bound.param, peers->name,
+				    queue->port->id, addr, bound.nr, bound.param, conns->name,
 				    room ? "the oldest without a Connect ends" : "refused");
 	return room ? 0 : -EMFILE;
 }
-EXPORT_SYMBOL_GPL(nvtgt_peer_enter);
 
 /**
  * nvtgt_peer_settle - a Connect has succeeded: half-open no more
@@ -353,14 +340,13 @@ void nvtgt_peer_settle(struct nvtgt_queue *queue)
 
 	if (!peer)
 		return;
-	spin_lock(&peer->peers->lock);
+	spin_lock(&peer->conns->peer_lock);
 	if (queue->peer_state == NVTGT_PEER_HALF_OPEN) {
 		nvtgt_peer_del_half_open(peer, queue);
 		queue->peer_state = NVTGT_PEER_SETTLED;
 	}
-	spin_unlock(&peer->peers->lock);
+	spin_unlock(&peer->conns->peer_lock);
 }
-EXPORT_SYMBOL_GPL(nvtgt_peer_settle);
 
 static void nvtgt_peer_del_discovery(struct nvtgt_peer *peer, struct nvtgt_ctrl *ctrl)
 {
@@ -401,13 +387,13 @@ void nvtgt_peer_add_discovery(struct nvtgt_queue *queue, struct nvtgt_ctrl *ctrl
 
 	if (!peer)
 		return;
-	spin_lock(&peer->peers->lock);
+	spin_lock(&peer->conns->peer_lock);
 	full = peer->nr_discovery >= nvtgt_peer_limit(&nvtgt_max_peer_discovery);
 	if (full)
 		nvtgt_peer_end_discovery(peer);
 	list_add_tail(&ctrl->peer_entry, &peer->discovery);
 	peer->nr_discovery++;
-	spin_unlock(&peer->peers->lock);
+	spin_unlock(&peer->conns->peer_lock);
 	if (full)
 		nvtgt_ctrl_warn(ctrl, "too many discovery controllers of its address (parameter max_peer_discovery): an older one ends\n");
 }
@@ -421,27 +407,27 @@ void nvtgt_peer_add_discovery(struct nvtgt_queue *queue, struct nvtgt_ctrl *ctrl
 void nvtgt_peer_leave(struct nvtgt_queue *queue)
 {
 	struct nvtgt_peer *peer = queue->peer;
-	struct nvtgt_peers *peers;
+	struct nvtgt_conns *conns;
 	bool last;
 
 	if (!peer)
 		return;
-	peers = peer->peers;
-	spin_lock(&peers->lock);
+	conns = peer->conns;
+	spin_lock(&conns->peer_lock);
 	if (queue->peer_state == NVTGT_PEER_HALF_OPEN)
 		nvtgt_peer_del_half_open(peer, queue);
 	if (queue->peer_state == NVTGT_PEER_ENDING) {
-		peers->nr_ending--;
+		conns->nr_ending--;
 	} else {
 		peer->nr_connections--;
-		peers->nr_connections--;
+		conns->nr_connections--;
 	}
 	if (queue->ctrl && !queue->qid)
 		nvtgt_peer_del_discovery(peer, queue->ctrl);
 	last = !--peer->nr_queues;
 	if (last)
 		hlist_del(&peer->node);
-	spin_unlock(&peers->lock);
+	spin_unlock(&conns->peer_lock);
 	queue->peer = NULL;
 	if (last)
 		kfree(peer);
@@ -465,32 +451,28 @@ static void nvtgt_peer_show(struct seq_file *m, const struct nvtgt_peer *peer)
 		if (peer->scope)
 			snprintf(text + len, sizeof(text) - len, "%%%u", peer->scope);
 	}
-	seq_printf(m, "%-10s %-23s %6u %6u %6u %6u\n", peer->peers->name, text,
+	seq_printf(m, "%-10s %-23s %6u %6u %6u %6u\n", peer->conns->name, text,
 		   peer->nr_connections, peer->nr_half_open,
 		   peer->nr_queues - peer->nr_connections, peer->nr_discovery);
 }
 
 /**
- * nvtgt_peers_show - a line for each address that has connections
+ * nvtgt_peers_show_of - a line for each address that has connections of a transport
  * @m: where to
+ * @conns: the transport's
  *
  * Context: process, may sleep.
  */
-void nvtgt_peers_show(struct seq_file *m)
+void nvtgt_peers_show_of(struct seq_file *m, struct nvtgt_conns *conns)
 {
-	struct nvtgt_peers *peers;
 	struct nvtgt_peer *peer;
 	unsigned int i;
 
-	seq_puts(m, "transport address connections half_open ending discovery\n");
-	mutex_lock(&nvtgt_peers_mutex);
-	list_for_each_entry(peers, &nvtgt_peers_list, entry)
-		for (i = 0; i < NVTGT_PEER_BUCKETS; i++) {
-			spin_lock(&peers->lock);
-			hlist_for_each_entry(peer, &peers->hash[i], node)
-				nvtgt_peer_show(m, peer);
-			spin_unlock(&peers->lock);
-			cond_resched();
-		}
-	mutex_unlock(&nvtgt_peers_mutex);
+	for (i = 0; i < NVTGT_PEER_BUCKETS; i++) {
+		spin_lock(&conns->peer_lock);
+		hlist_for_each_entry(peer, &conns->hash[i], node)
+			nvtgt_peer_show(m, peer);
+		spin_unlock(&conns->peer_lock);
+		cond_resched();
+	}
 }

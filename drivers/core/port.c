@@ -171,6 +171,7 @@ void nvtgt_port_disable(struct nvtgt_cport *cport)
 	lockdep_assert_held_write(&nvtgt_config_sem);
 
 	ops->remove_port(&cport->port);
+	nvtgt_conns_disconnect_port(ops->conns, &cport->port);
 	cport->enabled = false;
 	cport->port.ops = NULL;
 	module_put(ops->owner);

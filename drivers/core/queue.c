@@ -2,14 +2,14 @@
 /*
  * Queues: a connection's share of the core.
  *
- * Who may still see a queue that goes away, and what ends that:
- *  1. its reactor: the transport takes its source from the reactor first
- *  2. requests in flight: the transport waits until nr_inflight is 0;
+ * Who else may have a queue in hand when it goes away, and what ends that (struct
+ * nvtgt_conn tells of the connection around it, and of the reactor, which lets go last):
+ *  1. requests in flight: the transport waits until nr_inflight is 0;
  *     nvtgt_queue_stop() completes the ones that would wait for ever (AERs)
- *  3. newcomers that need its room, through ops->disconnect(): nvtgt_queue_destroy()
- *     takes it out of its peer's list under the lock of the peers
- *  4. its controller's list: nvtgt_queue_destroy() takes it out under ctrl->lock,
- *     under which ops->disconnect() and others' looks at the queue run
+ *  2. newcomers that need its room, through nvtgt_conn_disconnect():
+ *     nvtgt_queue_destroy() takes it out of its peer's list under conns->peer_lock
+ *  3. its controller's list: nvtgt_queue_destroy() takes it out under ctrl->lock, under
+ *     which nvtgt_conn_disconnect() and others' looks at the queue run
  */
 #include "core.h"
 
@@ -19,7 +19,7 @@
  * @port: where the host came in; a reference is taken
  * @ops: the transport
  *
- * The transport sets queue->reactor before anything else happens to it.
+ * nvtgt_conn_start() sets queue->reactor.
  *
  * Context: process.
  */
@@ -34,7 +34,6 @@ void nvtgt_queue_init(struct nvtgt_queue *queue, struct nvtgt_port *port,
 	INIT_LIST_HEAD(&queue->late);
 	nvtgt_port_get(port);
 }
-EXPORT_SYMBOL_GPL(nvtgt_queue_init);
 
 /**
  * nvtgt_queue_max_size - most entries that the host's I/O queues may have
@@ -65,7 +64,7 @@ void nvtgt_queue_stop(struct nvtgt_queue *queue)
 	if (queue->stopped)
 		return;
 	WRITE_ONCE(queue->stopped, true);
-	queue->ops->stop(queue);
+	nvtgt_conn_stop_reqs(to_nvtgt_conn(queue));
 	if (queue->ctrl && queue->qid) {
 		nvtgt_queue_late_known(queue);
 	} else if (queue->ctrl) {
@@ -77,7 +76,7 @@ EXPORT_SYMBOL_GPL(nvtgt_queue_stop);
 
 /**
  * nvtgt_queue_destroy - the connection is gone
- * @queue: stopped; nothing is in flight and its source has left the reactor
+ * @queue: stopped, with nothing in flight; or never started
  *
  * With an admin queue its controller's other queues are disconnected.
  *
@@ -101,17 +100,3 @@ void nvtgt_queue_destroy(struct nvtgt_queue *queue)
 	}
 	nvtgt_port_put(queue->port);
 }
-EXPORT_SYMBOL_GPL(nvtgt_queue_destroy);
-
-/**
- * nvtgt_queue_connected - has a Connect succeeded on this queue?
- * @queue: the queue
- *
- * Context: the reactor of the queue.
- * Return: true when it belongs to a controller
- */
-bool nvtgt_queue_connected(const struct nvtgt_queue *queue)
-{
-	return queue->ctrl;
-}
-EXPORT_SYMBOL_GPL(nvtgt_queue_connected);

@@ -258,7 +258,6 @@ void nvtgt_queue_move(struct nvtgt_queue *queue, struct nvtgt_reactor *to)
 	 */
 	smp_store_release(&queue->reactor, to);
 }
-EXPORT_SYMBOL_GPL(nvtgt_queue_move);
 
 /* Takes a list, the oldest first. A look costs less than the exchange. */
 static struct llist_node *nvtgt_take_all(struct llist_head *head)

@@ -9,14 +9,30 @@
 #include "core.h"
 #include "reactor.h"
 
+/* States in which a request is the transport's, before it is executed and afterwards. */
+#define NVTGT_REQ_BEFORE	(BIT(NVTGT_REQ_RECEIVED) | BIT(NVTGT_REQ_MEMORY) |	\
+				 BIT(NVTGT_REQ_INLINE) | BIT(NVTGT_REQ_FETCHING) |	\
+				 BIT(NVTGT_REQ_DATA) | BIT(NVTGT_REQ_READY))
+#define NVTGT_REQ_AFTER		(BIT(NVTGT_REQ_RESPONDING) | BIT(NVTGT_REQ_WRITING) |	\
+				 BIT(NVTGT_REQ_SENT))
+
 /* From which state may a request enter which? One bit per former state. */
-const u8 nvtgt_req_from[] = {
-	[NVTGT_REQ_IDLE]	= BIT(NVTGT_REQ_RESPONDING),
-	[NVTGT_REQ_PARSED]	= BIT(NVTGT_REQ_IDLE),
-	[NVTGT_REQ_EXECUTING]	= BIT(NVTGT_REQ_PARSED),
-	[NVTGT_REQ_DONE]	= BIT(NVTGT_REQ_EXECUTING) | BIT(NVTGT_REQ_PARSED),
-	[NVTGT_REQ_RESPONDING]	= BIT(NVTGT_REQ_DONE),
+const u16 nvtgt_req_from[NVTGT_REQ_STATES] = {
+	[NVTGT_REQ_FREE]	= NVTGT_REQ_AFTER,
+	[NVTGT_REQ_RECEIVED]	= BIT(NVTGT_REQ_FREE),
+	[NVTGT_REQ_MEMORY]	= BIT(NVTGT_REQ_RECEIVED),
+	[NVTGT_REQ_INLINE]	= BIT(NVTGT_REQ_RECEIVED),
+	[NVTGT_REQ_FETCHING]	= BIT(NVTGT_REQ_MEMORY),
+	[NVTGT_REQ_DATA]	= BIT(NVTGT_REQ_FETCHING),
+	[NVTGT_REQ_READY]	= BIT(NVTGT_REQ_RECEIVED) | BIT(NVTGT_REQ_MEMORY) |
+				  BIT(NVTGT_REQ_INLINE) | BIT(NVTGT_REQ_DATA),
+	[NVTGT_REQ_EXECUTING]	= NVTGT_REQ_BEFORE,
+	[NVTGT_REQ_DONE]	= NVTGT_REQ_BEFORE | BIT(NVTGT_REQ_EXECUTING),
+	[NVTGT_REQ_RESPONDING]	= BIT(NVTGT_REQ_DONE) | BIT(NVTGT_REQ_WRITING),
+	[NVTGT_REQ_WRITING]	= BIT(NVTGT_REQ_RESPONDING),
+	[NVTGT_REQ_SENT]	= BIT(NVTGT_REQ_RESPONDING) | BIT(NVTGT_REQ_WRITING),
 };
+EXPORT_SYMBOL_GPL(nvtgt_req_from);
 
 /**
  * nvtgt_req_init - take an idle request for a command that has arrived
@@ -107,7 +123,7 @@ bool nvtgt_req_parse(struct nvtgt_req *req)
 	lockdep_assert(nvtgt_is_reactor(queue->reactor));
 	queue->nr_inflight++;
 	WRITE_ONCE(queue->nr_cmds, queue->nr_cmds + 1);
-	nvtgt_req_set_state(req, NVTGT_REQ_PARSED);
+	nvtgt_req_set_state(req, NVTGT_REQ_RECEIVED);
 
 	req->status = nvtgt_req_dispatch(req);
 	if (unlikely(!req->status && req->data_len + req->pi_wire != req->transfer_len)) {
@@ -237,7 +253,7 @@ EXPORT_SYMBOL_GPL(nvtgt_req_complete);
  */
 void nvtgt_req_fail(struct nvtgt_req *req, u16 status)
 {
-	WARN_ON_ONCE(req->state != NVTGT_REQ_PARSED);
+	WARN_ON_ONCE(!(NVTGT_REQ_BEFORE & BIT(req->state)));
 	if (req->queue->connect_req == req)
 		req->queue->connect_req = NULL;
 	nvtgt_req_done(req, status);
@@ -321,7 +337,7 @@ void nvtgt_req_release(struct nvtgt_req *req)
 		kfree(req->scratch);
 		req->scratch = NULL;
 	}
-	nvtgt_req_set_state(req, NVTGT_REQ_IDLE);
+	nvtgt_req_set_state(req, NVTGT_REQ_FREE);
 	req->queue->nr_inflight--;
 }
 EXPORT_SYMBOL_GPL(nvtgt_req_release);

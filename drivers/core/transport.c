@@ -21,14 +21,22 @@ static const char *nvtgt_transport_missing(const struct nvtgt_transport_ops *ops
 		return "add_port";
 	if (!ops->remove_port)
 		return "remove_port";
-	if (!ops->disconnect)
-		return "disconnect";
+	if (!ops->conns)
+		return "conns";
+	if (!ops->close)
+		return "close";
+	if (!ops->end)
+		return "end";
+	if (!ops->free)
+		return "free";
+	if (!ops->mem_get)
+		return "mem_get";
+	if (!ops->mem_got)
+		return "mem_got";
 	if (!ops->respond)
 		return "respond";
 	if (!ops->flush)
 		return "flush";
-	if (!ops->stop)
-		return "stop";
 	return NULL;
 }
 
@@ -168,18 +176,15 @@ bool nvtgt_sockaddr_is_any(const struct sockaddr_storage *ss)
 }
 EXPORT_SYMBOL_GPL(nvtgt_sockaddr_is_any);
 
-/**
- * nvtgt_param_set_timeout - set a module parameter that is a time-out, ms
- * @val: the text
- * @kp: the parameter, an unsigned int
- *
- * Never nothing and never for ever: a tenth of a second to an hour.
- *
- * Context: process.
- * Return: 0 or -EINVAL
- */
-int nvtgt_param_set_timeout(const char *val, const struct kernel_param *kp)
+/* Never nothing and never for ever: a tenth of a second to an hour. */
+static int nvtgt_timeout_set(const char *val, const struct kernel_param *kp)
 {
 	return param_set_uint_minmax(val, kp, 100, 3600 * MSEC_PER_SEC);
 }
-EXPORT_SYMBOL_GPL(nvtgt_param_set_timeout);
+
+/* nvtgt_timeout_ops - module parameters that are a time-out, ms, unsigned int */
+const struct kernel_param_ops nvtgt_timeout_ops = {
+	.set = nvtgt_timeout_set,
+	.get = param_get_uint,
+};
+EXPORT_SYMBOL_GPL(nvtgt_timeout_ops);

@@ -1,114 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Commands of a connection: slots, memory, the data that come with them.
+ * Commands of a connection: memory, the data that come with them.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/log2.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
-#include <linux/tracepoint-defs.h>
 #include "rdma.h"
-
-DECLARE_TRACEPOINT(nvtgt_rdma_state);
-
-/* Memory that one connection's commands hold at most, unless it is one command. */
-#define NVTGT_RDMA_MAX_CHARGED	(16U << 20)
-
-const char *const nvtgt_rdma_cmd_state_names[NVTGT_RDMA_CMD_STATES] = {
-	[NVTGT_RDMA_FREE]	= "free",
-	[NVTGT_RDMA_RECEIVED]	= "received",
-	[NVTGT_RDMA_MEMORY]	= "memory",
-	[NVTGT_RDMA_READING]	= "reading",
-	[NVTGT_RDMA_EXECUTING]	= "executing",
-	[NVTGT_RDMA_WRITING]	= "writing",
-	[NVTGT_RDMA_RESPONDING]	= "responding",
-};
-
-/**
- * nvtgt_rdma_set_state - a command goes on
- * @q: the connection
- * @cmd: the command
- * @state: where to
- *
- * The only place that changes a command's state.
- */
-void nvtgt_rdma_set_state(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd,
-			  enum nvtgt_rdma_cmd_state state)
-{
-	if (tracepoint_enabled(nvtgt_rdma_state))
-		nvtgt_rdma_trace_state(q, cmd, state);
-	q->nr_state[cmd->state]--;
-	q->nr_state[state]++;
-	cmd->state = state;
-}
-
-/**
- * nvtgt_rdma_alloc_cmds - room for a new connection's slots and completions
- * @q: the connection
- *
- * Slots themselves are allocated when they are needed.
- *
- * Return: 0 or -ENOMEM
- */
-int nvtgt_rdma_alloc_cmds(struct nvtgt_rdma_queue *q)
-{
-	struct ib_device *ib = q->dev->ib;
-
-	q->cmds = kcalloc(q->max_cmds, sizeof(*q->cmds), GFP_KERNEL);
-	q->cqes = kcalloc(q->max_cmds, sizeof(*q->cqes), GFP_KERNEL);
-	if (!q->cmds || !q->cqes)
-		goto free;
-	q->cqes_addr = ib_dma_map_single(ib, q->cqes, q->max_cmds * sizeof(*q->cqes),
-					 DMA_TO_DEVICE);
-	if (!ib_dma_mapping_error(ib, q->cqes_addr))
-		return 0;
-free:
-	kfree(q->cmds);
-	kfree(q->cqes);
-	q->cmds = NULL;
-	q->cqes = NULL;
-	return -ENOMEM;
-}
-
-/**
- * nvtgt_rdma_free_cmds - free all slots
- * @q: a connection that has left its reactor, or has never had one
- */
-void nvtgt_rdma_free_cmds(struct nvtgt_rdma_queue *q)
-{
-	unsigned int i;
-
-	for (i = 0; i < q->nr_cmds; i++)
-		kmem_cache_free(nvtgt_rdma_cmd_cache, q->cmds[i]);
-	if (q->cqes)
-		ib_dma_unmap_single(q->dev->ib, q->cqes_addr, q->max_cmds * sizeof(*q->cqes),
-				    DMA_TO_DEVICE);
-	kfree(q->cmds);
-	kfree(q->cqes);
-}
-
-/* A slot, or NULL: they are all in use, until the device has done with a response. */
-static struct nvtgt_rdma_cmd *nvtgt_rdma_get_cmd(struct nvtgt_rdma_queue *q)
-{
-	struct nvtgt_rdma_cmd *cmd;
-
-	cmd = list_first_entry_or_null(&q->free, struct nvtgt_rdma_cmd, entry);
-	if (cmd) {
-		list_del_init(&cmd->entry);
-		return cmd;
-	}
-	if (q->nr_cmds == q->max_cmds)
-		return NULL;
-	cmd = kmem_cache_zalloc(nvtgt_rdma_cmd_cache, GFP_ATOMIC | __GFP_NOWARN);
-	if (!cmd)
-		return NULL;
-	INIT_LIST_HEAD(&cmd->entry);
-	cmd->slot = q->nr_cmds;
-	q->nr_state[NVTGT_RDMA_FREE]++;
-	q->cmds[q->nr_cmds++] = cmd;
-	return cmd;
-}
 
 static struct nvtgt_rdma_piece **nvtgt_rdma_pieces(struct nvtgt_rdma_cmd *cmd)
 {
@@ -163,44 +62,41 @@ static void nvtgt_rdma_free_more(struct nvtgt_rdma_cmd *cmd)
  */
 void nvtgt_rdma_put_cmd(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
 {
-	q->charged -= cmd->req.charged;
 	nvtgt_rdma_regs_put(q, cmd);
 	nvtgt_rdma_put_pieces(q, cmd);
 	nvtgt_rdma_let_recv(q, cmd);
 	nvtgt_rdma_free_more(cmd);
-	nvtgt_buf_put(&cmd->req);
-	nvtgt_req_release(&cmd->req);
-	nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_FREE);
-	list_add(&cmd->entry, &q->free);	/* the warmest first */
+	nvtgt_conn_put_req(&q->conn, &cmd->req);
 }
 
 /**
- * nvtgt_rdma_fail - a command is not executed; what has come so far is of no use
+ * nvtgt_rdma_drop_failed - a command is not executed; what has come so far is of no use
  * @q: the connection
  * @cmd: parsed; in no list
  * @status: why
  *
- * Context: the reactor.
+ * Context: the reactor. nvtgt_rdma_rx_post() follows.
  */
-void nvtgt_rdma_fail(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd, u16 status)
+void nvtgt_rdma_drop_failed(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd, u16 status)
 {
 	nvtgt_rdma_let_recv(q, cmd);
 	nvtgt_rdma_regs_put(q, cmd);	/* never posted, or over */
-	nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_EXECUTING);
 	nvtgt_req_fail(&cmd->req, status);
 }
 
 /**
- * nvtgt_rdma_execute - hand a command to the core
- * @q: the connection
- * @cmd: has what it needs; in no list
+ * nvtgt_rdma_fail - a command will not be executed
+ * @req: in MEMORY or FETCHING, in no list
+ * @status: why
  *
  * Context: the reactor.
  */
-void nvtgt_rdma_execute(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+void nvtgt_rdma_fail(struct nvtgt_req *req, u16 status)
 {
-	nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_EXECUTING);
-	nvtgt_req_execute(&cmd->req);
+	struct nvtgt_rdma_queue *q = to_nvtgt_rdma_queue(req->queue);
+
+	nvtgt_rdma_drop_failed(q, to_nvtgt_rdma_cmd(req), status);
+	nvtgt_rdma_rx_post(q->rx);
 }
 
 /* What a command needs beyond the usual, zeroed. */
@@ -431,16 +327,21 @@ static bool nvtgt_rdma_rx_is_short(const struct nvtgt_rdma_rx *rx)
 	       rx->nr_held > READ_ONCE(rx->nr_recvs) / (READ_ONCE(rx->retired) ? 4 : 2);
 }
 
-/*
- * Returns 0, -EBUSY: what this connection gives back lets it try again, -EAGAIN:
- * there is no credit, -ENOMEM, or -E2BIG: it needs more than the send queue has.
+/**
+ * nvtgt_rdma_mem_get - memory for a command's data, mapped for the device
+ * @req: parsed
+ *
+ * Context: the reactor.
+ * Return: 0; -EBUSY: what this connection gives back lets it try again; -EAGAIN: there is
+ *	no credit; -ENOMEM; -E2BIG: it needs more than the send queue has
  */
-static int nvtgt_rdma_mem_get(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
+int nvtgt_rdma_mem_get(struct nvtgt_req *req)
 {
-	struct nvtgt_req *req = &cmd->req;
+	struct nvtgt_rdma_queue *q = to_nvtgt_rdma_queue(req->queue);
+	struct nvtgt_rdma_cmd *cmd = to_nvtgt_rdma_cmd(req);
 	int ret = -EBUSY;
 
-	if (!q->charged || q->charged + req->data_len <= NVTGT_RDMA_MAX_CHARGED)
+	if (nvtgt_conn_has_room(&q->conn, req->data_len))
 		ret = nvtgt_buf_reserve(req);
 	/* others need the buffer that it would keep */
 	if (unlikely(ret) && cmd->recv && nvtgt_rdma_rx_is_short(q->rx)) {
@@ -456,140 +357,56 @@ static int nvtgt_rdma_mem_get(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd 
 	if (!ret && cmd->nr_keys)
 		ret = nvtgt_rdma_room_rw(q, cmd);
 	/* no other command of this connection has what it waits for */
-	if (unlikely(ret == -EBUSY && !q->charged))
+	if (unlikely(ret == -EBUSY && !q->conn.charged))
 		ret = -E2BIG;
 	if (unlikely(ret)) {
 		nvtgt_rdma_put_pieces(q, cmd);
 		nvtgt_buf_put(req);
 		return ret;
 	}
-	q->charged += req->charged;
 	nvtgt_rdma_let_recv(q, cmd);
 	return 0;
 }
 
-/* It has its memory: fetch the host's data, or let it be executed. */
-static void nvtgt_rdma_got_mem(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
-{
-	if (cmd->req.dir == DMA_TO_DEVICE && cmd->nr_keys) {
-		/* the host may be slow, or gone: nobody waits for the namespace meanwhile */
-		nvtgt_req_park(&cmd->req);
-		nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_READING);
-		nvtgt_rdma_want_send(q, cmd);
-	} else {
-		nvtgt_rdma_execute(q, cmd);
-	}
-}
-
-/* No memory is free: is there time left to wait for some? Then the host may try again. */
-static bool nvtgt_rdma_may_wait(struct nvtgt_rdma_queue *q)
-{
-	unsigned long patience = msecs_to_jiffies(NVTGT_BUF_PATIENCE_MS);
-
-	/* what began long ago is another shortage, or has to be waited for again */
-	if (!q->short_since || time_after(jiffies, q->short_since + 4 * patience))
-		q->short_since = jiffies | 1;
-	return time_before(jiffies, q->short_since + patience);
-}
-
-/*
- * Looks whether commands that wait can have their memory. Returns 0: those that
- * are left wait for what this connection gives back, -EAGAIN: there is no credit,
- * -ENOMEM: no page is free.
- */
-static int nvtgt_rdma_mem_try(struct nvtgt_rdma_queue *q)
-{
-	while (!list_empty(&q->mem_wait)) {
-		struct nvtgt_rdma_cmd *cmd;
-		int ret;
-
-		cmd = list_first_entry(&q->mem_wait, struct nvtgt_rdma_cmd, entry);
-		ret = nvtgt_rdma_mem_get(q, cmd);
-		if (ret == -EBUSY)
-			return 0;
-		if (ret == -EAGAIN || (ret == -ENOMEM && nvtgt_rdma_may_wait(q)))
-			return ret;
-		list_del_init(&cmd->entry);
-		if (!ret) {
-			q->short_since = 0;
-			nvtgt_rdma_got_mem(q, cmd);
-		} else {
-			nvtgt_rdma_fail(q, cmd, ret == -E2BIG ?
-					NVME_SC_SGL_INVALID_COUNT | NVME_STATUS_DNR :
-					NVME_SC_INTERNAL);
-		}
-	}
-	return 0;
-}
-
-/* What the first of the commands that wait needs, and those behind it in one turn. */
-static long nvtgt_rdma_mem_wanted(const struct nvtgt_rdma_queue *q)
-{
-	const struct nvtgt_rdma_cmd *cmd;
-	long sum = 0;
-
-	list_for_each_entry(cmd, &q->mem_wait, entry) {
-		long bytes = nvtgt_buf_bytes(&cmd->req);
-
-		if (sum && sum + bytes > NVTGT_BUF_TURN)
-			break;
-		sum += bytes;
-	}
-	return sum;
-}
-
 /**
- * nvtgt_rdma_mem_kick - let commands that wait for memory try
- * @q: the connection
+ * nvtgt_rdma_mem_got - a command has its memory: fetch the host's data, or let it be executed
+ * @req: in MEMORY, in no list
  *
  * Context: the reactor.
  */
-void nvtgt_rdma_mem_kick(struct nvtgt_rdma_queue *q)
+void nvtgt_rdma_mem_got(struct nvtgt_req *req)
 {
-	int ret;
+	struct nvtgt_rdma_cmd *cmd = to_nvtgt_rdma_cmd(req);
 
-	if (q->in_line || list_empty(&q->mem_wait))
-		return;
-	ret = nvtgt_rdma_mem_try(q);
-	if (!ret)
-		return;
-	q->in_line = true;
-	if (ret == -EAGAIN)
-		nvtgt_buf_wait(q->queue.reactor, &q->waiter, nvtgt_rdma_mem_wanted(q));
-	else
-		nvtgt_buf_retry(q->queue.reactor, &q->waiter);
+	if (req->dir == DMA_TO_DEVICE && cmd->nr_keys) {
+		/* the host may be slow, or gone: nobody waits for the namespace meanwhile */
+		nvtgt_req_park(req);
+		nvtgt_req_set_state(req, NVTGT_REQ_FETCHING);
+		nvtgt_rdma_want_send(to_nvtgt_rdma_queue(req->queue), cmd);
+	} else {
+		nvtgt_req_execute(req);
+	}
 }
 
 /**
- * nvtgt_rdma_mem_ready - there is memory for the first of the connection's commands
- * @waiter: the connection's, out of the line
+ * nvtgt_rdma_mem_done - commands that had waited have memory: their receives are free
+ * @conn: the connection
+ *
+ * Context: the reactor.
  */
-void nvtgt_rdma_mem_ready(struct nvtgt_buf_waiter *waiter)
+void nvtgt_rdma_mem_done(struct nvtgt_conn *conn)
 {
-	struct nvtgt_rdma_queue *q = container_of(waiter, struct nvtgt_rdma_queue, waiter);
-
-	q->in_line = false;
-	nvtgt_rdma_mem_kick(q);
-	nvtgt_rdma_rx_post(q->rx);
+	nvtgt_rdma_rx_post(to_nvtgt_rdma_queue(&conn->queue)->rx);
 }
 
 static void nvtgt_rdma_want_mem(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
 {
-	int ret = -EBUSY;
-
-	nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_MEMORY);
+	nvtgt_req_set_state(&cmd->req, NVTGT_REQ_MEMORY);
 	/* in turn; but nobody waits with what others need */
-	if (likely(list_empty(&q->mem_wait)) || (cmd->recv && nvtgt_rdma_rx_is_short(q->rx)))
-		ret = nvtgt_rdma_mem_get(q, cmd);
-	if (likely(!ret)) {
-		nvtgt_rdma_got_mem(q, cmd);
-		return;
-	}
-	list_add_tail(&cmd->entry, &q->mem_wait);
-	nvtgt_req_park(&cmd->req);
-	nvtgt_rdma_mem_kick(q);
+	nvtgt_conn_want_mem(&q->conn, &cmd->req, cmd->recv && nvtgt_rdma_rx_is_short(q->rx));
 	/* what the connection gives back may be enough: its sends are waited for now */
-	nvtgt_source_kick(&q->source);
+	if (!list_empty(&q->conn.mem_wait))
+		nvtgt_source_kick(&q->conn.source);
 }
 
 /* Which of the two has found what is wrong with a command. */
@@ -599,7 +416,7 @@ static u16 nvtgt_rdma_judge(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *c
 	struct nvtgt_req *req = &cmd->req;
 	bool ok;
 
-	nvtgt_req_init(req, &q->queue, &cmd->sqe, sgl->len);
+	nvtgt_req_init(req, &q->conn.queue, &cmd->sqe, sgl->len);
 	ok = nvtgt_req_parse(req);
 	if (unlikely(sgl_status)) {
 		/* without data the descriptor is reserved; else its length was not to be had */
@@ -646,7 +463,6 @@ static void nvtgt_rdma_new_cmd(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd
 	u16 status;
 
 	q->nr_open++;
-	nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_RECEIVED);
 	memcpy(&cmd->sqe, recv->capsule, sizeof(cmd->sqe));
 	if (unlikely(recv->data_len))
 		ib_dma_sync_single_for_cpu(ib, recv->sge[1].addr, PAGE_SIZE, DMA_BIDIRECTIONAL);
@@ -664,7 +480,7 @@ static void nvtgt_rdma_new_cmd(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd
 		status = NVME_SC_INTERNAL;
 	if (unlikely(status)) {
 		cmd->req.data_len = 0;
-		nvtgt_rdma_fail(q, cmd, status);
+		nvtgt_rdma_drop_failed(q, cmd, status);
 		return;
 	}
 	if (!sgl.in_capsule || !cmd->req.data_len)
@@ -672,7 +488,7 @@ static void nvtgt_rdma_new_cmd(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd
 	if (cmd->req.data_len)
 		nvtgt_rdma_want_mem(q, cmd);
 	else
-		nvtgt_rdma_execute(q, cmd);
+		nvtgt_req_execute(&cmd->req);
 }
 
 static void nvtgt_rdma_fatal(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_recv *recv,
@@ -680,7 +496,7 @@ static void nvtgt_rdma_fatal(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_recv 
 {
 	nvtgt_rdma_warn(q, "protocol error, closed: %s (%u)\n", what, number);
 	nvtgt_rdma_rx_again(q->rx, recv);
-	nvtgt_rdma_close(q);
+	nvtgt_rdma_close(&q->conn);
 }
 
 /**
@@ -693,9 +509,9 @@ static void nvtgt_rdma_fatal(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_recv 
  */
 void nvtgt_rdma_capsule(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_recv *recv, u32 bytes)
 {
-	struct nvtgt_rdma_cmd *cmd;
+	struct nvtgt_req *req;
 
-	if (unlikely(q->state >= NVTGT_RDMA_CLOSING)) {
+	if (unlikely(q->conn.state >= NVTGT_CONN_CLOSING)) {
 		nvtgt_rdma_rx_again(q->rx, recv);
 		return;
 	}
@@ -706,22 +522,22 @@ void nvtgt_rdma_capsule(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_recv *recv
 	ib_dma_sync_single_for_cpu(q->dev->ib, recv->sge[0].addr, sizeof(*recv->capsule),
 				   DMA_FROM_DEVICE);
 	recv->data_len = bytes - sizeof(struct nvme_command);
-	if (unlikely(q->state != NVTGT_RDMA_LIVE || !list_empty(&q->rx_wait)))
+	if (unlikely(q->conn.state != NVTGT_CONN_LIVE || !list_empty(&q->rx_wait)))
 		goto wait;
 	/* what is in rx_wait has not been counted; there it is at most as many */
 	if (unlikely(q->nr_open >= q->max_open)) {
 		nvtgt_rdma_fatal(q, recv, "more commands than the queue has entries", q->max_open);
 		return;
 	}
-	cmd = nvtgt_rdma_get_cmd(q);
-	if (unlikely(!cmd))
+	req = nvtgt_conn_get_req(&q->conn);
+	if (unlikely(!req))
 		goto wait;
-	nvtgt_rdma_new_cmd(q, cmd, recv);
+	nvtgt_rdma_new_cmd(q, to_nvtgt_rdma_cmd(req), recv);
 	return;
 
 wait:
 	/* nothing but Connect comes before it has been answered */
-	if (q->nr_open + q->nr_wait >= (q->half_open ? 1 : q->max_open)) {
+	if (q->nr_open + q->nr_wait >= (q->conn.half_open ? 1 : q->max_open)) {
 		nvtgt_rdma_fatal(q, recv, "more commands than the queue has entries", q->max_open);
 		return;
 	}
@@ -733,8 +549,8 @@ wait:
 	q->nr_wait++;
 	q->rx->nr_held++;
 	list_add_tail(&recv->entry, &q->rx_wait);
-	nvtgt_source_kick(&q->source);	/* whose sends are waited for now */
-	nvtgt_rdma_retry_soon(q);
+	nvtgt_source_kick(&q->conn.source);	/* whose sends are waited for now */
+	nvtgt_rdma_set_timer(q);
 }
 
 /**
@@ -745,29 +561,31 @@ wait:
  */
 void nvtgt_rdma_run_wait(struct nvtgt_rdma_queue *q)
 {
-	while (!list_empty(&q->rx_wait) && q->state == NVTGT_RDMA_LIVE) {
-		struct nvtgt_rdma_cmd *cmd = nvtgt_rdma_get_cmd(q);
+	while (!list_empty(&q->rx_wait) && q->conn.state == NVTGT_CONN_LIVE) {
+		struct nvtgt_req *req = nvtgt_conn_get_req(&q->conn);
 		struct nvtgt_rdma_recv *recv;
 
-		if (!cmd)
+		if (!req)
 			return;
 		recv = list_first_entry(&q->rx_wait, struct nvtgt_rdma_recv, entry);
 		list_del_init(&recv->entry);
 		q->nr_wait--;
 		q->rx->nr_held--;
-		nvtgt_rdma_new_cmd(q, cmd, recv);
+		nvtgt_rdma_new_cmd(q, to_nvtgt_rdma_cmd(req), recv);
 	}
 }
 
-/* A Connect has succeeded. */
-static void nvtgt_rdma_connected(struct nvtgt_rdma_queue *q)
+/**
+ * nvtgt_rdma_connected - a Connect has succeeded
+ * @conn: the connection
+ *
+ * Context: the reactor.
+ */
+void nvtgt_rdma_connected(struct nvtgt_conn *conn)
 {
-	q->half_open = false;
-	nvtgt_peer_settle(&q->queue);
-	q->max_open = min(q->max_open, q->queue.size);
-	/* no longer the set-up deadline; on its way out it has another */
-	if (q->state == NVTGT_RDMA_LIVE)
-		mod_timer(&q->timer, jiffies + msecs_to_jiffies(NVTGT_RDMA_REAP_MS));
+	struct nvtgt_rdma_queue *q = to_nvtgt_rdma_queue(&conn->queue);
+
+	q->max_open = min(q->max_open, conn->queue.size);
 }
 
 /**
@@ -781,70 +599,19 @@ void nvtgt_rdma_respond(struct nvtgt_req *req)
 	struct nvtgt_rdma_queue *q = to_nvtgt_rdma_queue(req->queue);
 	struct nvtgt_rdma_cmd *cmd = to_nvtgt_rdma_cmd(req);
 
-	if (unlikely(q->half_open && nvtgt_queue_connected(&q->queue)))
-		nvtgt_rdma_connected(q);
-	if (unlikely(q->state != NVTGT_RDMA_LIVE)) {
+	if (unlikely(q->conn.state != NVTGT_CONN_LIVE)) {
 		nvtgt_rdma_put_cmd(q, cmd);
 		nvtgt_rdma_rx_post(q->rx);
 		nvtgt_rdma_try_leave(q);
 		return;
 	}
-	nvtgt_source_work(&q->source, req->data_len);
+	nvtgt_source_work(&q->conn.source, req->data_len);
 	if (unlikely(req->pi_len) && req->dir == DMA_FROM_DEVICE && !req->status &&
 	    nvtgt_rdma_room_regs(q, cmd))
 		nvtgt_req_spoil(req, NVME_SC_INTERNAL);
 	if (req->dir == DMA_FROM_DEVICE && req->data_len && !req->status)
-		nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_WRITING);
-	else
-		nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_RESPONDING);
+		nvtgt_req_set_state(&cmd->req, NVTGT_REQ_WRITING);
 	nvtgt_rdma_want_send(q, cmd);
-}
-
-/**
- * nvtgt_rdma_stop - tell the core which commands it has while the queue is stopped
- * @queue: the connection
- *
- * Context: the reactor.
- */
-void nvtgt_rdma_stop(struct nvtgt_queue *queue)
-{
-	struct nvtgt_rdma_queue *q = to_nvtgt_rdma_queue(queue);
-	unsigned int i;
-
-	for (i = 0; i < q->nr_cmds; i++)
-		if (q->cmds[i]->state == NVTGT_RDMA_EXECUTING)
-			nvtgt_req_stop(&q->cmds[i]->req);
-}
-
-/**
- * nvtgt_rdma_abort - fail a command that waits for memory, for its turn or for a worker
- * @queue: the connection
- * @cid: the command's identifier
- *
- * Return: whether there was one
- */
-bool nvtgt_rdma_abort(struct nvtgt_queue *queue, u16 cid)
-{
-	struct nvtgt_rdma_queue *q = to_nvtgt_rdma_queue(queue);
-	unsigned int i;
-
-	for (i = 0; i < q->nr_cmds; i++) {
-		struct nvtgt_rdma_cmd *cmd = q->cmds[i];
-
-		if (le16_to_cpu((__force __le16)cmd->sqe.common.command_id) != cid)
-			continue;
-		if (cmd->state == NVTGT_RDMA_EXECUTING &&
-		    nvtgt_req_cancel(&cmd->req, NVME_SC_ABORT_REQ))
-			return true;
-		if (cmd->state != NVTGT_RDMA_MEMORY &&
-		    (cmd->state != NVTGT_RDMA_READING || cmd->posted))
-			continue;
-		list_del_init(&cmd->entry);
-		nvtgt_rdma_fail(q, cmd, NVME_SC_ABORT_REQ);
-		nvtgt_rdma_rx_post(q->rx);
-		return true;
-	}
-	return false;
 }
 
 /**
@@ -855,9 +622,7 @@ void nvtgt_rdma_drop_cmds(struct nvtgt_rdma_queue *q)
 {
 	unsigned int i;
 
-	if (q->in_line)
-		nvtgt_buf_unwait(&q->waiter);
-	q->in_line = false;
+	nvtgt_conn_unwait(&q->conn);
 	while (!list_empty(&q->rx_wait)) {
 		struct nvtgt_rdma_recv *recv;
 
@@ -867,20 +632,20 @@ void nvtgt_rdma_drop_cmds(struct nvtgt_rdma_queue *q)
 		q->rx->nr_held--;
 		nvtgt_rdma_rx_again(q->rx, recv);
 	}
-	for (i = 0; i < q->nr_cmds; i++) {
-		struct nvtgt_rdma_cmd *cmd = q->cmds[i];
+	for (i = 0; i < q->conn.nr_slots; i++) {
+		struct nvtgt_rdma_cmd *cmd = to_nvtgt_rdma_cmd(nvtgt_conn_find_req(&q->conn, i));
 
 		if (cmd->posted)
 			continue;
-		switch (cmd->state) {
-		case NVTGT_RDMA_MEMORY:
-		case NVTGT_RDMA_READING:
-			list_del_init(&cmd->entry);
-			nvtgt_rdma_fail(q, cmd, NVME_SC_ABORT_QUEUE);
+		switch (READ_ONCE(cmd->req.state)) {
+		case NVTGT_REQ_MEMORY:
+		case NVTGT_REQ_FETCHING:
+			list_del_init(&cmd->req.entry);
+			nvtgt_rdma_drop_failed(q, cmd, NVME_SC_ABORT_QUEUE);
 			break;
-		case NVTGT_RDMA_WRITING:
-		case NVTGT_RDMA_RESPONDING:
-			list_del_init(&cmd->entry);
+		case NVTGT_REQ_WRITING:
+		case NVTGT_REQ_RESPONDING:
+			list_del_init(&cmd->req.entry);
 			nvtgt_rdma_put_cmd(q, cmd);
 			break;
 		}
@@ -897,11 +662,11 @@ void nvtgt_rdma_drop_posted(struct nvtgt_rdma_queue *q)
 	while (!list_empty(&q->posted)) {
 		struct nvtgt_rdma_cmd *cmd;
 
-		cmd = list_first_entry(&q->posted, struct nvtgt_rdma_cmd, entry);
-		list_del_init(&cmd->entry);
+		cmd = list_first_entry(&q->posted, struct nvtgt_rdma_cmd, req.entry);
+		list_del_init(&cmd->req.entry);
 		cmd->posted = false;
-		if (cmd->state == NVTGT_RDMA_READING)
-			nvtgt_rdma_fail(q, cmd, NVME_SC_ABORT_QUEUE);
+		if (cmd->req.state == NVTGT_REQ_DATA)
+			nvtgt_rdma_drop_failed(q, cmd, NVME_SC_ABORT_QUEUE);
 		else
 			nvtgt_rdma_put_cmd(q, cmd);
 	}

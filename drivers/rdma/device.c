@@ -114,7 +114,7 @@ static void nvtgt_rdma_remove_one(struct ib_device *ib, void *client_data)
 	mutex_unlock(&nvtgt_rdma_lock);
 	if (!dev)
 		return;
-	nvtgt_rdma_disconnect_all(NULL, dev, NULL);
+	nvtgt_rdma_disconnect_dev(dev);
 	nvtgt_rdma_wait_no_queues(dev);
 	mutex_lock(&nvtgt_rdma_lock);
 	list_del(&dev->entry);

@@ -62,7 +62,7 @@ static int nvtgt_rdma_listen_event(struct rdma_cm_id *cm_id, struct rdma_cm_even
 	case RDMA_CM_EVENT_ADDR_CHANGE:
 	case RDMA_CM_EVENT_DEVICE_REMOVAL:
 		/* the CM may be waiting for us to destroy the id */
-		mod_delayed_work(nvtgt_rdma_wq, &rport->repair_work, 0);
+		mod_delayed_work(nvtgt_rdma_conns.wq, &rport->repair_work, 0);
 		return 0;
 	default:
 		return 0;
@@ -139,7 +139,7 @@ static void nvtgt_rdma_repair_work(struct work_struct *work)
 			rport->port->id, &rport->addr);
 	rport->lost = ret;
 	if (ret)
-		queue_delayed_work(nvtgt_rdma_wq, &rport->repair_work, NVTGT_RDMA_REPAIR);
+		queue_delayed_work(nvtgt_rdma_conns.wq, &rport->repair_work, NVTGT_RDMA_REPAIR);
 out:
 	mutex_unlock(&rport->lock);
 	memalloc_noio_restore(noio);
@@ -163,7 +163,7 @@ static void nvtgt_rdma_addr_moved(const struct net *net, int family, const void 
 			continue;
 		if (family == AF_INET ? !memcmp(&in->sin_addr, addr, sizeof(in->sin_addr)) :
 					!memcmp(&in6->sin6_addr, addr, sizeof(in6->sin6_addr)))
-			mod_delayed_work(nvtgt_rdma_wq, &rport->repair_work, NVTGT_RDMA_SETTLE);
+			mod_delayed_work(nvtgt_rdma_conns.wq, &rport->repair_work, NVTGT_RDMA_SETTLE);
 	}
 	spin_unlock_bh(&nvtgt_rdma_ports_lock);
 }
@@ -299,6 +299,7 @@ int nvtgt_rdma_add_port(struct nvtgt_port *port)
 	}
 	if (port->pi && !nvtgt_rdma_port_has_pi(rport)) {
 		nvtgt_rdma_remove_port(port);
+		nvtgt_conns_disconnect_port(&nvtgt_rdma_conns, port);
 		return -EOPNOTSUPP;
 	}
 	pr_info("port %u: listening on %pISpc\n", port->id, &rport->addr);
@@ -310,7 +311,7 @@ free:
 }
 
 /**
- * nvtgt_rdma_remove_port - close a listener and its connections
+ * nvtgt_rdma_remove_port - close a listener
  * @port: what nvtgt_rdma_add_port() opened
  *
  * Context: process, may sleep.
@@ -320,7 +321,6 @@ void nvtgt_rdma_remove_port(struct nvtgt_port *port)
 	struct nvtgt_rdma_port *rport = port->priv;
 
 	nvtgt_rdma_close_port(rport);
-	nvtgt_rdma_disconnect_all(port, NULL, NULL);
 	port->priv = NULL;
 	kfree(rport);
 	pr_info("port %u: closed\n", port->id);

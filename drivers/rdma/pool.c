@@ -53,7 +53,7 @@ static noinline struct nvtgt_rdma_piece *nvtgt_rdma_piece_alloc(struct nvtgt_rdm
 		goto free_pages;
 	/* the first one: whatever is free is looked at from now on */
 	if (atomic_inc_return(&dev->nr_pieces) == 1)
-		queue_delayed_work(nvtgt_rdma_wq, &dev->trim_work, NVTGT_RDMA_TRIM_PERIOD);
+		queue_delayed_work(nvtgt_rdma_conns.wq, &dev->trim_work, NVTGT_RDMA_TRIM_PERIOD);
 	return piece;
 
 free_pages:
@@ -146,7 +146,7 @@ static void nvtgt_rdma_trim_work(struct work_struct *work)
 	for_each_possible_cpu(cpu)
 		nvtgt_rdma_pool_trim(dev, &dev->pools[cpu], false);
 	if (atomic_read(&dev->nr_pieces))
-		queue_delayed_work(nvtgt_rdma_wq, &dev->trim_work, NVTGT_RDMA_TRIM_PERIOD);
+		queue_delayed_work(nvtgt_rdma_conns.wq, &dev->trim_work, NVTGT_RDMA_TRIM_PERIOD);
 }
 
 /**

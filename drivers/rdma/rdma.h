@@ -8,11 +8,10 @@
 #include <linux/mutex.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
-#include <linux/timer.h>
 #include <linux/workqueue.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_cm.h>
-#include <nvtgt/peer.h>
+#include <nvtgt/conn.h>
 #include <nvtgt/reactor.h>
 #include <nvtgt/transport.h>
 #include "capsule.h"
@@ -150,34 +149,6 @@ struct nvtgt_rdma_rx {
 	struct ib_wc wc[NVTGT_RDMA_WCS];
 };
 
-/**
- * enum nvtgt_rdma_cmd_state - the life of a request
- *
- * @NVTGT_RDMA_FREE: nothing; the slot is in the free list.
- * @NVTGT_RDMA_RECEIVED: its capsule is being judged. Lasts no longer than a call.
- * @NVTGT_RDMA_MEMORY: waits for memory, in queue->mem_wait; may hold the receive
- *	buffer that its data came in. Leaves to READING or EXECUTING, or failed.
- * @NVTGT_RDMA_READING: has memory; the host's data are being fetched: in
- *	queue->tx_list until the work requests are posted, then in queue->posted.
- * @NVTGT_RDMA_EXECUTING: the core's; in no list.
- * @NVTGT_RDMA_WRITING: data and completion are on their way to the host: in
- *	queue->tx_list, then in queue->posted until the device has done with them.
- *	With protection information the data go alone: RESPONDING follows, when the
- *	device has said what it found.
- * @NVTGT_RDMA_RESPONDING: the same with a completion alone.
- */
-enum nvtgt_rdma_cmd_state {
-	NVTGT_RDMA_FREE,
-	NVTGT_RDMA_RECEIVED,
-	NVTGT_RDMA_MEMORY,
-	NVTGT_RDMA_READING,
-	NVTGT_RDMA_EXECUTING,
-	NVTGT_RDMA_WRITING,
-	NVTGT_RDMA_RESPONDING,
-};
-
-#define NVTGT_RDMA_CMD_STATES	(NVTGT_RDMA_RESPONDING + 1)
-
 /* What a command needs beyond the usual: many pieces, or several keys. */
 struct nvtgt_rdma_more {
 	struct nvtgt_rdma_piece **pieces;
@@ -189,18 +160,23 @@ struct nvtgt_rdma_more {
 	struct nvtgt_rdma_piece *pi;	/* protection information */
 };
 
-/* struct nvtgt_rdma_cmd - a command; the owning reactor only */
+/*
+ * struct nvtgt_rdma_cmd - a command; the owning reactor only
+ *
+ * Where it stands: MEMORY as in nvtgt_req_state; it may hold the receive buffer that its data
+ * came in. FETCHING: READs wait in queue->tx_list; DATA: they are in queue->posted. WRITING:
+ * data and completion are in queue->tx_list, then in queue->posted until the device has done
+ * with them; with protection information the data go alone, and RESPONDING follows when the
+ * device has said what it found. RESPONDING: the same with a completion alone.
+ */
 struct nvtgt_rdma_cmd {
 	struct nvtgt_req req;
 	struct nvme_command sqe;	/* a cache line */
 
-	struct list_head entry;
 	struct ib_cqe cqe;
-	u8 state;			/* enum nvtgt_rdma_cmd_state */
 	u8 nr_keys;
 	bool invalidate;
 	bool posted;
-	u16 slot;
 	u16 nr_wrs;			/* posted together */
 	u16 nr_reg_wrs;			/* with registered memory */
 	u16 nr_pieces;
@@ -217,76 +193,43 @@ struct nvtgt_rdma_cmd {
 	struct nvtgt_rdma_piece *piece[NVTGT_RDMA_PIECES];
 };
 
-/**
- * enum nvtgt_rdma_state - the state of a connection
+/* bits of nvtgt_conn.flags */
+#define NVTGT_RDMA_F_ESTABLISHED NVTGT_CONN_F_OWN	/* the CM says so */
+#define NVTGT_RDMA_F_ERROR	(NVTGT_CONN_F_OWN + 1)	/* the queue pair is in the error state */
+#define NVTGT_RDMA_F_LAST_WQE	(NVTGT_CONN_F_OWN + 2)	/* it takes nothing from the shared receive queue any more */
+
+/*
+ * struct nvtgt_rdma_queue - a connection
  *
- * @NVTGT_RDMA_SETUP: a work item makes its objects; the reactor leaves it alone.
- * @NVTGT_RDMA_CONNECTING: accepted; what arrives before the CM says that the
- *	connection is established waits in rx_wait.
- * @NVTGT_RDMA_LIVE: capsules are received, executed and answered.
- * @NVTGT_RDMA_CLOSING: nothing is received or sent any more; results are dropped.
- *	Waits until the queue pair is in the error state and has given back all that
- *	was posted, and nothing is in flight.
- * @NVTGT_RDMA_LEFT: a work item takes it down; the reactor leaves it alone.
+ * Its source is for what the CM, the timer and the sends bring. SETUP: a work item makes its
+ * objects. OPENING: accepted; what arrives before the CM says that the connection is
+ * established waits in rx_wait. CLOSING lasts until the queue pair is in the error state and
+ * has given back all that was posted.
  */
-enum nvtgt_rdma_state {
-	NVTGT_RDMA_SETUP,
-	NVTGT_RDMA_CONNECTING,
-	NVTGT_RDMA_LIVE,
-	NVTGT_RDMA_CLOSING,
-	NVTGT_RDMA_LEFT,
-};
-
-/* bits of nvtgt_rdma_queue.flags */
-#define NVTGT_RDMA_F_DISCONNECT	0	/* the core, the port or the CM ends the connection */
-#define NVTGT_RDMA_F_ESTABLISHED 1	/* the CM says so */
-#define NVTGT_RDMA_F_TIMER	2	/* the timer has fired */
-#define NVTGT_RDMA_F_ERROR	3	/* the queue pair is in the error state */
-#define NVTGT_RDMA_F_LAST_WQE	4	/* it takes nothing from the shared receive queue any more */
-
-/* struct nvtgt_rdma_queue - a connection */
 struct nvtgt_rdma_queue {
-	struct nvtgt_queue queue;
-	struct nvtgt_source source;	/* what the CM, the timer and the sends bring */
+	struct nvtgt_conn conn;
 	struct rdma_cm_id *cm_id;
 	struct nvtgt_rdma_dev *dev;
 	struct nvtgt_rdma_rx *rx;
 	struct nvtgt_rdma_pool *pool;
 	struct ib_qp *qp;
 	struct ib_cq *send_cq;
-	struct list_head entry;		/* nvtgt_rdma_queues; nvtgt_rdma_lock */
 	struct nvtgt_rdma_request request;
-	struct rdma_conn_param conn;
-	char host_traddr[64];
-	unsigned long flags;		/* NVTGT_RDMA_F_*; any context, atomic */
-	struct timer_list timer;
-	struct work_struct setup_work, disconnect_work, teardown_work;
-	struct completion gone;
+	u8 initiator_depth;
+	struct work_struct setup_work, disconnect_work;
 	bool accepted;			/* the works', in turn */
 	bool pi;			/* the queue pair can move protection information */
 
 	/* everything below: the owning reactor only */
-	u8 state;			/* enum nvtgt_rdma_state */
-	bool half_open;			/* no Connect has succeeded on it */
 	bool draining;			/* the last work requests have been posted */
 	bool sq_drained, rq_drained;
-	unsigned long setup_deadline;	/* jiffies */
-	unsigned long drain_deadline;
+	unsigned long drain_deadline;	/* jiffies */
 
 	/* commands */
-	struct nvtgt_rdma_cmd **cmds;
-	u16 nr_cmds, max_cmds;
 	u16 max_open;			/* commands that the host may have outstanding */
 	u16 nr_open;			/* and has */
-	struct list_head free;
 	struct list_head rx_wait;	/* nvtgt_rdma_recv: no slot yet, or not established */
 	u16 nr_wait;			/* of them */
-	unsigned int nr_state[NVTGT_RDMA_CMD_STATES];
-	struct list_head mem_wait;
-	struct nvtgt_buf_waiter waiter;
-	unsigned long short_since;	/* jiffies, never 0: since when there is no memory; 0 */
-	bool in_line;
-	u32 charged;			/* bytes of memory that commands hold */
 
 	/* sending */
 	struct list_head tx_list;	/* to be posted */
@@ -295,7 +238,7 @@ struct nvtgt_rdma_queue {
 	bool sq_full;			/* the first of tx_list does not fit */
 	unsigned int nr_awaited;	/* of posted: something follows */
 	unsigned int pass;		/* rx->pass in which its send queue was looked at */
-	struct nvme_completion *cqes;	/* by slot */
+	struct nvme_completion *cqes;	/* by slot; 2 * request.size */
 	u64 cqes_addr;
 	struct ib_cqe sq_drain, rq_drain;
 	struct ib_wc wc[NVTGT_RDMA_WCS];
@@ -316,13 +259,11 @@ struct nvtgt_rdma_port {
 	bool lost;			/* logged that it does not listen */
 };
 
-#define nvtgt_rdma_warn(q, fmt, ...)						\
-	pr_warn_ratelimited("port %u, peer %s: " fmt, (q)->queue.port->id,	\
-			    (q)->host_traddr, ##__VA_ARGS__)
+#define nvtgt_rdma_warn(q, ...)	nvtgt_conn_warn(&(q)->conn, __VA_ARGS__)
 
 static inline struct nvtgt_rdma_queue *to_nvtgt_rdma_queue(struct nvtgt_queue *queue)
 {
-	return container_of(queue, struct nvtgt_rdma_queue, queue);
+	return container_of(queue, struct nvtgt_rdma_queue, conn.queue);
 }
 
 static inline struct nvtgt_rdma_cmd *to_nvtgt_rdma_cmd(struct nvtgt_req *req)
@@ -331,14 +272,10 @@ static inline struct nvtgt_rdma_cmd *to_nvtgt_rdma_cmd(struct nvtgt_req *req)
 }
 
 /* main.c */
-extern unsigned int nvtgt_rdma_setup_timeout_ms;
-extern unsigned int nvtgt_rdma_data_timeout_ms;
-extern struct nvtgt_peers nvtgt_rdma_peers;
+extern struct nvtgt_conns nvtgt_rdma_conns;
 extern unsigned int nvtgt_rdma_srq_size;
 extern bool nvtgt_rdma_use_srq;
 extern bool nvtgt_rdma_force_mr;
-extern struct workqueue_struct *nvtgt_rdma_wq;
-extern struct kmem_cache *nvtgt_rdma_cmd_cache;
 extern struct kmem_cache *nvtgt_rdma_piece_cache;
 extern const struct nvtgt_transport_ops nvtgt_rdma_ops;
 
@@ -377,38 +314,31 @@ bool nvtgt_rdma_disc_traddr(struct nvtgt_queue *queue, const struct nvtgt_port *
 			    char *buf, size_t len);
 
 /* queue.c */
-extern struct mutex nvtgt_rdma_lock;	/* protects devices, queues and what counts them */
-extern struct list_head nvtgt_rdma_queues;
+extern struct mutex nvtgt_rdma_lock;	/* protects devices and what counts their queues */
 int nvtgt_rdma_queue_create(struct nvtgt_port *port, struct rdma_cm_id *cm_id,
 			    const struct rdma_conn_param *conn);
-void nvtgt_rdma_disconnect(struct nvtgt_queue *queue);
-void nvtgt_rdma_disconnect_all(const struct nvtgt_port *port, const struct nvtgt_rdma_dev *dev,
-			       const struct nvtgt_rdma_rx *rx);
+void nvtgt_rdma_disconnect_dev(const struct nvtgt_rdma_dev *dev);
+void nvtgt_rdma_disconnect_rx(const struct nvtgt_rdma_rx *rx);
 void nvtgt_rdma_wait_no_queues(const struct nvtgt_rdma_dev *dev);
-bool nvtgt_rdma_hung_up(struct nvtgt_queue *queue);
-void nvtgt_rdma_host_traddr(struct nvtgt_queue *queue, char *buf, size_t len);
-void nvtgt_rdma_queue_event(struct nvtgt_rdma_queue *q, unsigned int flag);
 void nvtgt_rdma_set_timer(struct nvtgt_rdma_queue *q);
-void nvtgt_rdma_retry_soon(struct nvtgt_rdma_queue *q);
-void nvtgt_rdma_close(struct nvtgt_rdma_queue *q);
+void nvtgt_rdma_timer(struct nvtgt_conn *conn);
+void nvtgt_rdma_close(struct nvtgt_conn *conn);
+void nvtgt_rdma_end(struct nvtgt_conn *conn);
+void nvtgt_rdma_free(struct nvtgt_conn *conn);
+void nvtgt_rdma_show(struct nvtgt_conn *conn, struct seq_file *m);
 void nvtgt_rdma_try_leave(struct nvtgt_rdma_queue *q);
 
 /* command.c */
-extern const char *const nvtgt_rdma_cmd_state_names[NVTGT_RDMA_CMD_STATES];
-void nvtgt_rdma_set_state(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd,
-			  enum nvtgt_rdma_cmd_state state);
-int nvtgt_rdma_alloc_cmds(struct nvtgt_rdma_queue *q);
-void nvtgt_rdma_free_cmds(struct nvtgt_rdma_queue *q);
 void nvtgt_rdma_put_cmd(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd);
 void nvtgt_rdma_capsule(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_recv *recv, u32 bytes);
 void nvtgt_rdma_run_wait(struct nvtgt_rdma_queue *q);
-void nvtgt_rdma_execute(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd);
-void nvtgt_rdma_fail(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd, u16 status);
-void nvtgt_rdma_mem_kick(struct nvtgt_rdma_queue *q);
-void nvtgt_rdma_mem_ready(struct nvtgt_buf_waiter *waiter);
+void nvtgt_rdma_drop_failed(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd, u16 status);
+void nvtgt_rdma_fail(struct nvtgt_req *req, u16 status);
+int nvtgt_rdma_mem_get(struct nvtgt_req *req);
+void nvtgt_rdma_mem_got(struct nvtgt_req *req);
+void nvtgt_rdma_mem_done(struct nvtgt_conn *conn);
+void nvtgt_rdma_connected(struct nvtgt_conn *conn);
 void nvtgt_rdma_respond(struct nvtgt_req *req);
-bool nvtgt_rdma_abort(struct nvtgt_queue *queue, u16 cid);
-void nvtgt_rdma_stop(struct nvtgt_queue *queue);
 void nvtgt_rdma_drop_cmds(struct nvtgt_rdma_queue *q);
 void nvtgt_rdma_drop_posted(struct nvtgt_rdma_queue *q);
 
@@ -428,11 +358,5 @@ u16 nvtgt_rdma_regs_check(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd
 void nvtgt_rdma_regs_put(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd);
 unsigned int nvtgt_rdma_regs_build(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd,
 				   struct ib_send_wr **first, struct ib_send_wr **last);
-
-/* debugfs.c */
-void nvtgt_rdma_debugfs_init(void);
-void nvtgt_rdma_debugfs_exit(void);
-void nvtgt_rdma_trace_state(const struct nvtgt_rdma_queue *q, const struct nvtgt_rdma_cmd *cmd,
-			    enum nvtgt_rdma_cmd_state state);
 
 #endif /* _NVTGT_RDMA_H */

@@ -48,7 +48,7 @@ static void nvtgt_rdma_srq_event(struct ib_event *event, void *context)
 	bool full = READ_ONCE(rx->nr_recvs) >= rx->max_recvs;
 
 	if (event->event == IB_EVENT_SRQ_LIMIT_REACHED && !READ_ONCE(rx->going))
-		queue_delayed_work(nvtgt_rdma_wq, &rx->grow_work, full ? NVTGT_RDMA_RX_PAUSE : 0);
+		queue_delayed_work(nvtgt_rdma_conns.wq, &rx->grow_work, full ? NVTGT_RDMA_RX_PAUSE : 0);
 }
 
 /* Adds a buffer to those that are to be posted. */
@@ -76,7 +76,7 @@ void nvtgt_rdma_rx_again(struct nvtgt_rdma_rx *rx, struct nvtgt_rdma_recv *recv)
 	u8 i;
 
 	/* the queue pair will take no more: teardown has the memory */
-	if (!rx->srq && rx->queue->state >= NVTGT_RDMA_CLOSING)
+	if (!rx->srq && rx->queue->conn.state >= NVTGT_CONN_CLOSING)
 		return;
 	ib_dma_sync_single_for_device(ib, recv->sge[0].addr, sizeof(*recv->capsule),
 				      DMA_FROM_DEVICE);
@@ -230,7 +230,7 @@ static void nvtgt_rdma_rx_end_one(struct nvtgt_rdma_rx *rx)
 	}
 	/* it has users, or it would not be in the list */
 	if (nr > NVTGT_RDMA_RX_RETIRED)
-		nvtgt_rdma_disconnect_all(NULL, NULL, least);
+		nvtgt_rdma_disconnect_rx(least);
 }
 
 /* A queue has ended, and may have taken a buffer with it. */
@@ -314,7 +314,7 @@ static void nvtgt_rdma_grow_work(struct work_struct *work)
 	else if (nvtgt_rdma_rx_retire(rx))
 		goto out;
 	if (ret)
-		queue_delayed_work(nvtgt_rdma_wq, &rx->grow_work, NVTGT_RDMA_RX_PAUSE);
+		queue_delayed_work(nvtgt_rdma_conns.wq, &rx->grow_work, NVTGT_RDMA_RX_PAUSE);
 	else
 		nvtgt_rdma_rx_set_limit(rx);
 out:
@@ -356,7 +356,7 @@ static void nvtgt_rdma_rx_one(struct nvtgt_rdma_rx *rx, const struct ib_wc *wc)
 		if (wc->status != IB_WC_WR_FLUSH_ERR)
 			nvtgt_rdma_warn(q, "receive: %s\n", ib_wc_status_msg(wc->status));
 		nvtgt_rdma_rx_again(rx, recv);
-		nvtgt_rdma_close(q);
+		nvtgt_rdma_close(&q->conn);
 		return;
 	}
 	/* its slots may have been free for long */
@@ -533,7 +533,7 @@ free:
 struct nvtgt_rdma_rx *nvtgt_rdma_rx_get(struct nvtgt_rdma_queue *q, struct nvtgt_reactor *reactor)
 {
 	struct nvtgt_rdma_dev *dev = q->dev;
-	u8 nr_pages = DIV_ROUND_UP(q->queue.port->inline_data_size, PAGE_SIZE);
+	u8 nr_pages = DIV_ROUND_UP(q->conn.queue.port->inline_data_size, PAGE_SIZE);
 	int index = nvtgt_reactor_cpu(reactor) * (1 + NVTGT_RDMA_INLINE_PAGES) + nr_pages;
 	struct nvtgt_rdma_rx *rx;
 

@@ -163,8 +163,8 @@ static void nvtgt_rdma_sync(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *c
 static struct ib_send_wr *nvtgt_rdma_build_send(struct nvtgt_rdma_queue *q,
 						struct nvtgt_rdma_cmd *cmd)
 {
-	struct nvme_completion *cqe = &q->cqes[cmd->slot];
-	u64 addr = q->cqes_addr + cmd->slot * sizeof(*cqe);
+	struct nvme_completion *cqe = &q->cqes[cmd->req.slot];
+	u64 addr = q->cqes_addr + cmd->req.slot * sizeof(*cqe);
 
 	nvtgt_req_cqe(&cmd->req, cqe);
 	ib_dma_sync_single_for_device(q->dev->ib, addr, sizeof(*cqe), DMA_TO_DEVICE);
@@ -195,11 +195,11 @@ static bool nvtgt_rdma_has_regs(const struct nvtgt_rdma_cmd *cmd)
 static unsigned int nvtgt_rdma_need(const struct nvtgt_rdma_queue *q,
 				    const struct nvtgt_rdma_cmd *cmd)
 {
-	if (cmd->state == NVTGT_RDMA_RESPONDING)
+	if (cmd->req.state == NVTGT_REQ_RESPONDING)
 		return 1;
 	if (nvtgt_rdma_has_regs(cmd))
 		return cmd->nr_reg_wrs;
-	return nvtgt_rdma_count_rw(q, cmd) + (cmd->state == NVTGT_RDMA_WRITING);
+	return nvtgt_rdma_count_rw(q, cmd) + (cmd->req.state == NVTGT_REQ_WRITING);
 }
 
 /* All of a command's work requests. */
@@ -208,19 +208,19 @@ static void nvtgt_rdma_build(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *
 {
 	unsigned int nr = 0;
 
-	if (nvtgt_rdma_has_regs(cmd) && cmd->state != NVTGT_RDMA_RESPONDING) {
+	if (nvtgt_rdma_has_regs(cmd) && cmd->req.state != NVTGT_REQ_RESPONDING) {
 		q->nr_awaited++;
 		cmd->nr_wrs = nvtgt_rdma_regs_build(q, cmd, first, last);
 		return;
 	}
-	if (cmd->state == NVTGT_RDMA_READING) {
+	if (cmd->req.state == NVTGT_REQ_FETCHING) {
 		q->nr_awaited++;
 		nvtgt_rdma_sync(q, cmd, true);
 		cmd->nr_wrs = nvtgt_rdma_build_rw(q, cmd, IB_WR_RDMA_READ, first, last);
 		return;
 	}
 	*first = NULL;
-	if (cmd->state == NVTGT_RDMA_WRITING) {
+	if (cmd->req.state == NVTGT_REQ_WRITING) {
 		nvtgt_rdma_sync(q, cmd, true);
 		nr = nvtgt_rdma_build_rw(q, cmd, IB_WR_RDMA_WRITE, first, last);
 		(*last)->next = nvtgt_rdma_build_send(q, cmd);
@@ -243,8 +243,8 @@ static void nvtgt_rdma_build(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *
  */
 void nvtgt_rdma_want_send(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
 {
-	list_add_tail(&cmd->entry, &q->tx_list);
-	nvtgt_queue_want_flush(&q->queue);
+	list_add_tail(&cmd->req.entry, &q->tx_list);
+	nvtgt_queue_want_flush(&q->conn.queue);
 }
 
 /**
@@ -261,13 +261,13 @@ void nvtgt_rdma_flush(struct nvtgt_queue *queue)
 	unsigned int unsignalled = 0;
 	int ret;
 
-	if (q->state != NVTGT_RDMA_LIVE)
+	if (q->conn.state != NVTGT_CONN_LIVE)
 		return;
 	q->sq_full = false;	/* what did not fit may have been aborted */
 	while (!list_empty(&q->tx_list)) {
 		struct nvtgt_rdma_cmd *cmd;
 
-		cmd = list_first_entry(&q->tx_list, struct nvtgt_rdma_cmd, entry);
+		cmd = list_first_entry(&q->tx_list, struct nvtgt_rdma_cmd, req.entry);
 		q->sq_full = nvtgt_rdma_need(q, cmd) > q->sq_free;
 		if (unlikely(q->sq_full))
 			break;
@@ -281,8 +281,10 @@ void nvtgt_rdma_flush(struct nvtgt_queue *queue)
 		q->sq_free -= cmd->nr_wrs;
 		q->nr_wrs += cmd->nr_wrs;
 		cmd->posted = true;
+		if (cmd->req.state == NVTGT_REQ_FETCHING)
+			nvtgt_req_set_state(&cmd->req, NVTGT_REQ_DATA);
 		cmd->posted_at = now;
-		list_move_tail(&cmd->entry, &q->posted);
+		list_move_tail(&cmd->req.entry, &q->posted);
 		unsignalled += cmd->nr_wrs;
 		if (unsignalled >= NVTGT_RDMA_SIGNAL) {
 			last->send_flags |= IB_SEND_SIGNALED;
@@ -295,14 +297,14 @@ void nvtgt_rdma_flush(struct nvtgt_queue *queue)
 		ret = ib_post_send(q->qp, chain, NULL);
 		if (unlikely(ret)) {
 			nvtgt_rdma_warn(q, "work requests not posted: error %d\n", ret);
-			nvtgt_rdma_close(q);
+			nvtgt_rdma_close(&q->conn);
 			return;
 		}
 		nvtgt_rdma_set_timer(q);
 	}
 	/* a command waits for a completion: from now on it is looked for */
 	if (q->nr_awaited || q->sq_full)
-		nvtgt_source_kick(&q->source);
+		nvtgt_source_kick(&q->conn.source);
 }
 
 /* Data went through registered memory: did the device find anything wrong with them? */
@@ -312,31 +314,31 @@ static void nvtgt_rdma_regs_moved(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_
 
 	/* it has a mapping of its own, whose end brings the data */
 	nvtgt_rdma_regs_put(q, cmd);
-	if (cmd->state == NVTGT_RDMA_WRITING) {
+	if (cmd->req.state == NVTGT_REQ_WRITING) {
 		if (unlikely(status))
 			nvtgt_req_spoil(&cmd->req, status);
-		nvtgt_rdma_set_state(q, cmd, NVTGT_RDMA_RESPONDING);
+		nvtgt_req_set_state(&cmd->req, NVTGT_REQ_RESPONDING);
 		nvtgt_rdma_want_send(q, cmd);
 	} else if (unlikely(status)) {
-		nvtgt_rdma_fail(q, cmd, status);
+		nvtgt_rdma_drop_failed(q, cmd, status);
 	} else {
-		nvtgt_rdma_execute(q, cmd);
+		nvtgt_req_execute(&cmd->req);
 	}
 }
 
 /* The device has done with a command's work requests. */
 static void nvtgt_rdma_sent_one(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
 {
-	list_del_init(&cmd->entry);
+	list_del_init(&cmd->req.entry);
 	cmd->posted = false;
 	q->sq_free += cmd->nr_wrs;
-	if (cmd->state != NVTGT_RDMA_RESPONDING && nvtgt_rdma_has_regs(cmd)) {
+	if (cmd->req.state != NVTGT_REQ_RESPONDING && nvtgt_rdma_has_regs(cmd)) {
 		q->nr_awaited--;
 		nvtgt_rdma_regs_moved(q, cmd);
-	} else if (cmd->state == NVTGT_RDMA_READING) {
+	} else if (cmd->req.state == NVTGT_REQ_DATA) {
 		q->nr_awaited--;
 		nvtgt_rdma_sync(q, cmd, false);
-		nvtgt_rdma_execute(q, cmd);
+		nvtgt_req_execute(&cmd->req);
 	} else {
 		nvtgt_rdma_put_cmd(q, cmd);
 	}
@@ -350,10 +352,10 @@ static void nvtgt_rdma_sent_to(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd
 {
 	struct nvtgt_rdma_cmd *cmd, *next;
 
-	list_for_each_entry_safe(cmd, next, &q->posted, entry) {
+	list_for_each_entry_safe(cmd, next, &q->posted, req.entry) {
 		bool last = cmd == to;
 
-		if (last || !unlikely(q->dev->iwarp) || cmd->state != NVTGT_RDMA_READING)
+		if (last || !unlikely(q->dev->iwarp) || cmd->req.state != NVTGT_REQ_DATA)
 			nvtgt_rdma_sent_one(q, cmd);
 		if (last)
 			break;
@@ -369,18 +371,18 @@ static void nvtgt_rdma_reap_one(struct nvtgt_rdma_queue *q, const struct ib_wc *
 		return;
 	}
 	cmd = container_of(wc->wr_cqe, struct nvtgt_rdma_cmd, cqe);
-	if (likely(wc->status == IB_WC_SUCCESS && q->state == NVTGT_RDMA_LIVE)) {
+	if (likely(wc->status == IB_WC_SUCCESS && q->conn.state == NVTGT_CONN_LIVE)) {
 		nvtgt_rdma_sent_to(q, cmd);
 		return;
 	}
 	/* on its way out all of them go together, when the last has come back */
-	if (wc->status != IB_WC_SUCCESS && q->state < NVTGT_RDMA_CLOSING) {
+	if (wc->status != IB_WC_SUCCESS && q->conn.state < NVTGT_CONN_CLOSING) {
 		if (wc->status != IB_WC_WR_FLUSH_ERR)
 			nvtgt_rdma_warn(q, "command %#x, %s: %s\n",
 					le16_to_cpu((__force __le16)cmd->sqe.common.command_id),
-					nvtgt_rdma_cmd_state_names[cmd->state],
+					nvtgt_req_state_names[cmd->req.state],
 					ib_wc_status_msg(wc->status));
-		nvtgt_rdma_close(q);
+		nvtgt_rdma_close(&q->conn);
 	}
 }
 
@@ -406,8 +408,8 @@ bool nvtgt_rdma_reap(struct nvtgt_rdma_queue *q, bool *more)
 	for (i = 0; i < nr; i++)
 		nvtgt_rdma_reap_one(q, &q->wc[i]);
 	if (q->sq_full)
-		nvtgt_queue_want_flush(&q->queue);
-	nvtgt_rdma_mem_kick(q);
+		nvtgt_queue_want_flush(&q->conn.queue);
+	nvtgt_conn_mem_kick(&q->conn, false);
 	nvtgt_rdma_run_wait(q);
 	return true;
 }

@@ -1,116 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Commands of a connection: slots, memory, the data that the host sends.
+ * Commands of a connection: memory, the data that the host sends.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/slab.h>
 #include "tcp.h"
 
-/* Memory that one connection's commands hold at most, unless it is one command. */
-#define NVTGT_TCP_MAX_CHARGED	(16U << 20)
-
-/* A longer table of slots, as far as the host may have commands outstanding. */
-static bool nvtgt_tcp_more_room(struct nvtgt_tcp_queue *q)
-{
-	unsigned int room = min(max(4U, 2 * q->room_cmds), q->max_cmds);
-	struct nvtgt_tcp_cmd **cmds;
-
-	cmds = kmalloc_array(room, sizeof(*cmds), GFP_NOWAIT | __GFP_NOWARN);
-	if (!cmds)
-		return false;
-	if (q->nr_cmds)
-		memcpy(cmds, q->cmds, q->nr_cmds * sizeof(*cmds));
-	kfree(q->cmds);
-	q->cmds = cmds;
-	q->room_cmds = room;
-	return true;
-}
-
 /**
- * nvtgt_tcp_free_cmds - free all slots
- * @q: a connection that has left its reactor
+ * nvtgt_tcp_init_req - a command's memory is there for the first time
+ * @req: zeroed
  */
-void nvtgt_tcp_free_cmds(struct nvtgt_tcp_queue *q)
+void nvtgt_tcp_init_req(struct nvtgt_req *req)
 {
-	unsigned int i;
-
-	for (i = 0; i < q->nr_cmds; i++)
-		kmem_cache_free(nvtgt_tcp_cmd_cache, q->cmds[i]);
-	kfree(q->cmds);
-}
-
-/**
- * nvtgt_tcp_get_cmd - take a slot
- * @q: the connection
- *
- * Return: a slot, or NULL when all are in use (or memory is short): the
- *	connection is not read until one is free
- */
-struct nvtgt_tcp_cmd *nvtgt_tcp_get_cmd(struct nvtgt_tcp_queue *q)
-{
-	struct nvtgt_tcp_cmd *cmd;
-
-	cmd = list_first_entry_or_null(&q->free, struct nvtgt_tcp_cmd, entry);
-	if (cmd) {
-		list_del_init(&cmd->entry);
-		return cmd;
-	}
-	if (q->nr_cmds == q->max_cmds)
-		return NULL;
-	if (q->nr_cmds == q->room_cmds && !nvtgt_tcp_more_room(q))
-		return NULL;
-	cmd = kmem_cache_zalloc(nvtgt_tcp_cmd_cache, GFP_NOWAIT | __GFP_NOWARN);
-	if (!cmd)
-		return NULL;
-	INIT_LIST_HEAD(&cmd->entry);
-	INIT_LIST_HEAD(&cmd->wait);
-	cmd->slot = q->nr_cmds;
-	q->cmds[q->nr_cmds++] = cmd;
-	return cmd;
-}
-
-static int nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q);
-
-/* What the first of the commands that wait needs, and those behind it in one turn. */
-static long nvtgt_tcp_mem_wanted(const struct nvtgt_tcp_queue *q)
-{
-	const struct nvtgt_tcp_cmd *cmd;
-	long sum = 0;
-
-	list_for_each_entry(cmd, &q->mem_wait, entry) {
-		long bytes = nvtgt_buf_bytes(&cmd->req);
-
-		if (sum && sum + bytes > NVTGT_BUF_TURN)
-			break;
-		sum += bytes;
-	}
-	return sum;
+	INIT_LIST_HEAD(&to_nvtgt_tcp_cmd(req)->wait);
 }
 
 /**
  * nvtgt_tcp_mem_kick - let commands that wait for memory try
  * @q: the connection
+ *
+ * Data in a capsule try also while the connection stands in line for credit, for they
+ * may have more than that.
  */
 void nvtgt_tcp_mem_kick(struct nvtgt_tcp_queue *q)
 {
-	struct nvtgt_tcp_cmd *first;
-	int ret;
+	struct nvtgt_req *first;
 
-	first = list_first_entry_or_null(&q->mem_wait, struct nvtgt_tcp_cmd, entry);
-	if (!first)
-		return;
-	/* who stands in line waits there, but for data in a capsule, which may have more */
-	if (q->in_line && (!first->inline_data || q->over))
-		return;
-	ret = nvtgt_tcp_mem_try(q);
-	if (!ret || q->in_line)
-		return;
-	q->in_line = true;
-	if (ret == -EAGAIN)
-		nvtgt_buf_wait(q->queue.reactor, &q->waiter, nvtgt_tcp_mem_wanted(q));
-	else
-		nvtgt_buf_retry(q->queue.reactor, &q->waiter);
+	first = list_first_entry_or_null(&q->conn.mem_wait, struct nvtgt_req, entry);
+	if (unlikely(first))
+		nvtgt_conn_mem_kick(&q->conn, first->state == NVTGT_REQ_INLINE && !q->over);
 }
 
 /**
@@ -122,34 +40,49 @@ void nvtgt_tcp_put_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 {
 	if (unlikely(q->over == cmd))
 		q->over = NULL;
-	q->charged -= cmd->req.charged;
-	nvtgt_buf_put(&cmd->req);
-	nvtgt_req_release(&cmd->req);
-	cmd->phase = NVTGT_TCP_FREE;
-	list_add(&cmd->entry, &q->free);	/* the warmest first */
-
+	nvtgt_conn_put_req(&q->conn, &cmd->req);
 	if (unlikely(q->rx_no_slot)) {
 		q->rx_no_slot = false;
-		nvtgt_source_kick(&q->source);
+		nvtgt_source_kick(&q->conn.source);
 	}
 }
 
 /* Has its data, or needs none: executed when the socket is unlocked. */
 static void nvtgt_tcp_exec(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 {
-	cmd->phase = NVTGT_TCP_EXEC;
-	list_add_tail(&cmd->entry, &q->exec_list);
+	nvtgt_req_set_state(&cmd->req, NVTGT_REQ_READY);
+	list_add_tail(&cmd->req.entry, &q->exec_list);
+}
+
+/* Reading goes on with the data in a capsule, if it had stopped for want of memory. */
+static void nvtgt_tcp_read_on(struct nvtgt_tcp_queue *q)
+{
+	if (q->rx_state != NVTGT_TCP_RECV_MEM)
+		return;
+	q->rx_state = NVTGT_TCP_RECV_PAD;
+	q->rx_progress = jiffies;
+	nvtgt_source_kick(&q->conn.source);
 }
 
 /**
- * nvtgt_tcp_fail_cmd - a command will not be executed
- * @cmd: parsed, in no list, and no data of it are due
+ * nvtgt_tcp_fail - a command will not be executed
+ * @req: in MEMORY, INLINE or FETCHING, in no list
  * @status: why
+ *
+ * What is in a capsule is still to be taken from the stream.
  */
-void nvtgt_tcp_fail_cmd(struct nvtgt_tcp_cmd *cmd, u16 status)
+void nvtgt_tcp_fail(struct nvtgt_req *req, u16 status)
 {
-	cmd->phase = NVTGT_TCP_EXEC;
-	nvtgt_req_fail(&cmd->req, status);
+	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(req->queue);
+	struct nvtgt_tcp_cmd *cmd = to_nvtgt_tcp_cmd(req);
+
+	if (req->state == NVTGT_REQ_INLINE) {
+		cmd->rx_status = status;
+		nvtgt_tcp_read_on(q);
+		return;
+	}
+	list_del_init(&cmd->wait);
+	nvtgt_req_fail(req, status);
 }
 
 /**
@@ -159,48 +92,61 @@ void nvtgt_tcp_fail_cmd(struct nvtgt_tcp_cmd *cmd, u16 status)
  */
 void nvtgt_tcp_await_data(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 {
-	/* before Connect the set-up deadline is in force; a timer that runs looks again */
-	if (list_empty(&q->data_wait) && !q->half_open && !timer_pending(&q->timer))
-		mod_timer(&q->timer, jiffies + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms));
+	/* before Connect the set-up deadline is in force */
+	if (list_empty(&q->data_wait) && !q->conn.half_open)
+		nvtgt_conn_look_by(&q->conn,
+				   jiffies + msecs_to_jiffies(nvtgt_tcp_conns.data_timeout_ms));
 	cmd->last_rx = jiffies;
 	cmd->rx_mark = cmd->rx_len;
 	list_add_tail(&cmd->wait, &q->data_wait);
 }
 
-static void nvtgt_tcp_got_mem(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+/**
+ * nvtgt_tcp_mem_got - a command has memory for its data
+ * @req: in MEMORY or INLINE, in no list
+ */
+void nvtgt_tcp_mem_got(struct nvtgt_req *req)
 {
-	q->charged += cmd->req.charged;
-	if (cmd->req.dir == DMA_FROM_DEVICE) {
+	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(req->queue);
+	struct nvtgt_tcp_cmd *cmd = to_nvtgt_tcp_cmd(req);
+
+	if (req->dir == DMA_FROM_DEVICE) {
 		nvtgt_tcp_exec(q, cmd);
 		return;
 	}
-
-	if (cmd->inline_data) {
-		cmd->phase = NVTGT_TCP_RECV;
+	if (req->state == NVTGT_REQ_INLINE) {
+		nvtgt_tcp_read_on(q);
 		return;
 	}
 	nvtgt_tcp_await_data(q, cmd);
-	cmd->phase = NVTGT_TCP_R2T;
-	list_add_tail(&cmd->entry, &q->ctrl_list);
+	nvtgt_req_set_state(req, NVTGT_REQ_FETCHING);
+	list_add_tail(&req->entry, &q->ctrl_list);
 	nvtgt_tcp_want_send(q);
+	/* the host may be slow: nobody waits for the namespace meanwhile */
+	nvtgt_req_park(req);
 }
 
-/*
+/**
+ * nvtgt_tcp_mem_get - memory for a command's data
+ * @req: parsed
+ *
  * Data in a capsule hold up what stands behind them in the stream: data that
  * commands wait for which have the memory. So that nobody waits for himself, one
  * such command of a connection may have memory beyond the bounds.
  *
- * Returns 0, -EBUSY: what this connection gives back lets it try again, -EAGAIN:
- * there is no credit, or -ENOMEM.
+ * Return: 0; -EBUSY: what this connection gives back lets it try again; -EAGAIN:
+ *	there is no credit; -ENOMEM
  */
-static int nvtgt_tcp_mem_get(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
+int nvtgt_tcp_mem_get(struct nvtgt_req *req)
 {
+	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(req->queue);
+	struct nvtgt_tcp_cmd *cmd = to_nvtgt_tcp_cmd(req);
 	int ret = -EBUSY;
 
 	if (unlikely(q->slow) && cmd->req.dir == DMA_FROM_DEVICE && nvtgt_tcp_is_slow(q))
 		return -EBUSY;
 	/* data that an R2T asks for get their pages when they come */
-	if (!q->charged || q->charged + cmd->req.data_len <= NVTGT_TCP_MAX_CHARGED)
+	if (nvtgt_conn_has_room(&q->conn, req->data_len))
 		ret = cmd->req.dir == DMA_TO_DEVICE && !cmd->inline_data ?
 			nvtgt_buf_reserve(&cmd->req) : nvtgt_buf_get(&cmd->req);
 	if ((ret == -EBUSY || ret == -EAGAIN) && cmd->inline_data && !q->over) {
@@ -211,30 +157,13 @@ static int nvtgt_tcp_mem_get(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cm
 	return ret;
 }
 
-/**
- * nvtgt_tcp_may_wait - no memory is free: is there time left to wait for some?
- * @q: the connection
- *
- * Return: false when it has waited for too long: what it waits for fails, and the host
- *	may try again
- */
-bool nvtgt_tcp_may_wait(struct nvtgt_tcp_queue *q)
-{
-	unsigned long patience = msecs_to_jiffies(NVTGT_BUF_PATIENCE_MS);
-
-	/* what began long ago is another shortage, or has to be waited for again */
-	if (!q->short_since || time_after(jiffies, q->short_since + 4 * patience))
-		q->short_since = jiffies | 1;
-	return time_before(jiffies, q->short_since + patience);
-}
-
 /* Pages for the data of a header that waits. If there are none the header asks again. */
 static void nvtgt_tcp_retry_fill(struct nvtgt_tcp_queue *q)
 {
 	struct nvtgt_req *req = &q->rx_short->req;
 
 	if (!req->nr_bvec && !nvtgt_buf_fill(req))
-		q->short_since = 0;
+		q->conn.short_since = 0;
 }
 
 /**
@@ -256,83 +185,24 @@ void nvtgt_tcp_retry(struct nvtgt_buf_waiter *waiter)
 		q->rx_no_mem = false;
 		q->rx_no_slot = false;
 		q->rx_progress = jiffies;
-		nvtgt_source_kick(&q->source);
+		nvtgt_source_kick(&q->conn.source);
 	}
 	if (q->tx_no_mem) {
 		if (!q->tx_nr)
 			nvtgt_tcp_tx_page(q);
 		q->tx_no_mem = false;
 		q->no_space = false;
-		nvtgt_queue_want_flush(&q->queue);
+		nvtgt_queue_want_flush(&q->conn.queue);
 	}
-}
-
-/*
- * Looks whether commands that wait can have their memory. Returns 0: those that
- * are left wait for what this connection gives back, -EAGAIN: there is no credit,
- * -ENOMEM: no page is free.
- */
-static int nvtgt_tcp_mem_try(struct nvtgt_tcp_queue *q)
-{
-	while (!list_empty(&q->mem_wait)) {
-		struct nvtgt_tcp_cmd *cmd;
-		int ret;
-
-		cmd = list_first_entry(&q->mem_wait, struct nvtgt_tcp_cmd, entry);
-		ret = nvtgt_tcp_mem_get(q, cmd);
-		if (ret == -EBUSY)
-			return 0;
-		if (ret == -EAGAIN || (ret && nvtgt_tcp_may_wait(q)))
-			return ret;
-		list_del_init(&cmd->entry);
-		if (!ret) {
-			q->short_since = 0;
-			nvtgt_tcp_got_mem(q, cmd);
-		} else if (cmd->inline_data) {
-			cmd->rx_status = NVME_SC_INTERNAL;
-			cmd->phase = NVTGT_TCP_RECV;
-		} else {
-			nvtgt_tcp_fail_cmd(cmd, NVME_SC_INTERNAL);
-		}
-		if (cmd->inline_data && q->rx_state == NVTGT_TCP_RECV_MEM) {
-			q->rx_state = NVTGT_TCP_RECV_PAD;
-			q->rx_progress = jiffies;
-			nvtgt_source_kick(&q->source);
-		}
-	}
-	return 0;
 }
 
 /**
- * nvtgt_tcp_mem_ready - there is memory for the first of the connection's commands
- * @waiter: the connection's, out of the line
+ * nvtgt_tcp_mem_done - commands that had waited have memory
+ * @conn: the connection
  */
-void nvtgt_tcp_mem_ready(struct nvtgt_buf_waiter *waiter)
+void nvtgt_tcp_mem_done(struct nvtgt_conn *conn)
 {
-	struct nvtgt_tcp_queue *q = container_of(waiter, struct nvtgt_tcp_queue, waiter);
-
-	q->in_line = false;
-	nvtgt_tcp_mem_kick(q);
-	/* those that got theirs go on: what they give back may be what the rest waits for */
-	nvtgt_tcp_run_exec(q);
-}
-
-static void nvtgt_tcp_want_mem(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
-{
-	cmd->phase = NVTGT_TCP_MEM;
-	if (likely(list_empty(&q->mem_wait)) && !nvtgt_tcp_mem_get(q, cmd)) {
-		nvtgt_tcp_got_mem(q, cmd);
-		goto park;
-	}
-	/* data in a capsule come first: there is never more than one such command here */
-	if (cmd->inline_data)
-		list_add(&cmd->entry, &q->mem_wait);
-	else
-		list_add_tail(&cmd->entry, &q->mem_wait);
-	nvtgt_tcp_mem_kick(q);
-park:
-	if (cmd->phase == NVTGT_TCP_MEM || cmd->phase == NVTGT_TCP_R2T)
-		nvtgt_req_park(&cmd->req);
+	nvtgt_tcp_run_exec(to_nvtgt_tcp_queue(&conn->queue));
 }
 
 /**
@@ -341,8 +211,8 @@ park:
  * @cmd: a free slot, with the SQE in cmd->sqe
  * @inline_bytes: bytes of data in the capsule, not yet read
  *
- * Afterwards a command with data in the capsule is in RECV (go on reading; throw
- * the data away if rx_status is set) or in MEM (stop reading until it has memory).
+ * Afterwards a command with data in the capsule is in INLINE: go on reading, and throw the
+ * data away if rx_status is set; or, while it stands in a list, stop until it has memory.
  */
 void nvtgt_tcp_new_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd, u32 inline_bytes)
 {
@@ -360,7 +230,7 @@ void nvtgt_tcp_new_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd, u32
 	}
 
 	sgl_status = nvtgt_tcp_decode_sgl(&cmd->sqe.common.dptr.sgl, inline_bytes, &len);
-	nvtgt_req_init(req, &q->queue, &cmd->sqe, len);
+	nvtgt_req_init(req, &q->conn.queue, &cmd->sqe, len);
 	if (!nvtgt_req_parse(req))
 		status = req->status;
 	else if (sgl_status && (req->data_len || inline_bytes))
@@ -372,28 +242,30 @@ void nvtgt_tcp_new_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd, u32
 		req->data_len = 0;
 		if (inline_bytes) {
 			cmd->rx_status = status;
-			cmd->phase = NVTGT_TCP_RECV;
+			nvtgt_req_set_state(req, NVTGT_REQ_INLINE);
 		} else {
-			nvtgt_tcp_fail_cmd(cmd, status);
+			nvtgt_req_fail(req, status);
 		}
 		return;
 	}
-	if (req->data_len)
-		nvtgt_tcp_want_mem(q, cmd);
-	else
+	if (!req->data_len) {
 		nvtgt_tcp_exec(q, cmd);
+		return;
+	}
+	nvtgt_req_set_state(req, inline_bytes ? NVTGT_REQ_INLINE : NVTGT_REQ_MEMORY);
+	nvtgt_conn_want_mem(&q->conn, req, false);
 }
 
 /**
  * nvtgt_tcp_data_done - the last byte of a command's data has arrived
  * @q: the connection
- * @cmd: in RECV, R2T or DATA
+ * @cmd: in INLINE or DATA
  */
 void nvtgt_tcp_data_done(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 {
 	list_del_init(&cmd->wait);
 	if (unlikely(cmd->rx_status))
-		nvtgt_tcp_fail_cmd(cmd, cmd->rx_status);
+		nvtgt_req_fail(&cmd->req, cmd->rx_status);
 	else
 		nvtgt_tcp_exec(q, cmd);
 }
@@ -409,22 +281,25 @@ void nvtgt_tcp_run_exec(struct nvtgt_tcp_queue *q)
 	while (!list_empty(&q->exec_list)) {
 		struct nvtgt_tcp_cmd *cmd;
 
-		cmd = list_first_entry(&q->exec_list, struct nvtgt_tcp_cmd, entry);
-		list_del_init(&cmd->entry);
+		cmd = list_first_entry(&q->exec_list, struct nvtgt_tcp_cmd, req.entry);
+		list_del_init(&cmd->req.entry);
 		nvtgt_req_execute(&cmd->req);
 	}
 }
 
-/* A Connect has succeeded: as many commands as the host may have outstanding. */
-static void nvtgt_tcp_connected(struct nvtgt_tcp_queue *q)
+/**
+ * nvtgt_tcp_connected - a Connect has succeeded
+ * @conn: the connection
+ *
+ * From here on there are as many commands as the host may have outstanding, and one.
+ */
+void nvtgt_tcp_connected(struct nvtgt_conn *conn)
 {
-	q->half_open = false;
-	nvtgt_peer_settle(&q->queue);
-	if (q->state == NVTGT_TCP_LIVE)	/* no longer the set-up deadline */
-		mod_timer(&q->timer, jiffies + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms));
-	q->max_cmds = max(q->max_cmds, q->queue.size + 1U);
-	if (q->queue.qid)
-		q->rules.max_inline = q->queue.port->inline_data_size;
+	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(&conn->queue);
+
+	conn->max_slots = max(conn->max_slots, conn->queue.size + 1U);
+	if (conn->queue.qid)
+		q->rules.max_inline = conn->queue.port->inline_data_size;
 }
 
 /**
@@ -438,77 +313,19 @@ void nvtgt_tcp_respond(struct nvtgt_req *req)
 	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(req->queue);
 	struct nvtgt_tcp_cmd *cmd = to_nvtgt_tcp_cmd(req);
 
-	if (unlikely(q->half_open && nvtgt_queue_connected(&q->queue)))
-		nvtgt_tcp_connected(q);
-	if (unlikely(q->state != NVTGT_TCP_LIVE)) {
+	if (unlikely(q->conn.state != NVTGT_CONN_LIVE)) {
 		nvtgt_tcp_put_cmd(q, cmd);
-		nvtgt_tcp_try_leave(q);
+		nvtgt_conn_try_leave(&q->conn);
 		return;
 	}
-	nvtgt_source_work(&q->source, req->data_len);
+	nvtgt_source_work(&q->conn.source, req->data_len);
 	if (req->dir == DMA_FROM_DEVICE && req->data_len && !req->status) {
-		cmd->phase = NVTGT_TCP_C2H;
-		list_add_tail(&cmd->entry, &q->data_list);
+		nvtgt_req_set_state(&cmd->req, NVTGT_REQ_WRITING);
+		list_add_tail(&cmd->req.entry, &q->data_list);
 	} else {
-		cmd->phase = NVTGT_TCP_RSP;
-		list_add_tail(&cmd->entry, &q->ctrl_list);
+		list_add_tail(&cmd->req.entry, &q->ctrl_list);
 	}
 	nvtgt_tcp_want_send(q);
-}
-
-/* The core's: executing, or done and on its way back. */
-static bool nvtgt_tcp_is_executing(const struct nvtgt_tcp_cmd *cmd)
-{
-	return cmd->phase == NVTGT_TCP_EXEC && list_empty(&cmd->entry);
-}
-
-/**
- * nvtgt_tcp_stop - tell the core which commands it has while the queue is stopped
- * @queue: the connection
- *
- * Context: the reactor.
- */
-void nvtgt_tcp_stop(struct nvtgt_queue *queue)
-{
-	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(queue);
-	unsigned int i;
-
-	for (i = 0; i < q->nr_cmds; i++)
-		if (nvtgt_tcp_is_executing(q->cmds[i]))
-			nvtgt_req_stop(&q->cmds[i]->req);
-}
-
-/**
- * nvtgt_tcp_abort - fail a command that has not begun
- * @queue: the connection
- * @cid: the command's identifier
- *
- * It has not been asked for data, or its data are here and it waits for a worker.
- *
- * Return: whether there was one
- */
-bool nvtgt_tcp_abort(struct nvtgt_queue *queue, u16 cid)
-{
-	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(queue);
-	unsigned int i;
-
-	for (i = 0; i < q->nr_cmds; i++) {
-		struct nvtgt_tcp_cmd *cmd = q->cmds[i];
-		bool waits = cmd->phase == NVTGT_TCP_MEM && !cmd->inline_data;
-		bool unasked = cmd->phase == NVTGT_TCP_R2T && !cmd->r2t_len;
-
-		if (le16_to_cpu((__force __le16)cmd->sqe.common.command_id) != cid)
-			continue;
-		if (nvtgt_tcp_is_executing(cmd) && nvtgt_req_cancel(&cmd->req, NVME_SC_ABORT_REQ))
-			return true;
-		if (!waits && !unasked)
-			continue;
-		list_del_init(&cmd->entry);
-		list_del_init(&cmd->wait);
-		nvtgt_tcp_fail_cmd(cmd, NVME_SC_ABORT_REQ);
-		return true;
-	}
-	return false;
 }
 
 /**
@@ -519,9 +336,8 @@ void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q)
 {
 	unsigned int i;
 
-	nvtgt_buf_unwait(&q->waiter);
+	nvtgt_conn_unwait(&q->conn);
 	nvtgt_buf_unwait(&q->retry);
-	q->in_line = false;
 	q->rx_cmd = NULL;
 	q->rx_r2t = NULL;
 	/* what comes from now on waits for nothing: the peer's FIN must be seen */
@@ -529,33 +345,30 @@ void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q)
 	q->rx_no_slot = false;
 	q->rx_state = NVTGT_TCP_RECV_HDR;
 
-	for (i = 0; i < q->nr_cmds; i++) {
-		struct nvtgt_tcp_cmd *cmd = q->cmds[i];
+	for (i = 0; i < q->conn.nr_slots; i++) {
+		struct nvtgt_tcp_cmd *cmd = to_nvtgt_tcp_cmd(nvtgt_conn_find_req(&q->conn, i));
 
-		switch (cmd->phase) {
-		case NVTGT_TCP_EXEC:
-			if (nvtgt_tcp_is_executing(cmd))
-				break;
-			fallthrough;
-		case NVTGT_TCP_MEM:
-		case NVTGT_TCP_RECV:
-		case NVTGT_TCP_R2T:
-		case NVTGT_TCP_DATA:
-			list_del_init(&cmd->entry);
+		switch (READ_ONCE(cmd->req.state)) {
+		case NVTGT_REQ_MEMORY:
+		case NVTGT_REQ_INLINE:
+		case NVTGT_REQ_FETCHING:
+		case NVTGT_REQ_DATA:
+		case NVTGT_REQ_READY:
+			list_del_init(&cmd->req.entry);
 			list_del_init(&cmd->wait);
-			nvtgt_tcp_fail_cmd(cmd, NVME_SC_ABORT_QUEUE);
+			nvtgt_req_fail(&cmd->req, NVME_SC_ABORT_QUEUE);
 			break;
-		case NVTGT_TCP_RSP:
-		case NVTGT_TCP_C2H:
-			list_del_init(&cmd->entry);
+		case NVTGT_REQ_RESPONDING:
+		case NVTGT_REQ_WRITING:
+			list_del_init(&cmd->req.entry);
 			if (!q->tx_nr) {
 				nvtgt_tcp_put_cmd(q, cmd);
 				break;
 			}
 			/* a part of it may stand in the send vector */
-			cmd->phase = NVTGT_TCP_SENT;
+			nvtgt_req_set_state(&cmd->req, NVTGT_REQ_SENT);
 			cmd->tx_end = q->tx_built;
-			list_add_tail(&cmd->entry, &q->sent_list);
+			list_add_tail(&cmd->req.entry, &q->sent_list);
 			break;
 		}
 	}

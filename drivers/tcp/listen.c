@@ -22,7 +22,7 @@ static void nvtgt_tcp_listen_ready(struct sock *sk)
 	rcu_read_lock();
 	tport = rcu_dereference_sk_user_data(sk);
 	if (tport && sk->sk_state == TCP_LISTEN)
-		queue_delayed_work(nvtgt_tcp_wq, &tport->accept_work, 0);
+		queue_delayed_work(nvtgt_tcp_conns.wq, &tport->accept_work, 0);
 	rcu_read_unlock();
 }
 
@@ -33,8 +33,8 @@ static void nvtgt_tcp_accept(struct nvtgt_tcp_port *tport)
 
 	for (i = 0; i < NVTGT_TCP_ACCEPT_BATCH; i++) {
 		/* the reactors first let go of those that have to make room */
-		if (nvtgt_peers_busy(&nvtgt_tcp_peers)) {
-			queue_delayed_work(nvtgt_tcp_wq, &tport->accept_work, 1);
+		if (nvtgt_conns_busy(&nvtgt_tcp_conns)) {
+			queue_delayed_work(nvtgt_tcp_conns.wq, &tport->accept_work, 1);
 			return;
 		}
 		ret = kernel_accept(tport->sock, &sock, O_NONBLOCK);
@@ -46,7 +46,7 @@ static void nvtgt_tcp_accept(struct nvtgt_tcp_port *tport)
 			pr_warn_ratelimited("port %u: accept: error %d\n", tport->port->id, ret);
 			/* the host stays in the backlog, and nobody calls when memory is back */
 			if (ret == -ENOMEM)
-				queue_delayed_work(nvtgt_tcp_wq, &tport->accept_work,
+				queue_delayed_work(nvtgt_tcp_conns.wq, &tport->accept_work,
 						   NVTGT_TCP_ACCEPT_RETRY);
 			return;
 		}
@@ -60,7 +60,7 @@ static void nvtgt_tcp_accept(struct nvtgt_tcp_port *tport)
 		cond_resched();
 	}
 	/* hosts that connect without end must not keep the port from being closed */
-	queue_delayed_work(nvtgt_tcp_wq, &tport->accept_work, 0);
+	queue_delayed_work(nvtgt_tcp_conns.wq, &tport->accept_work, 0);
 }
 
 static void nvtgt_tcp_accept_work(struct work_struct *work)
@@ -159,7 +159,7 @@ free:
 }
 
 /**
- * nvtgt_tcp_remove_port - close a listener and its connections
+ * nvtgt_tcp_remove_port - close a listener
  * @port: what nvtgt_tcp_add_port() opened
  *
  * Context: process, may sleep.
@@ -175,7 +175,6 @@ void nvtgt_tcp_remove_port(struct nvtgt_port *port)
 	write_unlock_bh(&sk->sk_callback_lock);
 	synchronize_rcu();		/* no callback queues the work any more */
 	cancel_delayed_work_sync(&tport->accept_work);
-	nvtgt_tcp_disconnect_port(port);
 	sock_release(tport->sock);
 	port->priv = NULL;
 	kfree(tport);

@@ -49,7 +49,7 @@ static void nvtgt_tcp_recv_icreq(struct nvtgt_tcp_queue *q)
 	q->rules.ddgst = pdu->digest & NVME_TCP_DATA_DIGEST_ENABLE;
 	q->c2h_pdo = nvtgt_tcp_pdo(sizeof(struct nvme_tcp_data_pdu), q->rules.hdgst, pdu->hpda);
 	nvtgt_tcp_set_usual(&q->rules);
-	q->state = NVTGT_TCP_LIVE;
+	nvtgt_conn_set_state(&q->conn, NVTGT_CONN_LIVE);
 	q->send_icresp = true;
 	nvtgt_tcp_want_send(q);
 	nvtgt_tcp_recv_next_pdu(q);
@@ -72,15 +72,17 @@ static void nvtgt_tcp_recv_cmd(struct nvtgt_tcp_queue *q)
 {
 	struct nvme_tcp_cmd_pdu *pdu = (void *)q->hdr;
 	struct nvtgt_tcp_cmd *cmd;
+	struct nvtgt_req *req;
 	u32 bytes;
 
-	cmd = nvtgt_tcp_get_cmd(q);
-	if (unlikely(!cmd)) {
+	req = nvtgt_conn_get_req(&q->conn);
+	if (unlikely(!req)) {
 		q->rx_no_slot = true;
-		if (q->nr_cmds < q->max_cmds)
-			nvtgt_buf_retry(q->queue.reactor, &q->retry);
+		if (q->conn.nr_slots < q->conn.max_slots)
+			nvtgt_buf_retry(q->conn.queue.reactor, &q->retry);
 		return;
 	}
+	cmd = to_nvtgt_tcp_cmd(req);
 	q->rx_no_slot = false;
 	q->rx_cmds_left--;
 	bytes = nvtgt_tcp_data_bytes(&pdu->hdr, &q->rules);
@@ -91,7 +93,8 @@ static void nvtgt_tcp_recv_cmd(struct nvtgt_tcp_queue *q)
 		q->rx_cmd = cmd;
 	}
 	nvtgt_tcp_new_cmd(q, cmd, bytes);
-	if (bytes && cmd->phase == NVTGT_TCP_MEM)
+	/* what the capsule holds stays in the socket until there is memory for it */
+	if (bytes && !list_empty(&cmd->req.entry))
 		q->rx_state = NVTGT_TCP_RECV_MEM;
 }
 
@@ -103,17 +106,17 @@ static void nvtgt_tcp_recv_cmd(struct nvtgt_tcp_queue *q)
 static bool nvtgt_tcp_recv_fill(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 {
 	if (likely(!nvtgt_buf_fill(&cmd->req))) {
-		if (unlikely(q->short_since))
-			q->short_since = 0;
+		if (unlikely(q->conn.short_since))
+			q->conn.short_since = 0;
 		return true;
 	}
-	if (!nvtgt_tcp_may_wait(q)) {
+	if (!nvtgt_conn_may_wait(&q->conn)) {
 		cmd->rx_status = NVME_SC_INTERNAL;
 		return true;
 	}
 	q->rx_no_mem = true;
 	q->rx_short = cmd;
-	nvtgt_buf_retry(q->queue.reactor, &q->retry);
+	nvtgt_buf_retry(q->conn.queue.reactor, &q->retry);
 	return false;
 }
 
@@ -121,18 +124,18 @@ static void nvtgt_tcp_recv_h2c(struct nvtgt_tcp_queue *q)
 {
 	struct nvme_tcp_data_pdu *pdu = (void *)q->hdr;
 	u16 ttag = le16_to_cpu((__force __le16)pdu->ttag);
-	unsigned int slot = ttag >> NVTGT_TCP_SLOT_BITS;
-	struct nvtgt_tcp_cmd *cmd = NULL;
 	struct nvtgt_tcp_r2t *r2t;
+	struct nvtgt_tcp_cmd *cmd;
+	struct nvtgt_req *req;
 
-	if (slot < q->nr_cmds)
-		cmd = q->cmds[slot];
+	req = nvtgt_conn_find_req(&q->conn, ttag >> NVTGT_TCP_SLOT_BITS);
 	/* only a command that an R2T was sent for waits for data */
-	if (!cmd || (cmd->phase != NVTGT_TCP_DATA && cmd->phase != NVTGT_TCP_R2T)) {
+	if (!req || req->state != NVTGT_REQ_DATA) {
 		nvtgt_tcp_recv_error(q, NVME_TCP_FES_INVALID_PDU_HDR,
 				     offsetof(struct nvme_tcp_data_pdu, ttag));
 		return;
 	}
+	cmd = to_nvtgt_tcp_cmd(req);
 	r2t = &cmd->r2t[ttag & (NVTGT_TCP_R2TS - 1)];
 	if (!r2t->end) {
 		nvtgt_tcp_recv_error(q, NVME_TCP_FES_INVALID_PDU_HDR,
@@ -241,9 +244,8 @@ static void nvtgt_tcp_recv_data_end(struct nvtgt_tcp_queue *q)
 	if (cmd->rx_len == cmd->req.data_len) {
 		nvtgt_tcp_data_done(q, cmd);
 	} else if (!r2t->end && cmd->r2t_len < cmd->req.data_len &&
-		   cmd->phase == NVTGT_TCP_DATA) {
-		cmd->phase = NVTGT_TCP_R2T;
-		list_add_tail(&cmd->entry, &q->ctrl_list);
+		   list_empty(&cmd->req.entry)) {
+		list_add_tail(&cmd->req.entry, &q->ctrl_list);
 		nvtgt_tcp_want_send(q);
 	}
 }
@@ -391,7 +393,7 @@ static int nvtgt_tcp_recv_actor(read_descriptor_t *desc, struct sk_buff *skb,
 	size_t done = 0, have = 0, part;
 	const u8 *from = NULL;
 
-	if (q->state == NVTGT_TCP_TERM)
+	if (q->conn.state == NVTGT_CONN_ENDING)
 		return len;		/* thrown away */
 
 	while (!nvtgt_tcp_recv_stopped(q)) {
@@ -427,7 +429,7 @@ static int nvtgt_tcp_read_sock(struct nvtgt_tcp_queue *q)
 	q->rx_bytes_left = NVTGT_TCP_RX_BYTES;
 	lock_sock(sk);
 	/* a header that waited for a slot needs no byte to go on */
-	if (q->rx_state == NVTGT_TCP_RECV_PDU && q->state == NVTGT_TCP_LIVE)
+	if (q->rx_state == NVTGT_TCP_RECV_PDU && q->conn.state == NVTGT_CONN_LIVE)
 		nvtgt_tcp_recv_pdu(q);
 	ret = q->sock->ops->read_sock(sk, &desc, nvtgt_tcp_recv_actor);
 	release_sock(sk);
@@ -445,27 +447,19 @@ static bool nvtgt_tcp_peer_gone(struct nvtgt_tcp_queue *q, bool drained)
 
 	if (READ_ONCE(sk->sk_err) || READ_ONCE(sk->sk_state) == TCP_CLOSE)
 		return true;
-	return (drained || q->state < NVTGT_TCP_TERM) &&
+	return (drained || q->conn.state < NVTGT_CONN_ENDING) &&
 	       (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN);
 }
 
 /* What others want of the connection. */
 static void nvtgt_tcp_take_flags(struct nvtgt_tcp_queue *q)
 {
-	if (test_and_clear_bit(NVTGT_TCP_F_DISCONNECT, &q->flags)) {
-		/* others may be waiting for the room of one that has no command to lose */
-		if (q->half_open)
-			nvtgt_tcp_close(q);
-		else
-			nvtgt_tcp_hang_up(q);
-	}
-	if (test_and_clear_bit(NVTGT_TCP_F_TIMER, &q->flags))
-		nvtgt_tcp_check_timer(q);
-	if (test_and_clear_bit(NVTGT_TCP_F_ACKED, &q->flags))
-		nvtgt_tcp_look(&q->hold, nvtgt_buf_is_wanted(q->queue.reactor));
-	if (test_and_clear_bit(NVTGT_TCP_F_SPACE, &q->flags) && q->state < NVTGT_TCP_CLOSING) {
+	nvtgt_conn_take_events(&q->conn);
+	if (test_and_clear_bit(NVTGT_TCP_F_ACKED, &q->conn.flags))
+		nvtgt_tcp_look(&q->hold, nvtgt_buf_is_wanted(q->conn.queue.reactor));
+	if (test_and_clear_bit(NVTGT_TCP_F_SPACE, &q->conn.flags) && q->conn.state < NVTGT_CONN_CLOSING) {
 		q->no_space = false;
-		nvtgt_queue_want_flush(&q->queue);
+		nvtgt_queue_want_flush(&q->conn.queue);
 	}
 }
 
@@ -478,16 +472,16 @@ static void nvtgt_tcp_take_flags(struct nvtgt_tcp_queue *q)
  */
 bool nvtgt_tcp_receive(struct nvtgt_source *source)
 {
-	struct nvtgt_tcp_queue *q = container_of(source, struct nvtgt_tcp_queue, source);
+	struct nvtgt_tcp_queue *q = container_of(source, struct nvtgt_tcp_queue, conn.source);
 	bool share_used;
 	int ret;
 
-	if (unlikely(READ_ONCE(q->flags)))
+	if (unlikely(READ_ONCE(q->conn.flags)))
 		nvtgt_tcp_take_flags(q);
-	if (q->state >= NVTGT_TCP_CLOSING)
+	if (q->conn.state >= NVTGT_CONN_CLOSING)
 		return false;
 	if (unlikely(nvtgt_tcp_peer_gone(q, false))) {
-		nvtgt_tcp_close(q);
+		nvtgt_tcp_close(&q->conn);
 		return false;
 	}
 
@@ -497,21 +491,21 @@ bool nvtgt_tcp_receive(struct nvtgt_source *source)
 	/* the rest of a capsule may take its time */
 	if (q->rx_cmd && !q->rx_r2t) {
 		nvtgt_req_park(&q->rx_cmd->req);
-		if (q->rx_cmd->phase == NVTGT_TCP_RECV && list_empty(&q->rx_cmd->wait))
+		if (list_empty(&q->rx_cmd->req.entry) && list_empty(&q->rx_cmd->wait))
 			nvtgt_tcp_await_data(q, q->rx_cmd);
 	}
-	if (q->rx_err.fes && q->state != NVTGT_TCP_TERM) {
+	if (q->rx_err.fes && q->conn.state != NVTGT_CONN_ENDING) {
 		nvtgt_tcp_fatal(q, &q->rx_err);
 		return true;
 	}
 	if (q->rx_peer_term || ret < 0) {
-		nvtgt_tcp_close(q);
+		nvtgt_tcp_close(&q->conn);
 		return false;
 	}
 	share_used = !q->rx_cmds_left || !q->rx_bytes_left;
 	if (nvtgt_tcp_peer_gone(q, !share_used && !q->rx_no_slot && !q->rx_no_mem &&
 				q->rx_state != NVTGT_TCP_RECV_MEM)) {
-		nvtgt_tcp_close(q);
+		nvtgt_tcp_close(&q->conn);
 		return false;
 	}
 	return share_used;

@@ -45,7 +45,7 @@
 void nvtgt_tcp_want_send(struct nvtgt_tcp_queue *q)
 {
 	if (!q->no_space)
-		nvtgt_queue_want_flush(&q->queue);
+		nvtgt_queue_want_flush(&q->conn.queue);
 }
 
 /* Adds a segment, or lengthens the last one. */
@@ -94,7 +94,7 @@ bool nvtgt_tcp_tx_page(struct nvtgt_tcp_queue *q)
 		return true;
 	if (q->tx_page && q->tx_nr_full == NVTGT_TCP_TX_FULL)
 		return false;
-	page = nvtgt_page_get(q->queue.reactor);
+	page = nvtgt_page_get(q->conn.queue.reactor);
 	if (!page)
 		return false;
 	if (q->tx_page)
@@ -108,7 +108,7 @@ bool nvtgt_tcp_tx_page(struct nvtgt_tcp_queue *q)
 static void nvtgt_tcp_tx_put_full(struct nvtgt_tcp_queue *q)
 {
 	while (unlikely(q->tx_nr_full))
-		nvtgt_page_put(q->queue.reactor, q->tx_full[--q->tx_nr_full]);
+		nvtgt_page_put(q->conn.queue.reactor, q->tx_full[--q->tx_nr_full]);
 }
 
 /* Is there room for a PDU with that many segments of data, and what belongs to it? */
@@ -170,9 +170,9 @@ static void nvtgt_tcp_tx_icresp(struct nvtgt_tcp_queue *q)
 /* All of the command stands in the vector now. */
 static void nvtgt_tcp_tx_all(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 {
-	cmd->phase = NVTGT_TCP_SENT;
+	nvtgt_req_set_state(&cmd->req, NVTGT_REQ_SENT);
 	cmd->tx_end = q->tx_built;
-	list_move_tail(&cmd->entry, &q->sent_list);
+	list_move_tail(&cmd->req.entry, &q->sent_list);
 }
 
 static void nvtgt_tcp_tx_rsp(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
@@ -210,7 +210,7 @@ static void nvtgt_tcp_tx_r2t(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cm
 	pdu = nvtgt_tcp_tx_begin(q, nvme_tcp_r2t, sizeof(*pdu), 0,
 				 sizeof(*pdu) + nvtgt_tcp_hdgst_len(q));
 	pdu->command_id = cmd->sqe.common.command_id;
-	pdu->ttag = (__force u16)cpu_to_le16(cmd->slot << NVTGT_TCP_SLOT_BITS | i);
+	pdu->ttag = (__force u16)cpu_to_le16(cmd->req.slot << NVTGT_TCP_SLOT_BITS | i);
 	pdu->r2t_offset = cpu_to_le32(cmd->r2t_len);
 	pdu->r2t_length = cpu_to_le32(len);
 	memset(pdu->rsvd, 0, sizeof(pdu->rsvd));
@@ -218,10 +218,10 @@ static void nvtgt_tcp_tx_r2t(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cm
 	cmd->r2t[i].next = cmd->r2t_len;
 	cmd->r2t_len += len;
 	cmd->r2t[i].end = cmd->r2t_len;
-	if (cmd->r2t_len == cmd->req.data_len || nvtgt_tcp_free_r2t(q, cmd) == q->maxr2t) {
-		cmd->phase = NVTGT_TCP_DATA;
-		list_del_init(&cmd->entry);
-	}
+	if (cmd->req.state == NVTGT_REQ_FETCHING)
+		nvtgt_req_set_state(&cmd->req, NVTGT_REQ_DATA);
+	if (cmd->r2t_len == cmd->req.data_len || nvtgt_tcp_free_r2t(q, cmd) == q->maxr2t)
+		list_del_init(&cmd->req.entry);
 }
 
 /* How many segments do the bytes take, at most, that a C2HData PDU carries next? */
@@ -245,7 +245,7 @@ static bool nvtgt_tcp_tx_c2h(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cm
 	u32 tail = q->rules.ddgst ? NVME_TCP_DIGEST_LENGTH : 0;
 	bool last = cmd->tx_len + len == cmd->req.data_len;
 	/* without SQ flow control the completion says nothing that data cannot */
-	bool success = last && q->queue.sqhd_disabled && !cmd->req.result.u64;
+	bool success = last && q->conn.queue.sqhd_disabled && !cmd->req.result.u64;
 	struct nvme_tcp_data_pdu *pdu;
 	u32 crc = ~0, end;
 
@@ -285,7 +285,7 @@ static bool nvtgt_tcp_tx_c2h(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cm
 	} else if (last) {
 		nvtgt_tcp_tx_rsp(q, cmd);
 	} else {
-		list_move_tail(&cmd->entry, &q->data_list);
+		list_move_tail(&cmd->req.entry, &q->data_list);
 	}
 	return true;
 }
@@ -312,11 +312,11 @@ static void nvtgt_tcp_build_ctrl(struct nvtgt_tcp_queue *q)
 	struct nvtgt_tcp_cmd *cmd;
 
 	while (!list_empty(&q->ctrl_list) && nvtgt_tcp_tx_fits(q, 0)) {
-		cmd = list_first_entry(&q->ctrl_list, struct nvtgt_tcp_cmd, entry);
-		if (cmd->phase == NVTGT_TCP_R2T)
-			nvtgt_tcp_tx_r2t(q, cmd);
-		else
+		cmd = list_first_entry(&q->ctrl_list, struct nvtgt_tcp_cmd, req.entry);
+		if (cmd->req.state == NVTGT_REQ_RESPONDING)
 			nvtgt_tcp_tx_rsp(q, cmd);
+		else
+			nvtgt_tcp_tx_r2t(q, cmd);
 	}
 }
 
@@ -325,7 +325,7 @@ static void nvtgt_tcp_build_data(struct nvtgt_tcp_queue *q)
 	struct nvtgt_tcp_cmd *cmd;
 
 	while (!list_empty(&q->data_list)) {
-		cmd = list_first_entry(&q->data_list, struct nvtgt_tcp_cmd, entry);
+		cmd = list_first_entry(&q->data_list, struct nvtgt_tcp_cmd, req.entry);
 		if (!nvtgt_tcp_tx_c2h(q, cmd))
 			return;
 	}
@@ -337,7 +337,7 @@ static bool nvtgt_tcp_build(struct nvtgt_tcp_queue *q)
 	q->tx_first = 0;
 	if (!nvtgt_tcp_tx_page(q))
 		return false;
-	if (q->state == NVTGT_TCP_TERM) {
+	if (q->conn.state == NVTGT_CONN_ENDING) {
 		if (!q->term_sent)
 			nvtgt_tcp_tx_term(q);
 		return true;
@@ -351,7 +351,7 @@ static bool nvtgt_tcp_build(struct nvtgt_tcp_queue *q)
 
 static bool nvtgt_tcp_has_more(struct nvtgt_tcp_queue *q)
 {
-	if (q->state == NVTGT_TCP_TERM)
+	if (q->conn.state == NVTGT_CONN_ENDING)
 		return !q->term_sent;
 	return q->send_icresp || !list_empty(&q->ctrl_list) || !list_empty(&q->data_list);
 }
@@ -385,15 +385,15 @@ static void nvtgt_tcp_set_mark(struct nvtgt_tcp_queue *q, u64 acked)
  */
 static void nvtgt_tcp_watch(struct nvtgt_tcp_queue *q)
 {
-	unsigned long look = jiffies + msecs_to_jiffies(nvtgt_tcp_data_timeout_ms);
+	unsigned long look = jiffies + msecs_to_jiffies(nvtgt_tcp_conns.data_timeout_ms);
 	u64 acked = nvtgt_tcp_acked(q);
 
-	if (q->state != NVTGT_TCP_LIVE || (q->ack_marked && acked < q->ack_goal))
+	if (q->conn.state != NVTGT_CONN_LIVE || (q->ack_marked && acked < q->ack_goal))
 		return;
 	nvtgt_tcp_set_mark(q, acked);
 	/* before Connect the set-up deadline is in force; a time-out may be shorter than it was */
-	if (!q->half_open && (!timer_pending(&q->timer) || time_after(q->timer.expires, look)))
-		mod_timer(&q->timer, look);
+	if (!q->conn.half_open)
+		nvtgt_conn_look_by(&q->conn, look);
 }
 
 /* Gives back what has been acknowledged. */
@@ -408,7 +408,7 @@ static void nvtgt_tcp_unhold(struct nvtgt_tcp_queue *q)
 		q->held_nr--;
 	}
 	if (bytes)
-		nvtgt_buf_unhold(q->queue.reactor, &q->hold, bytes);
+		nvtgt_buf_unhold(q->conn.queue.reactor, &q->hold, bytes);
 	q->slow = q->hold.bytes > NVTGT_TCP_SLOW;
 }
 
@@ -425,7 +425,7 @@ static void nvtgt_tcp_unhold(struct nvtgt_tcp_queue *q)
  */
 bool nvtgt_tcp_acks_due(struct nvtgt_tcp_queue *q, unsigned long *due)
 {
-	unsigned long timeout = msecs_to_jiffies(nvtgt_tcp_data_timeout_ms);
+	unsigned long timeout = msecs_to_jiffies(nvtgt_tcp_conns.data_timeout_ms);
 	u64 acked;
 
 	nvtgt_tcp_unhold(q);
@@ -470,7 +470,7 @@ static void nvtgt_tcp_want_ack(struct nvtgt_tcp_queue *q)
  */
 bool nvtgt_tcp_is_slow(struct nvtgt_tcp_queue *q)
 {
-	if (!nvtgt_buf_is_wanted(q->queue.reactor))
+	if (!nvtgt_buf_is_wanted(q->conn.queue.reactor))
 		return false;
 	nvtgt_tcp_unhold(q);
 	/* what it was to wait for may have come meanwhile, and not be enough */
@@ -490,12 +490,12 @@ void nvtgt_tcp_look(struct nvtgt_buf_hold *hold, bool wanted)
 {
 	struct nvtgt_tcp_queue *q = container_of(hold, struct nvtgt_tcp_queue, hold);
 
-	if (q->state >= NVTGT_TCP_LEFT)
-		return;		/* the socket may be gone; nvtgt_tcp_leave() gives back */
+	if (q->conn.state >= NVTGT_CONN_LEFT)
+		return;		/* the socket may be gone; nvtgt_tcp_give_back() does so */
 	nvtgt_tcp_unhold(q);
 	if (q->held_nr && wanted && !q->ack_wanted)
 		nvtgt_tcp_want_ack(q);
-	if (unlikely(!list_empty(&q->mem_wait))) {
+	if (unlikely(!list_empty(&q->conn.mem_wait))) {
 		nvtgt_tcp_mem_kick(q);
 		nvtgt_tcp_run_exec(q);
 	}
@@ -518,25 +518,27 @@ static noinline void nvtgt_tcp_hold(struct nvtgt_tcp_queue *q, u64 end)
 	}
 	last->bytes += bytes;
 	last->end = end;
-	nvtgt_buf_hold(q->queue.reactor, &q->hold, bytes);
+	nvtgt_buf_hold(q->conn.queue.reactor, &q->hold, bytes);
 	nvtgt_tcp_unhold(q);	/* sets slow, too */
 	if (q->held_nr)
 		nvtgt_tcp_watch(q);
-	if (q->held_nr && !q->ack_wanted && nvtgt_buf_is_wanted(q->queue.reactor))
+	if (q->held_nr && !q->ack_wanted && nvtgt_buf_is_wanted(q->conn.queue.reactor))
 		nvtgt_tcp_want_ack(q);
 }
 
 /**
- * nvtgt_tcp_unhold_all - the socket is gone, and what it held
- * @q: the connection
+ * nvtgt_tcp_give_back - the socket is gone, and what it held
+ * @conn: the connection
  *
  * Context: the reactor.
  */
-void nvtgt_tcp_unhold_all(struct nvtgt_tcp_queue *q)
+void nvtgt_tcp_give_back(struct nvtgt_conn *conn)
 {
+	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(&conn->queue);
+
 	q->held_nr = 0;
 	if (q->hold.bytes)
-		nvtgt_buf_unhold(q->queue.reactor, &q->hold, q->hold.bytes);
+		nvtgt_buf_unhold(conn->queue.reactor, &q->hold, q->hold.bytes);
 }
 
 /* The socket has a command's last byte: the command is over, its pages may not be. */
@@ -573,10 +575,10 @@ static void nvtgt_tcp_tx_done(struct nvtgt_tcp_queue *q, u32 bytes)
 		nvtgt_tcp_tx_put_full(q);
 	}
 
-	list_for_each_entry_safe(cmd, next, &q->sent_list, entry) {
+	list_for_each_entry_safe(cmd, next, &q->sent_list, req.entry) {
 		if (cmd->tx_end > q->tx_done)
 			break;
-		list_del_init(&cmd->entry);
+		list_del_init(&cmd->req.entry);
 		nvtgt_tcp_put_sent(q, cmd);
 	}
 	nvtgt_tcp_mem_kick(q);
@@ -599,7 +601,7 @@ static void nvtgt_tcp_tx_wait(struct nvtgt_tcp_queue *q, bool no_mem)
 	q->tx_no_mem = true;
 	/* the peer cannot acknowledge what the target has no memory to send */
 	q->ack_marked = false;
-	nvtgt_buf_retry(q->queue.reactor, &q->retry);
+	nvtgt_buf_retry(q->conn.queue.reactor, &q->retry);
 }
 
 /* One call for the whole vector. Returns what the socket returns. */
@@ -626,7 +628,7 @@ void nvtgt_tcp_flush(struct nvtgt_queue *queue)
 	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(queue);
 	int ret;
 
-	if (q->state >= NVTGT_TCP_CLOSING)
+	if (q->conn.state >= NVTGT_CONN_CLOSING)
 		return;
 	for (;;) {
 		if (!q->tx_nr && !nvtgt_tcp_has_more(q))
@@ -643,12 +645,12 @@ void nvtgt_tcp_flush(struct nvtgt_queue *queue)
 			break;
 		}
 		if (ret <= 0) {
-			nvtgt_tcp_close(q);
+			nvtgt_tcp_close(&q->conn);
 			return;
 		}
 		nvtgt_tcp_tx_done(q, ret);
 	}
-	if (q->state == NVTGT_TCP_TERM && q->term_sent && !q->tx_nr)
+	if (q->conn.state == NVTGT_CONN_ENDING && q->term_sent && !q->tx_nr)
 		kernel_sock_shutdown(q->sock, SHUT_WR);
 }
 
@@ -662,14 +664,14 @@ void nvtgt_tcp_drop_tx(struct nvtgt_tcp_queue *q)
 
 	q->tx_first = 0;
 	q->tx_nr = 0;
-	list_for_each_entry_safe(cmd, next, &q->sent_list, entry) {
-		list_del_init(&cmd->entry);
+	list_for_each_entry_safe(cmd, next, &q->sent_list, req.entry) {
+		list_del_init(&cmd->req.entry);
 		/* a part of it may be in the socket */
 		cmd->tx_end = q->tx_done;
 		nvtgt_tcp_put_sent(q, cmd);
 	}
 	nvtgt_tcp_tx_put_full(q);
 	if (q->tx_page)
-		nvtgt_page_put(q->queue.reactor, q->tx_page);
+		nvtgt_page_put(q->conn.queue.reactor, q->tx_page);
 	q->tx_page = NULL;
 }

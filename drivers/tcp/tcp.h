@@ -3,14 +3,12 @@
 #ifndef _NVTGT_TCP_H
 #define _NVTGT_TCP_H
 
-#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/net.h>
 #include <linux/nvme-tcp.h>
-#include <linux/timer.h>
 #include <linux/workqueue.h>
 #include <net/sock.h>
-#include <nvtgt/peer.h>
+#include <nvtgt/conn.h>
 #include <nvtgt/reactor.h>
 #include <nvtgt/transport.h>
 #include "pdu.h"
@@ -35,71 +33,31 @@
 
 static_assert(1 << NVTGT_TCP_SLOT_BITS == NVTGT_TCP_R2TS);
 
-/**
- * enum nvtgt_tcp_phase - what the transport is doing with a command
+/*
+ * struct nvtgt_tcp_cmd - a command; the owning reactor only
  *
- * @NVTGT_TCP_FREE: nothing; the slot is in the free list.
- * @NVTGT_TCP_MEM: waits for memory, in queue->mem_wait. Leaves with memory to
- *	RECV, R2T or EXEC, or failed.
- * @NVTGT_TCP_RECV: its in-capsule data are being received (queue->rx_cmd).
- * @NVTGT_TCP_R2T: wants to send R2Ts, in queue->ctrl_list.
- * @NVTGT_TCP_DATA: waits for the H2CData that R2Ts asked for; in no list.
- * @NVTGT_TCP_EXEC: the core's: in queue->exec_list, executing or done.
- * @NVTGT_TCP_RSP: wants to send its completion, in queue->ctrl_list.
- * @NVTGT_TCP_C2H: wants to send data, in queue->data_list.
- * @NVTGT_TCP_SENT: all of it stands in the send vector, in queue->sent_list;
- *	free when the socket has taken the last byte.
+ * Where it stands: MEMORY and FETCHING as in nvtgt_req_state; INLINE: its in-capsule data
+ * are being received (queue->rx_cmd); FETCHING: wants to send its first R2T, in
+ * queue->ctrl_list; DATA: an R2T has been sent, in queue->ctrl_list if it wants to send
+ * another; READY: in queue->exec_list; RESPONDING: in queue->ctrl_list; WRITING: in
+ * queue->data_list; SENT: all of it stands in the send vector, in queue->sent_list, until
+ * the socket has taken the last byte.
  */
-enum nvtgt_tcp_phase {
-	NVTGT_TCP_FREE,
-	NVTGT_TCP_MEM,
-	NVTGT_TCP_RECV,
-	NVTGT_TCP_R2T,
-	NVTGT_TCP_DATA,
-	NVTGT_TCP_EXEC,
-	NVTGT_TCP_RSP,
-	NVTGT_TCP_C2H,
-	NVTGT_TCP_SENT,
-};
-
-/* struct nvtgt_tcp_cmd - a command; the owning reactor only */
 struct nvtgt_tcp_cmd {
 	struct nvtgt_req req;
 	struct nvme_command sqe;	/* a cache line */
 
-	struct list_head entry;		/* the next: what every command needs */
 	struct list_head wait;		/* in queue->data_wait while the host owes it data */
 	u64 tx_end;			/* position in the stream behind its last byte */
 	u32 tx_len;			/* bytes of data in the send vector or sent */
 	u32 rx_len;			/* bytes received */
 	u32 r2t_len;			/* bytes asked for */
-	u16 slot;
 	u16 rx_status;			/* what went wrong while receiving its data */
-	u8 phase;			/* enum nvtgt_tcp_phase */
 	bool inline_data;		/* its data came in the capsule */
 
 	unsigned long last_rx;		/* jiffies: the host sent a good part of it, or was asked */
 	u32 rx_mark;			/* rx_len then */
 	struct nvtgt_tcp_r2t r2t[NVTGT_TCP_R2TS];
-};
-
-/**
- * enum nvtgt_tcp_state - the state of a connection
- *
- * @NVTGT_TCP_INIT: waits for ICReq. Nothing else is accepted.
- * @NVTGT_TCP_LIVE: PDUs are received, executed and answered.
- * @NVTGT_TCP_TERM: a C2HTermReq, or no more than a FIN, is on its way. Input is
- *	thrown away, results are dropped; ends with the peer's FIN or the linger time.
- * @NVTGT_TCP_CLOSING: nothing is received or sent. Waits until nothing is in
- *	flight, then leaves the reactor.
- * @NVTGT_TCP_LEFT: the callbacks are gone; being destroyed.
- */
-enum nvtgt_tcp_state {
-	NVTGT_TCP_INIT,
-	NVTGT_TCP_LIVE,
-	NVTGT_TCP_TERM,
-	NVTGT_TCP_CLOSING,
-	NVTGT_TCP_LEFT,
 };
 
 /* enum nvtgt_tcp_recv - what the next byte of the stream is */
@@ -112,49 +70,33 @@ enum nvtgt_tcp_recv {
 	NVTGT_TCP_RECV_DDGST,		/* of the data digest */
 };
 
-/* bits of nvtgt_tcp_queue.flags */
-#define NVTGT_TCP_F_DISCONNECT	0	/* the core or the port ends the connection */
-#define NVTGT_TCP_F_TIMER	1	/* the timer has fired */
-#define NVTGT_TCP_F_SPACE	2	/* the socket has room again */
-#define NVTGT_TCP_F_ACKED	3	/* the peer has acknowledged what it was to */
+/* bits of nvtgt_conn.flags */
+#define NVTGT_TCP_F_SPACE	NVTGT_CONN_F_OWN	/* the socket has room again */
+#define NVTGT_TCP_F_ACKED	(NVTGT_CONN_F_OWN + 1)	/* the peer has acknowledged what it was to */
 
-/* struct nvtgt_tcp_queue - a connection */
+/*
+ * struct nvtgt_tcp_queue - a connection
+ *
+ * OPENING: waits for ICReq, nothing else is accepted. ENDING: a C2HTermReq, or no more than
+ * a FIN, is on its way; ends with the peer's FIN or the linger time.
+ */
 struct nvtgt_tcp_queue {
-	struct nvtgt_queue queue;
-	struct nvtgt_source source;
+	struct nvtgt_conn conn;
 	struct socket *sock;
-	struct nvtgt_tcp_port *tport;
-	struct list_head entry;		/* nvtgt_tcp_queues; nvtgt_tcp_lock */
-	char host_traddr[64];
-	unsigned long flags;		/* NVTGT_TCP_F_*; any context, atomic */
-	struct timer_list timer;
 
 	/* everything below: the owning reactor only */
-	u8 state;			/* enum nvtgt_tcp_state */
-	bool half_open;			/* no Connect has succeeded on it */
 	struct nvtgt_tcp_rules rules;
 	u8 c2h_pdo;			/* where data begin in a C2HData PDU, bytes */
 	u32 maxr2t;			/* from 1 */
-	unsigned long setup_deadline;	/* jiffies */
 	struct list_head data_wait;	/* commands that hold memory for data, by last_rx */
 	unsigned long rx_progress;	/* jiffies: data arrived, or reading went on after a stall */
 
-	/* slots */
-	struct nvtgt_tcp_cmd **cmds;
-	unsigned int nr_cmds;		/* allocated so far */
-	unsigned int room_cmds;		/* entries of cmds[] */
-	unsigned int max_cmds;		/* that the host may have outstanding */
-	struct list_head free;
-	struct list_head mem_wait;
-	struct nvtgt_buf_waiter waiter;	/* for data's memory */
-	bool in_line;
+	/* memory */
 	bool rx_no_mem;			/* stalled: no page for the data that a header announces */
 	struct nvtgt_tcp_cmd *rx_short;	/* with rx_no_mem: whose data these are */
 	bool tx_no_mem;			/* no_space, and the socket will not call */
 	bool slow;			/* hold is for more than NVTGT_TCP_SLOW */
-	u32 charged;			/* bytes of memory that commands hold */
 	struct nvtgt_tcp_cmd *over;	/* has memory beyond the bounds, or NULL */
-	unsigned long short_since;	/* jiffies, never 0: since when there is no memory; 0 */
 	struct nvtgt_buf_waiter retry;	/* for all but data's memory; in no line for credit */
 
 	/* receiving */
@@ -204,10 +146,7 @@ struct nvtgt_tcp_queue {
 	unsigned long ack_marked_at;	/* jiffies */
 	struct msghdr tx_msg;		/* here, for a variable would be cleared at each call */
 
-	/* going away */
-	struct rcu_work destroy_work;
-	struct nvtgt_call leave_call;
-	struct work_struct free_work;
+	/* the socket's own callbacks */
 	void (*old_data_ready)(struct sock *sk);
 	void (*old_state_change)(struct sock *sk);
 	void (*old_write_space)(struct sock *sk);
@@ -222,13 +161,11 @@ struct nvtgt_tcp_port {
 	void (*old_data_ready)(struct sock *sk);
 };
 
-#define nvtgt_tcp_warn(q, fmt, ...)						\
-	pr_warn_ratelimited("port %u, peer %s: " fmt, (q)->queue.port->id,	\
-			    (q)->host_traddr, ##__VA_ARGS__)
+#define nvtgt_tcp_warn(q, ...)	nvtgt_conn_warn(&(q)->conn, __VA_ARGS__)
 
 static inline struct nvtgt_tcp_queue *to_nvtgt_tcp_queue(struct nvtgt_queue *queue)
 {
-	return container_of(queue, struct nvtgt_tcp_queue, queue);
+	return container_of(queue, struct nvtgt_tcp_queue, conn.queue);
 }
 
 static inline struct nvtgt_tcp_cmd *to_nvtgt_tcp_cmd(struct nvtgt_req *req)
@@ -260,12 +197,8 @@ static inline struct bio_vec nvtgt_tcp_piece(const struct nvtgt_req *req, u32 of
 }
 
 /* main.c */
-extern unsigned int nvtgt_tcp_setup_timeout_ms;
-extern unsigned int nvtgt_tcp_data_timeout_ms;
-extern struct nvtgt_peers nvtgt_tcp_peers;
+extern struct nvtgt_conns nvtgt_tcp_conns;
 extern int nvtgt_tcp_so_priority;
-extern struct workqueue_struct *nvtgt_tcp_wq;
-extern struct kmem_cache *nvtgt_tcp_cmd_cache;
 extern const struct nvtgt_transport_ops nvtgt_tcp_ops;
 
 /* listen.c */
@@ -276,36 +209,33 @@ bool nvtgt_tcp_disc_traddr(struct nvtgt_queue *queue, const struct nvtgt_port *p
 
 /* queue.c */
 int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock);
-void nvtgt_tcp_disconnect(struct nvtgt_queue *queue);
-void nvtgt_tcp_disconnect_port(struct nvtgt_port *port);
-bool nvtgt_tcp_hung_up(struct nvtgt_queue *queue);
-void nvtgt_tcp_host_traddr(struct nvtgt_queue *queue, char *buf, size_t len);
-void nvtgt_tcp_wait_no_queues(void);
-void nvtgt_tcp_hang_up(struct nvtgt_tcp_queue *q);
-void nvtgt_tcp_close(struct nvtgt_tcp_queue *q);
+bool nvtgt_tcp_hung_up(struct nvtgt_conn *conn);
+void nvtgt_tcp_hang_up(struct nvtgt_conn *conn);
+void nvtgt_tcp_close(struct nvtgt_conn *conn);
+void nvtgt_tcp_timer(struct nvtgt_conn *conn);
+void nvtgt_tcp_detach(struct nvtgt_conn *conn);
+void nvtgt_tcp_end(struct nvtgt_conn *conn);
+void nvtgt_tcp_free(struct nvtgt_conn *conn);
 void nvtgt_tcp_fatal(struct nvtgt_tcp_queue *q, const struct nvtgt_tcp_error *err);
-void nvtgt_tcp_try_leave(struct nvtgt_tcp_queue *q);
-void nvtgt_tcp_check_timer(struct nvtgt_tcp_queue *q);
 
 /* recv.c */
 bool nvtgt_tcp_receive(struct nvtgt_source *source);
 
-/* data.c: commands, their slots, memory and R2Ts */
-void nvtgt_tcp_free_cmds(struct nvtgt_tcp_queue *q);
-struct nvtgt_tcp_cmd *nvtgt_tcp_get_cmd(struct nvtgt_tcp_queue *q);
+/* data.c: commands, their memory and R2Ts */
+void nvtgt_tcp_init_req(struct nvtgt_req *req);
 void nvtgt_tcp_put_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd);
 void nvtgt_tcp_new_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd, u32 inline_bytes);
-void nvtgt_tcp_fail_cmd(struct nvtgt_tcp_cmd *cmd, u16 status);
 void nvtgt_tcp_await_data(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd);
 void nvtgt_tcp_data_done(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd);
 void nvtgt_tcp_run_exec(struct nvtgt_tcp_queue *q);
+int nvtgt_tcp_mem_get(struct nvtgt_req *req);
+void nvtgt_tcp_mem_got(struct nvtgt_req *req);
+void nvtgt_tcp_mem_done(struct nvtgt_conn *conn);
 void nvtgt_tcp_mem_kick(struct nvtgt_tcp_queue *q);
-void nvtgt_tcp_mem_ready(struct nvtgt_buf_waiter *waiter);
-bool nvtgt_tcp_may_wait(struct nvtgt_tcp_queue *q);
+void nvtgt_tcp_fail(struct nvtgt_req *req, u16 status);
 void nvtgt_tcp_retry(struct nvtgt_buf_waiter *waiter);
+void nvtgt_tcp_connected(struct nvtgt_conn *conn);
 void nvtgt_tcp_respond(struct nvtgt_req *req);
-bool nvtgt_tcp_abort(struct nvtgt_queue *queue, u16 cid);
-void nvtgt_tcp_stop(struct nvtgt_queue *queue);
 void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q);
 
 /* send.c */
@@ -316,6 +246,6 @@ void nvtgt_tcp_drop_tx(struct nvtgt_tcp_queue *q);
 void nvtgt_tcp_look(struct nvtgt_buf_hold *hold, bool wanted);
 bool nvtgt_tcp_is_slow(struct nvtgt_tcp_queue *q);
 bool nvtgt_tcp_acks_due(struct nvtgt_tcp_queue *q, unsigned long *due);
-void nvtgt_tcp_unhold_all(struct nvtgt_tcp_queue *q);
+void nvtgt_tcp_give_back(struct nvtgt_conn *conn);
 
 #endif /* _NVTGT_TCP_H */

@@ -22,10 +22,15 @@
 #include <linux/bits.h>
 #include <linux/module.h>
 #include <linux/socket.h>
+#include <linux/tracepoint-defs.h>
 #include <nvtgt/types.h>
 
+struct nvtgt_conn;
+struct nvtgt_conns;
+struct seq_file;
+
 /** NVTGT_TRANSPORT_VERSION - grows with each change of this contract */
-#define NVTGT_TRANSPORT_VERSION	6
+#define NVTGT_TRANSPORT_VERSION	7
 
 /** NVTGT_CTRL_SGLS_TRANSPORT - SGLS of Identify Controller: transport SGL data blocks */
 #define NVTGT_CTRL_SGLS_TRANSPORT	BIT(21)
@@ -37,6 +42,7 @@
  * @size: sizeof(struct nvtgt_transport_ops). Required.
  * @name: as in addr_trtype. Required.
  * @owner: THIS_MODULE. The core holds a reference for each enabled port.
+ * @conns: its connections. Required.
  * @moves_pi: protection information can be moved, on ports with port->pi
  * @needs_ka: a host may not do without a keep alive timer (NVMe base 2.1, 3.9)
  * @trtype: NVMF_TRTYPE_*. One transport per type.
@@ -47,35 +53,51 @@
  *	configuration lock is held. Fills in the parameters that are -1. After
  *	success connections may arrive at once. Returns 0 or a negative errno,
  *	and has logged the reason. Required.
- * @remove_port: close the listener and disconnect every queue that came in
- *	through @port. May sleep; the configuration lock is held. Returns when no
- *	new queue can appear; the old ones may still be on their way out (they
- *	hold references of their own on the port's memory). Required.
- * @disconnect: end the queue's connection: nothing more is received, what is
- *	in flight is let finish, then the transport calls nvtgt_queue_destroy().
- *	Any context, may be called repeatedly and beside itself. The caller
- *	guarantees that the queue's memory lives: it stands in its controller's
- *	list, and ctrl->lock is held. Must not sleep. Required.
+ * @remove_port: close the listener. May sleep; the configuration lock is held. Returns
+ *	when no new connection can appear. The core ends those that came in through
+ *	@port afterwards; they hold references of their own on the port's memory. Required.
+ * @close: end the connection: nothing is received or sent from here on. Calls
+ *	nvtgt_queue_stop(), drops what the transport has in hand, and, as soon as nothing is
+ *	in flight, here or later, nvtgt_conn_try_leave(). Nothing happens when it is on its way out
+ *	already. Reactor context, must not sleep. Required.
+ * @hang_up: the same without a fault of the peer's, which is let down gently: state
+ *	ENDING first. Optional; the default is @close.
+ * @timer: the connection's timer has fired: has something of the transport's own taken
+ *	too long? nvtgt_conn_look_by() has it called again. Reactor context, must not
+ *	sleep. Optional.
+ * @connected: a Connect has succeeded; queue->size and queue->qid are known. Reactor
+ *	context, must not sleep. Optional.
+ * @detach: nothing is in flight any more: let nobody find the connection anew who finds it
+ *	from the wire under rcu_read_lock(). Reactor context, must not sleep. Optional.
+ * @end: a grace period has passed: nothing from the wire may touch the connection when this
+ *	returns. May sleep; memory that it allocates starts no I/O. Required.
+ * @give_back: give back to the reactor what only it may take. Reactor context, must not
+ *	sleep; the last call there. Optional.
+ * @free: free the memory around the connection, whose requests are gone. May sleep. Required.
+ * @init_req: a request's memory is there, zeroed, for the first time. Reactor
+ *	context, must not sleep. Optional.
+ * @mem_get: memory for the data of @req, parsed: nvtgt_buf_get() or what is like it.
+ *	Returns 0; -EBUSY: what this connection gives back lets it try again;
+ *	-EAGAIN: there is no credit; -ENOMEM: no page is free; -E2BIG: it will never have
+ *	as much. Reactor context, must not sleep. Required.
+ * @mem_got: @req, in no list, has it: fetch the host's data, or execute. Reactor context,
+ *	must not sleep. Required.
+ * @mem_done: commands that had waited were given memory outside of receive(). Reactor
+ *	context, must not sleep. Optional.
+ * @fail: a command will not be executed: give back what is the transport's and call
+ *	nvtgt_req_fail(). @req is in no list, in MEMORY, INLINE or FETCHING. Reactor context, must
+ *	not sleep. Optional; the default is nvtgt_req_fail().
  * @respond: the request has its result. Reactor context, must not sleep.
  *	Usually puts it into a list and asks for @flush with
  *	nvtgt_queue_want_flush(). Required.
  * @flush: send everything that became ready for the queue, in as few calls as
  *	the transport can. Reactor context, once per pass, must not block.
  *	Required.
- * @stop: the queue is being stopped: call nvtgt_req_stop() for each command that
- *	has been handed to the core and whose respond() has not come. Called by
- *	nvtgt_queue_stop(), once. Reactor context, must not sleep. Required.
- * @abort: the host asks to abort the command @cid. Reactor context, must not
- *	sleep. Returns true when the command was still the transport's (waiting
- *	for memory or for the host's data) and has been failed with
- *	NVME_SC_ABORT_REQ, or nvtgt_req_cancel() has taken it back from the core.
- *	Optional; the default is false.
  * @hung_up: has the host ended the connection, or cut it, although the reactor may not
  *	have seen it yet? Called under ctrl->lock for a queue in its controller's list:
  *	must not sleep. Optional; the default is false.
- * @host_traddr: write the peer's address, as text, at most @len bytes with
- *	the NUL. Called under ctrl->lock: must not sleep. Optional; the default
- *	is "".
+ * @show: write what else is worth to be seen into the connection's line in debugfs,
+ *	beginning with a space. Called under conns->lock, beside the reactor. Optional.
  * @disc_traddr: write the address that a host which came in through @queue
  *	should be told for @port when the port listens on any address. Returns
  *	false when the port's own text is right. Optional.
@@ -85,6 +107,7 @@ struct nvtgt_transport_ops {
 	size_t size;
 	const char *name;
 	struct module *owner;
+	struct nvtgt_conns *conns;
 	bool moves_pi;
 	bool needs_ka;
 	u8 trtype;
@@ -92,13 +115,23 @@ struct nvtgt_transport_ops {
 
 	int (*add_port)(struct nvtgt_port *port);
 	void (*remove_port)(struct nvtgt_port *port);
-	void (*disconnect)(struct nvtgt_queue *queue);
+	void (*close)(struct nvtgt_conn *conn);
+	void (*hang_up)(struct nvtgt_conn *conn);
+	void (*timer)(struct nvtgt_conn *conn);
+	void (*connected)(struct nvtgt_conn *conn);
+	void (*detach)(struct nvtgt_conn *conn);
+	void (*end)(struct nvtgt_conn *conn);
+	void (*give_back)(struct nvtgt_conn *conn);
+	void (*free)(struct nvtgt_conn *conn);
+	void (*init_req)(struct nvtgt_req *req);
+	int (*mem_get)(struct nvtgt_req *req);
+	void (*mem_got)(struct nvtgt_req *req);
+	void (*mem_done)(struct nvtgt_conn *conn);
+	void (*fail)(struct nvtgt_req *req, u16 status);
 	void (*respond)(struct nvtgt_req *req);
 	void (*flush)(struct nvtgt_queue *queue);
-	void (*stop)(struct nvtgt_queue *queue);
-	bool (*abort)(struct nvtgt_queue *queue, u16 cid);
-	bool (*hung_up)(struct nvtgt_queue *queue);
-	void (*host_traddr)(struct nvtgt_queue *queue, char *buf, size_t len);
+	bool (*hung_up)(struct nvtgt_conn *conn);
+	void (*show)(struct nvtgt_conn *conn, struct seq_file *m);
 	bool (*disc_traddr)(struct nvtgt_queue *queue, const struct nvtgt_port *port,
 			    char *buf, size_t len);
 };
@@ -112,26 +145,41 @@ void nvtgt_port_put(struct nvtgt_port *port);
 bool nvtgt_sockaddr_is_any(const struct sockaddr_storage *ss);
 int __must_check nvtgt_port_sockaddr(const struct nvtgt_port *port, struct sockaddr_storage *ss);
 
-int nvtgt_param_set_timeout(const char *val, const struct kernel_param *kp);
-
 /* Queues. */
-void nvtgt_queue_init(struct nvtgt_queue *queue, struct nvtgt_port *port,
-		      const struct nvtgt_transport_ops *ops);
 void nvtgt_queue_stop(struct nvtgt_queue *queue);
-void nvtgt_queue_destroy(struct nvtgt_queue *queue);
 void nvtgt_queue_want_flush(struct nvtgt_queue *queue);
-void nvtgt_queue_move(struct nvtgt_queue *queue, struct nvtgt_reactor *to);
-bool nvtgt_queue_connected(const struct nvtgt_queue *queue);
 
 /* Requests. */
+extern const u16 nvtgt_req_from[NVTGT_REQ_STATES];
+extern const char *const nvtgt_req_state_names[NVTGT_REQ_STATES];
+void __nvtgt_req_trace(const struct nvtgt_req *req, enum nvtgt_req_state state);
+
+DECLARE_TRACEPOINT(nvtgt_req_state);
+
+/**
+ * nvtgt_req_set_state - the one place where a request changes its state
+ * @req: the request
+ * @state: the new state
+ *
+ * Debug kernels warn once about a step that does not exist.
+ *
+ * Context: the present owner's.
+ */
+static inline void nvtgt_req_set_state(struct nvtgt_req *req, enum nvtgt_req_state state)
+{
+	if (IS_ENABLED(CONFIG_PROVE_LOCKING))
+		WARN_ON_ONCE(!(nvtgt_req_from[state] & BIT(req->state)));
+	if (tracepoint_enabled(nvtgt_req_state))
+		__nvtgt_req_trace(req, state);
+	req->state = state;
+}
+
 void nvtgt_req_init(struct nvtgt_req *req, struct nvtgt_queue *queue,
 		    struct nvme_command *cmd, u32 transfer_len);
 bool __must_check nvtgt_req_parse(struct nvtgt_req *req);
 void nvtgt_req_park(struct nvtgt_req *req);
 void nvtgt_req_execute(struct nvtgt_req *req);
 void nvtgt_req_fail(struct nvtgt_req *req, u16 status);
-void nvtgt_req_stop(struct nvtgt_req *req);
-bool nvtgt_req_cancel(struct nvtgt_req *req, u16 status);
 void nvtgt_req_spoil(struct nvtgt_req *req, u16 status);
 void nvtgt_req_cqe(struct nvtgt_req *req, struct nvme_completion *cqe);
 void nvtgt_req_release(struct nvtgt_req *req);

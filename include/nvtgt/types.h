@@ -60,24 +60,46 @@ struct nvtgt_transport_ops;
 /**
  * enum nvtgt_req_state - where a request is on its way, and whose it is
  *
- * @NVTGT_REQ_IDLE: free. The transport may take it with nvtgt_req_init();
- *	nobody else may hold a pointer to it.
- * @NVTGT_REQ_PARSED: the transport's. nvtgt_req_parse() has judged the
- *	command; memory may be given to it and the host's data moved in. It may
- *	be executed, or failed with nvtgt_req_fail().
+ * The transport's, before the command is executed; it may be executed from any of these
+ * with nvtgt_req_execute(), or failed with nvtgt_req_fail():
+ *
+ * @NVTGT_REQ_FREE: no command; in conn->free. Nobody else may hold a pointer to it.
+ * @NVTGT_REQ_RECEIVED: nvtgt_req_parse() judges the command, or has just done so.
+ * @NVTGT_REQ_MEMORY: waits for memory, in conn->mem_wait. May be aborted.
+ * @NVTGT_REQ_INLINE: its data are in the capsule, and the stream stops until they have
+ *	been taken; they may still wait for memory, in conn->mem_wait.
+ * @NVTGT_REQ_FETCHING: has memory; the host has not been asked for the data yet, in
+ *	a list of the transport's. May be aborted.
+ * @NVTGT_REQ_DATA: the host's data are on their way.
+ * @NVTGT_REQ_READY: has all that it needs; it is executed before the pass is over.
+ *
+ * Then:
+ *
  * @NVTGT_REQ_EXECUTING: the core's or the backend's, in any context. The
  *	transport may not touch it, nor its memory.
  * @NVTGT_REQ_DONE: completed; on its way to the reactor of its queue through
  *	a lock-free list. Nobody may touch it before the reactor has it.
- * @NVTGT_REQ_RESPONDING: the transport's again, in the reactor: data and
- *	completion are being sent. Ends with nvtgt_req_release().
+ *
+ * The transport's again, in the reactor, until nvtgt_req_release():
+ *
+ * @NVTGT_REQ_RESPONDING: the completion is to be sent, in a list of the transport's.
+ * @NVTGT_REQ_WRITING: the same with data before it.
+ * @NVTGT_REQ_SENT: all of it has been put into what is sent, which is not over.
  */
 enum nvtgt_req_state {
-	NVTGT_REQ_IDLE,
-	NVTGT_REQ_PARSED,
+	NVTGT_REQ_FREE,
+	NVTGT_REQ_RECEIVED,
+	NVTGT_REQ_MEMORY,
+	NVTGT_REQ_INLINE,
+	NVTGT_REQ_FETCHING,
+	NVTGT_REQ_DATA,
+	NVTGT_REQ_READY,
 	NVTGT_REQ_EXECUTING,
 	NVTGT_REQ_DONE,
 	NVTGT_REQ_RESPONDING,
+	NVTGT_REQ_WRITING,
+	NVTGT_REQ_SENT,
+	NVTGT_REQ_STATES
 };
 
 /**
@@ -276,6 +298,7 @@ struct nvtgt_queue {
  * @polled: stands in the list of @poller; the reactor only, before and after execution
  * @late: stands in queue->late; the reactor only
  * @poll_over: it is to be polled no more; set in any context
+ * @slot: its place among the requests of its connection; constant
  * @waits: stands in its namespace's list of commands that no worker is free for
  * @ns: the namespace, with a reference until completion, or NULL
  * @execute: what nvtgt_req_execute() calls; then what nvtgt_req_defer() was given
@@ -289,7 +312,7 @@ struct nvtgt_queue {
  * @error_loc: for the error log: byte of the field in error, bit << 8; NVTGT_NO_ERROR_LOC
  * @error_slba: for the error log: first block in error
  * @done_node: in the reactor's list of results
- * @entry: the owner's: in lists of the core while it executes
+ * @entry: the owner's: in a list of the connection's, of the core's while it executes
  * @poller: the reactor that polls for its completion
  * @poll_entry: in the list of @poller
  * @late_entry: in queue->late; ctrl->lock
@@ -315,7 +338,7 @@ struct nvtgt_req {
 	unsigned int nr_bvec;
 	u32 charged;
 	u8 dir;
-	u8 state;
+	u8 state;			/* enum nvtgt_req_state; nvtgt_req_set_state() */
 	u8 backend_flags;
 	bool parked : 1;
 	bool ns_shared : 1;
@@ -335,6 +358,7 @@ struct nvtgt_req {
 	u8 pi_type;
 	bool poll_over;
 	bool waits;
+	u16 slot;
 
 	/* and the next: the usual data */
 	struct bio_vec inline_bvec[NVTGT_INLINE_BVECS] ____cacheline_aligned;

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guards: debugfs shows the controllers that are connected, and "fatal" makes a host reconnect
+# guards: debugfs shows the controllers and connections that there are, and "fatal" makes a host
+# reconnect; tracepoints show each step of a command
 # timeout: 120
 # variants: rdma
 
@@ -24,6 +25,22 @@ from=$HOST_IP
 if over_rdma; then from=$TGT_IP; fi		# both ends are on one device
 [[ $(cat "$dir/host_traddr") == "$from:"* ]] || fail "host_traddr is $(cat "$dir/host_traddr")"
 ! echo nonsense >"$dir/state" 2>/dev/null || fail "state takes nonsense"
+
+note "connections"
+connections=/sys/kernel/debug/nvtgt/connections
+[ "$(grep -c ' live free ' $connections)" = 3 ] || fail "not three connections: $(cat $connections)"
+grep -q "^$TRANSPORT $from:[0-9]* qid 1 live free [0-9]* received 0 " $connections || fail "no queue 1: $(cat $connections)"
+
+note "tracepoints"
+tracing=/sys/kernel/tracing
+[ -d $tracing/events ] || mount -t tracefs none $tracing
+echo 1 >$tracing/events/nvtgt/enable
+defer sh -c "echo 0 >$tracing/events/nvtgt/enable"
+dd if="$(disk_of "$ctrl" 1)" of=/dev/null bs=4k count=1 iflag=direct status=none || fail "read"
+steps() { sed -n "s/.*nvtgt_req_state: .*qid=[12] .*opcode=0x2 \(.*\)/\1/p" $tracing/trace; }
+for step in 'free -> received' 'received -> memory' '.* -> executing' 'executing -> done' 'done -> responding' '.* -> free'; do
+	steps | grep -qx "$step" || fail "no step $step: $(steps)"
+done
 
 note "fatal"
 echo fatal >"$dir/state"

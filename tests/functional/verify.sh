@@ -48,7 +48,7 @@ over_rdma && target_is_nvtgt || exit 0
 note "work requests per command"
 disk=$(host_connect testnqn --nr-io-queues=1) || fail "connect"
 fio_verify "$disk" --bs=64k --size=4m || fail "blocks of 64 KiB"
-cost() { sed -n "s/.* qid 1 live.* $1 \([0-9]*\).*/\1/p" /sys/kernel/debug/nvtgt-rdma/queues; }
+cost() { sed -n "s/.* qid 1 live.* $1 \([0-9]*\).*/\1/p" /sys/kernel/debug/nvtgt/connections; }
 requests=$(cost requests) commands=$(cost commands)
 note "$commands commands, $requests work requests"
 # memory that is registered takes more than a read, or a write, and a response

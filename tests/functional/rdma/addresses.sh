@@ -8,7 +8,7 @@ TRANSPORT=rdma
 . "$TESTS/lib/guest.sh"
 . "$TESTS/lib/host.sh"
 need_modules tcp bdev
-queues=/sys/kernel/debug/nvtgt-rdma/queues
+queues=/sys/kernel/debug/nvtgt/connections
 make_networks 2
 make_subsystem testnqn
 make_namespace testnqn 1 "$(null_blk_make size=64)"
@@ -23,7 +23,7 @@ note "three addresses, one after the other"
 works() {
 	local disk
 	disk=$(ADDRESS=$2 host_connect testnqn --nr-io-queues=2) || fail "connect to $2"
-	grep -q "^$1 " $queues || fail "the host came in elsewhere: $(cat $queues)"
+	grep -q " device $1 " $queues || fail "the host came in elsewhere: $(cat $queues)"
 	fio_verify "$disk" --size=1m || fail "the disk by way of $2"
 	host_disconnect testnqn
 	wait_for 30 test ! -s $queues || fail "connections are left: $(cat $queues)"

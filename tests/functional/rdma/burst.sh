@@ -21,7 +21,7 @@ make_null_namespace testnqn 1 size=1g
 # one reactor: all of them receive where it does
 make_port 1 "$TGT_IP" param_cpus=0
 link_port 1 testnqn
-queues=/sys/kernel/debug/nvtgt-rdma/queues
+queues=/sys/kernel/debug/nvtgt/connections
 
 disks=()
 for n in 1 2 3 4; do

@@ -33,7 +33,7 @@ log_has 'connection from .* refused: invalid host SQ size' || fail "the log does
 witness_goes_on
 
 only() { [ "$(grep -c . "$queues")" -le "$1" ]; }
-queues=/sys/kernel/debug/nvtgt-rdma/queues
+queues=/sys/kernel/debug/nvtgt/connections
 wait_for 30 only 0 || fail "connections are left: $(cat $queues)"
 peers=/sys/kernel/debug/nvtgt/peers
 nobody() { ! grep -q nvtgt-rdma $peers; }

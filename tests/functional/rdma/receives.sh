@@ -18,7 +18,7 @@ served=("$HOSTILE" "$OTHER" "$CLOSED" "$WITNESS")
 for n in "${served[@]}"; do unlink_port 1 "$n"; done
 set_attr ports/1/param_cpus 0
 for n in "${served[@]}"; do link_port 1 "$n"; done
-queues=/sys/kernel/debug/nvtgt-rdma/queues
+queues=/sys/kernel/debug/nvtgt/connections
 only() { [ "$(grep -c . "$queues")" -le "$1" ]; }
 # tenths of a second that an honest host needs for some deep I/O
 takes() {

@@ -13,7 +13,7 @@ from nvmetcp import cases  # noqa: E402
 from nvmetcp.cases import need  # noqa: E402
 from structure import Trace, in_steady_state  # noqa: E402
 
-QUEUES = "/sys/kernel/debug/nvtgt-rdma/queues"
+QUEUES = "/sys/kernel/debug/nvtgt/connections"
 PEER = os.path.join(os.path.dirname(__file__), "../../../.tools/usr/lib/nvtgt-tests/rdmapeer")
 BATCH, WARM, COUNTED = 32, 8, 16
 

@@ -483,7 +483,7 @@ static bool shown(const char *what)
 	int tries;
 
 	for (tries = 0; tries < 1500; tries++) {
-		FILE *f = fopen("/sys/kernel/debug/nvtgt-rdma/queues", "r");
+		FILE *f = fopen("/sys/kernel/debug/nvtgt/connections", "r");
 		bool found = false;
 		char line[512];
 
@@ -527,7 +527,7 @@ static void aborted(void)
 	}
 	if (q) {
 		ROW("the write");
-		need(shown(" reading 1 "), "it does not wait for its turn");
+		need(shown(" fetching 1 "), "it does not wait for its turn");
 		cmd_init(c, OPC_ABORT, 0);
 		put32(c + 40, 1 | (STUCK - 1) << 16);
 		need(peer_run(a, c, 64, &rsp) && !rsp.status && !(rsp.result & 1), "was not aborted");

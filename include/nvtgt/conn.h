@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Connections: what all transports' have in common, from the first packet to the end.
+ *
+ * A transport embeds struct nvtgt_conn in its own object, and struct nvtgt_req in its
+ * object for a command. It keeps what is about its wire.
+ */
+#ifndef _NVTGT_CONN_H
+#define _NVTGT_CONN_H
+
+#include <linux/jiffies.h>
+#include <linux/list.h>
+#include <linux/moduleparam.h>
+#include <linux/mutex.h>
+#include <linux/printk.h>
+#include <linux/siphash.h>
+#include <linux/socket.h>
+#include <linux/spinlock.h>
+#include <linux/timer.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <nvtgt/reactor.h>
+#include <nvtgt/transport.h>
+#include <nvtgt/types.h>
+
+#define NVTGT_PEER_BUCKETS	256
+#define NVTGT_PEER_LEVELS	32
+
+/** NVTGT_CONN_MAX_CHARGED - bytes of data that a connection's commands hold, unless it is one command */
+#define NVTGT_CONN_MAX_CHARGED	(16U << 20)
+
+/**
+ * struct nvtgt_conns - the connections of a transport
+ * @name: of its module, whose parameters follow
+ * @setup_timeout_ms: parameter: time for a new connection to reach Connect
+ * @data_timeout_ms: parameter: time for a peer to send a write's data, or to take a read's
+ * @max_connections: parameter: most connections of all addresses together
+ * @max_half_open: parameter: most of them that no Connect has come on
+ * @max_peer_connections: parameter: most connections of one address; 0: as many as of all
+ * @max_peer_half_open: parameter: most half-open ones of one address; 0: as many as of all
+ * @opening: what is missed when a connection does not become LIVE in time, for the log
+ * @cmd_name: of the slab cache of commands
+ * @cmd_size: bytes of the transport's object for a command, whose first member is the
+ *	request
+ * @cmd_gfp: how commands are allocated in the reactor
+ * @cmds: the slab cache
+ * @wq: work items of the connections, and of the transport: unbound, for reclaim
+ * @lock: protects @list and @nr; nothing is taken inside
+ * @list: the connections
+ * @nr: connections whose memory is there
+ * @gone: woken when one of them has been freed
+ * @peer_lock: protects what follows, and the peers
+ * @entry: in the core's list of tables
+ * @key: so that no peer can choose addresses that share a bucket
+ * @nr_connections: connections without those on their way out for want of room
+ * @nr_half_open: of these, half-open ones
+ * @nr_ending: connections that were told to end for want of room, and are not gone
+ * @hash: the peers
+ * @levels: the peers with half-open connections: from 2^i to 2^(i+1) - 1 of them
+ *
+ * One for each transport, static. The transport fills it in up to @cmd_gfp
+ * (NVTGT_CONNS_DEFAULTS, NVTGT_CONNS_PARAMS()); the rest is the core's.
+ */
+struct nvtgt_conns {
+	const char *name;
+	unsigned int setup_timeout_ms;
+	unsigned int data_timeout_ms;
+	unsigned int max_connections;
+	unsigned int max_half_open;
+	unsigned int max_peer_connections;
+	unsigned int max_peer_half_open;
+	const char *opening;
+	const char *cmd_name;
+	size_t cmd_size;
+	gfp_t cmd_gfp;
+
+	struct kmem_cache *cmds;
+	struct workqueue_struct *wq;
+	struct mutex lock;		/* protects list and nr */
+	struct list_head list;
+	unsigned int nr;
+	wait_queue_head_t gone;
+
+	spinlock_t peer_lock;		/* protects what follows */
+	struct list_head entry;
+	siphash_key_t key;
+	unsigned int nr_connections;
+	unsigned int nr_half_open;
+	unsigned int nr_ending;
+	struct hlist_head hash[NVTGT_PEER_BUCKETS];
+	struct list_head levels[NVTGT_PEER_LEVELS];
+};
+
+/** NVTGT_CONNS_DEFAULTS - the usual values of the parameters in struct nvtgt_conns */
+#define NVTGT_CONNS_DEFAULTS				\
+	.setup_timeout_ms	= 10000,		\
+	.data_timeout_ms	= 30000,		\
+	.max_connections	= 65536,		\
+	.max_half_open		= 1024,			\
+	.max_peer_connections	= 16384,		\
+	.max_peer_half_open	= 256
+
+extern const struct kernel_param_ops nvtgt_timeout_ops;
+
+/**
+ * NVTGT_CONNS_PARAMS - the module parameters that every transport has
+ * @conns: its struct nvtgt_conns
+ */
+#define NVTGT_CONNS_PARAMS(conns)							\
+	module_param_cb(setup_timeout_ms, &nvtgt_timeout_ops,				\
+			&(conns).setup_timeout_ms, 0644);				\
+	MODULE_PARM_DESC(setup_timeout_ms,						\
+			 "time for a new connection to reach Connect, ms, 100 … 3600000"); \
+	module_param_cb(data_timeout_ms, &nvtgt_timeout_ops,				\
+			&(conns).data_timeout_ms, 0644);				\
+	MODULE_PARM_DESC(data_timeout_ms,						\
+			 "time for a peer to send a write's data, or to take what it has asked for, ms, 100 … 3600000"); \
+	module_param_named(max_connections, (conns).max_connections, uint, 0644);	\
+	MODULE_PARM_DESC(max_connections, "most connections, of all ports together");	\
+	module_param_named(max_half_open, (conns).max_half_open, uint, 0644);		\
+	MODULE_PARM_DESC(max_half_open, "most connections that no Connect has come on"); \
+	module_param_named(max_peer_connections, (conns).max_peer_connections, uint, 0644); \
+	MODULE_PARM_DESC(max_peer_connections,						\
+			 "most connections of one source address (0: max_connections)"); \
+	module_param_named(max_peer_half_open, (conns).max_peer_half_open, uint, 0644);	\
+	MODULE_PARM_DESC(max_peer_half_open,						\
+			 "most connections of one source address that no Connect has come on (0: max_half_open)")
+
+/**
+ * enum nvtgt_conn_state - the state of a connection
+ *
+ * @NVTGT_CONN_SETUP: being made; the reactor leaves it alone.
+ * @NVTGT_CONN_OPENING: the reactor's. The transports at both ends agree on the connection.
+ * @NVTGT_CONN_LIVE: commands are received, executed and answered.
+ * @NVTGT_CONN_ENDING: the peer is being told that the connection ends. Input is thrown
+ *	away, results are dropped. Not every transport has this.
+ * @NVTGT_CONN_CLOSING: nothing is received or sent. Waits until nothing is in flight,
+ *	then leaves the reactor.
+ * @NVTGT_CONN_LEFT: being destroyed; the reactor leaves it alone.
+ */
+enum nvtgt_conn_state {
+	NVTGT_CONN_SETUP,
+	NVTGT_CONN_OPENING,
+	NVTGT_CONN_LIVE,
+	NVTGT_CONN_ENDING,
+	NVTGT_CONN_CLOSING,
+	NVTGT_CONN_LEFT,
+};
+
+/* bits of nvtgt_conn.flags */
+#define NVTGT_CONN_F_DISCONNECT	0	/* the core, the port or the wire ends the connection */
+#define NVTGT_CONN_F_TIMER	1	/* the timer has fired */
+#define NVTGT_CONN_F_OWN	8	/* from here on they are the transport's */
+
+struct nvtgt_slots;
+
+/**
+ * struct nvtgt_conn - a connection: a queue of a host's, and how it comes to us
+ *
+ * @queue: the core's view
+ * @source: the reactor's; the transport sets receive(), and move(), arrive() and arm() if it
+ *	has them
+ * @flags: NVTGT_CONN_F_*; any context, atomic
+ * @state: enum nvtgt_conn_state; nvtgt_conn_set_state(); others read it with READ_ONCE()
+ * @half_open: no Connect has succeeded on it
+ * @in_line: @waiter stands in line
+ * @charged: bytes of memory that its commands hold
+ * @free: requests that no command has
+ * @mem_wait: requests that wait for memory, in their turn
+ * @waiter: its place in the line for memory
+ * @short_since: jiffies, never 0: since when there is no page for it; 0: there was one
+ * @slots: all requests, by slot; RCU: read in any context by who holds conns->lock
+ * @nr_slots: allocated so far
+ * @max_slots: that the host may use at a time, as the transport sees it
+ * @timer: fires for what takes too long
+ * @setup_deadline: jiffies: when the Connect has to have succeeded
+ * @conns: its transport's
+ * @entry: in conns->list
+ * @host_traddr: the peer's address, text
+ * @end_work: nobody sees it any more but those whom it is itself to end
+ * @leave_call: then it leaves the reactor
+ * @free_work: and its memory is freed
+ *
+ * Everything but what says otherwise is the owning reactor's. Its way:
+ *
+ *	nvtgt_conn_init()	the transport has it, half-open
+ *	nvtgt_conn_start()	a reactor has it; nvtgt_conn_go() follows
+ *	ops->connected()	Connect has succeeded
+ *	ops->close()		the transport begins to end it: CLOSING
+ *	nvtgt_conn_try_leave()	nothing is in flight any more: LEFT
+ *	ops->end()		nothing comes from the wire any more
+ *	ops->free()		nobody else has it
+ *
+ * Who may still see it when it leaves, and what ends that:
+ *  1. the core and the backends, through requests in flight: nvtgt_conn_try_leave() lets
+ *     it leave when there are none
+ *  2. who found it in an RCU read-side critical section: a grace period passes
+ *  3. the wire: ops->end()
+ *  4. the timer: deleted
+ *  5. its controller, ports that are closed, newcomers that need its room: taken out of
+ *     their lists
+ *  6. the reactor: last of all, when none of these is left to kick it
+ */
+struct nvtgt_conn {
+	struct nvtgt_queue queue;
+	struct nvtgt_source source;
+
+	unsigned long flags;
+	u8 state;
+	bool half_open;
+	bool in_line;
+	u32 charged;
+	struct list_head free;
+	struct list_head mem_wait;
+	struct nvtgt_buf_waiter waiter;
+	unsigned long short_since;
+	struct nvtgt_slots __rcu *slots;
+	unsigned int nr_slots;
+	unsigned int max_slots;
+	struct timer_list timer;
+	unsigned long setup_deadline;
+
+	struct nvtgt_conns *conns;
+	struct list_head entry;
+	char host_traddr[64];
+	struct rcu_work end_work;
+	struct nvtgt_call leave_call;
+	struct work_struct free_work;
+};
+
+/**
+ * nvtgt_conn_warn - say what is wrong with a connection, and whose it is
+ * @conn: the connection
+ * @fmt: as of printk()
+ */
+#define nvtgt_conn_warn(conn, fmt, ...)						\
+	pr_warn_ratelimited("port %u, peer %s: " fmt, (conn)->queue.port->id,	\
+			    (conn)->host_traddr, ##__VA_ARGS__)
+
+static inline struct nvtgt_conn *to_nvtgt_conn(struct nvtgt_queue *queue)
+{
+	return container_of(queue, struct nvtgt_conn, queue);
+}
+
+/* A transport's connections. */
+int __must_check nvtgt_conns_init(struct nvtgt_conns *conns);
+void nvtgt_conns_wait(struct nvtgt_conns *conns);
+void nvtgt_conns_exit(struct nvtgt_conns *conns);
+bool nvtgt_conns_busy(const struct nvtgt_conns *conns);
+void nvtgt_conns_disconnect(struct nvtgt_conns *conns,
+			    bool (*which)(struct nvtgt_conn *conn, const void *arg),
+			    const void *arg);
+void nvtgt_conns_disconnect_port(struct nvtgt_conns *conns, const struct nvtgt_port *port);
+
+/* One of them. */
+int __must_check nvtgt_conn_init(struct nvtgt_conn *conn, struct nvtgt_port *port,
+				 const struct nvtgt_transport_ops *ops,
+				 const struct sockaddr_storage *addr);
+void nvtgt_conn_start(struct nvtgt_conn *conn, struct nvtgt_reactor *reactor);
+void nvtgt_conn_refuse(struct nvtgt_conn *conn);
+void nvtgt_conn_set_state(struct nvtgt_conn *conn, enum nvtgt_conn_state state);
+void nvtgt_conn_event(struct nvtgt_conn *conn, unsigned int flag);
+void nvtgt_conn_disconnect(struct nvtgt_conn *conn);
+void nvtgt_conn_take_events(struct nvtgt_conn *conn);
+void nvtgt_conn_look_by(struct nvtgt_conn *conn, unsigned long when);
+void nvtgt_conn_move(struct nvtgt_conn *conn, struct nvtgt_reactor *to);
+void nvtgt_conn_try_leave(struct nvtgt_conn *conn);
+
+/**
+ * nvtgt_conn_go - the reactor may begin with a connection
+ * @conn: started; from here on it is the reactor's, and may be gone at once
+ *
+ * Context: any.
+ */
+static inline void nvtgt_conn_go(struct nvtgt_conn *conn)
+{
+	/* all others' kicks counted for nothing before this one */
+	__nvtgt_source_kick(&conn->source);
+}
+
+/* Its requests. */
+int __must_check nvtgt_conn_reserve(struct nvtgt_conn *conn, unsigned int nr);
+struct nvtgt_req *__nvtgt_conn_new_req(struct nvtgt_conn *conn);
+struct nvtgt_req *nvtgt_conn_find_req(struct nvtgt_conn *conn, unsigned int slot);
+
+/**
+ * nvtgt_conn_get_req - a request for a command that has arrived
+ * @conn: the connection
+ *
+ * Context: the reactor.
+ * Return: a request that no command has, in no list; NULL when all are in use, or memory
+ *	is short
+ */
+static inline struct nvtgt_req *nvtgt_conn_get_req(struct nvtgt_conn *conn)
+{
+	struct nvtgt_req *req;
+
+	req = list_first_entry_or_null(&conn->free, struct nvtgt_req, entry);
+	if (unlikely(!req))
+		return __nvtgt_conn_new_req(conn);
+	list_del_init(&req->entry);
+	return req;
+}
+
+/**
+ * nvtgt_conn_put_req - a command is over
+ * @conn: the connection
+ * @req: responding, in no list; the transport has taken back what it gave but for what
+ *	nvtgt_buf_get() gave
+ *
+ * Context: the reactor.
+ */
+static inline void nvtgt_conn_put_req(struct nvtgt_conn *conn, struct nvtgt_req *req)
+{
+	conn->charged -= req->charged;
+	nvtgt_buf_put(req);
+	nvtgt_req_release(req);
+	list_add(&req->entry, &conn->free);	/* the warmest first */
+}
+
+/* Memory for their data. */
+bool nvtgt_conn_may_wait(struct nvtgt_conn *conn);
+void nvtgt_conn_want_mem(struct nvtgt_conn *conn, struct nvtgt_req *req, bool now);
+void nvtgt_conn_mem_kick(struct nvtgt_conn *conn, bool force);
+void nvtgt_conn_unwait(struct nvtgt_conn *conn);
+
+/**
+ * nvtgt_conn_has_room - may a connection's commands hold as much more memory?
+ * @conn: the connection
+ * @bytes: how much
+ *
+ * Context: the reactor.
+ * Return: whether they may; one command always may
+ */
+static inline bool nvtgt_conn_has_room(const struct nvtgt_conn *conn, u32 bytes)
+{
+	return !conn->charged || conn->charged + bytes <= NVTGT_CONN_MAX_CHARGED;
+}
+
+#endif /* _NVTGT_CONN_H */
