@@ -16,13 +16,6 @@
 static DEFINE_MUTEX(nvtgt_conns_mutex);		/* protects the list */
 static LIST_HEAD(nvtgt_conns_list);
 
-/* struct nvtgt_slots - the requests of a connection, by slot */
-struct nvtgt_slots {
-	struct rcu_head rcu;
-	unsigned int room;
-	struct nvtgt_req *req[] __counted_by(room);
-};
-
 static const char *const nvtgt_conn_state_names[] = {
 	[NVTGT_CONN_SETUP]	= "setup",
 	[NVTGT_CONN_OPENING]	= "opening",
@@ -185,20 +178,6 @@ static void nvtgt_conn_timer(struct timer_list *timer)
 	nvtgt_conn_event(container_of(timer, struct nvtgt_conn, timer), NVTGT_CONN_F_TIMER);
 }
 
-/**
- * nvtgt_conn_look_by - have ops->timer() called
- * @conn: the connection
- * @when: jiffies: then, or before
- *
- * Context: the reactor.
- */
-void nvtgt_conn_look_by(struct nvtgt_conn *conn, unsigned long when)
-{
-	if (!timer_pending(&conn->timer) || time_before(when, conn->timer.expires))
-		mod_timer(&conn->timer, when);
-}
-EXPORT_SYMBOL_GPL(nvtgt_conn_look_by);
-
 static void nvtgt_conn_check_timer(struct nvtgt_conn *conn)
 {
 	const struct nvtgt_transport_ops *ops = conn->queue.ops;
@@ -238,7 +217,8 @@ static void nvtgt_conn_end_gently(struct nvtgt_conn *conn)
  */
 void nvtgt_conn_take_events(struct nvtgt_conn *conn)
 {
-	if (test_and_clear_bit(NVTGT_CONN_F_DISCONNECT, &conn->flags))
+	/* it stays set: nvtgt_conn_hung_up() must not look between the bit and the new state */
+	if (test_bit(NVTGT_CONN_F_DISCONNECT, &conn->flags))
 		nvtgt_conn_end_gently(conn);
 	if (test_and_clear_bit(NVTGT_CONN_F_TIMER, &conn->flags))
 		nvtgt_conn_check_timer(conn);
@@ -253,8 +233,13 @@ EXPORT_SYMBOL_GPL(nvtgt_conn_take_events);
  */
 void nvtgt_conn_connected(struct nvtgt_conn *conn)
 {
+	unsigned long timeout = msecs_to_jiffies(READ_ONCE(conn->conns->data_timeout_ms));
+
 	conn->half_open = false;
 	nvtgt_peer_settle(&conn->queue);
+	/* no longer the set-up deadline, which may be hours away */
+	if (conn->state == NVTGT_CONN_LIVE)
+		nvtgt_conn_look_by(conn, jiffies + timeout);
 	if (conn->queue.ops->connected)
 		conn->queue.ops->connected(conn);
 }
@@ -376,7 +361,11 @@ void nvtgt_conn_try_leave(struct nvtgt_conn *conn)
 	nvtgt_conn_unwait(conn);
 	if (conn->queue.ops->detach)
 		conn->queue.ops->detach(conn);
-	queue_rcu_work(conn->conns->wq, &conn->end_work);
+	/* a grace period is for transports whose wire, or whose hung_up(), looks under RCU */
+	if (conn->queue.ops->detach || conn->queue.ops->hung_up)
+		queue_rcu_work(conn->conns->wq, &conn->end_work);
+	else
+		queue_work(conn->conns->wq, &conn->end_work.work);
 }
 EXPORT_SYMBOL_GPL(nvtgt_conn_try_leave);
 
@@ -396,7 +385,7 @@ EXPORT_SYMBOL_GPL(nvtgt_conn_move);
 
 /**
  * nvtgt_conn_init - a new connection, half-open
- * @conn: zeroed
+ * @conn: zeroed but for the source's functions and max_slots
  * @port: where the host came in; a reference is taken
  * @ops: the transport
  * @addr: where it comes from
@@ -445,7 +434,8 @@ EXPORT_SYMBOL_GPL(nvtgt_conn_init);
 
 /**
  * nvtgt_conn_refuse - a connection is not to be
- * @conn: initialised, not started; freed, with ops->free()
+ * @conn: initialised, not started; freed, with ops->free(), and the reference on its reactor
+ *	put, if it has one
  *
  * Context: process, may sleep.
  */
@@ -541,22 +531,6 @@ struct nvtgt_req *__nvtgt_conn_new_req(struct nvtgt_conn *conn)
 }
 EXPORT_SYMBOL_GPL(__nvtgt_conn_new_req);
 
-/**
- * nvtgt_conn_find_req - the request of a slot
- * @conn: the connection
- * @slot: what a peer says
- *
- * Context: the reactor.
- * Return: the request, perhaps a free one, or NULL
- */
-struct nvtgt_req *nvtgt_conn_find_req(struct nvtgt_conn *conn, unsigned int slot)
-{
-	if (slot >= conn->nr_slots)
-		return NULL;
-	return rcu_dereference_protected(conn->slots, 1)->req[slot];
-}
-EXPORT_SYMBOL_GPL(nvtgt_conn_find_req);
-
 static void nvtgt_conn_fail_req(struct nvtgt_req *req, u16 status)
 {
 	if (req->queue->ops->fail)
@@ -639,12 +613,6 @@ bool nvtgt_conn_may_wait(struct nvtgt_conn *conn)
 }
 EXPORT_SYMBOL_GPL(nvtgt_conn_may_wait);
 
-static void nvtgt_conn_got_mem(struct nvtgt_conn *conn, struct nvtgt_req *req)
-{
-	conn->charged += req->charged;
-	conn->queue.ops->mem_got(req);
-}
-
 /*
  * Looks whether commands that wait can have their memory. Returns 0: those that
  * are left wait for what this connection gives back, -EAGAIN: there is no credit,
@@ -664,7 +632,8 @@ static int nvtgt_conn_mem_try(struct nvtgt_conn *conn)
 		list_del_init(&req->entry);
 		if (!ret) {
 			conn->short_since = 0;
-			nvtgt_conn_got_mem(conn, req);
+			conn->charged += req->charged;
+			conn->queue.ops->mem_got(req);
 		} else {
 			nvtgt_conn_fail_req(req, ret == -E2BIG ?
 					    NVME_SC_SGL_INVALID_COUNT | NVME_STATUS_DNR :
@@ -691,18 +660,15 @@ static long nvtgt_conn_mem_wanted(const struct nvtgt_conn *conn)
 }
 
 /**
- * nvtgt_conn_mem_kick - let commands that wait for memory try
- * @conn: the connection
- * @force: also while it stands in line for credit: the first of them may have some
- *	otherwise
- *
- * Context: the reactor.
+ * __nvtgt_conn_mem_kick - let commands that wait for memory try
+ * @conn: the connection, with such commands
+ * @force: see nvtgt_conn_mem_kick()
  */
-void nvtgt_conn_mem_kick(struct nvtgt_conn *conn, bool force)
+void __nvtgt_conn_mem_kick(struct nvtgt_conn *conn, bool force)
 {
 	int ret;
 
-	if (list_empty(&conn->mem_wait) || (conn->in_line && !force))
+	if (conn->in_line && !force)
 		return;
 	ret = nvtgt_conn_mem_try(conn);
 	if (!ret || conn->in_line)
@@ -713,7 +679,7 @@ void nvtgt_conn_mem_kick(struct nvtgt_conn *conn, bool force)
 	else
 		nvtgt_buf_retry(conn->queue.reactor, &conn->waiter);
 }
-EXPORT_SYMBOL_GPL(nvtgt_conn_mem_kick);
+EXPORT_SYMBOL_GPL(__nvtgt_conn_mem_kick);
 
 /**
  * nvtgt_conn_mem_ready - there is memory for the first of a connection's commands
@@ -733,32 +699,26 @@ void nvtgt_conn_mem_ready(struct nvtgt_buf_waiter *waiter)
 }
 
 /**
- * nvtgt_conn_want_mem - a command needs memory for its data
+ * nvtgt_conn_wait_mem - there is no memory for a command's data so far
  * @conn: the connection
- * @req: parsed, in MEMORY, or in INLINE: then it comes before those that wait
- * @now: try at once, though others wait: they may need what it would keep
+ * @req: in MEMORY, or in INLINE: then it comes before those that wait; in no list
+ * @force: see nvtgt_conn_mem_kick()
  *
- * Afterwards it has it, and ops->mem_got() has been called, or it waits, parked.
+ * It waits, parked, until ops->mem_got() is called, which may be before this returns.
  *
  * Context: the reactor.
  */
-void nvtgt_conn_want_mem(struct nvtgt_conn *conn, struct nvtgt_req *req, bool now)
+void nvtgt_conn_wait_mem(struct nvtgt_conn *conn, struct nvtgt_req *req, bool force)
 {
-	bool first = req->state == NVTGT_REQ_INLINE;
-
-	if ((likely(list_empty(&conn->mem_wait)) || now) && likely(!conn->queue.ops->mem_get(req))) {
-		nvtgt_conn_got_mem(conn, req);
-		return;
-	}
 	/* data in a capsule stop what comes behind them: there is never more than one such command */
-	if (first)
+	if (req->state == NVTGT_REQ_INLINE)
 		list_add(&req->entry, &conn->mem_wait);
 	else
 		list_add_tail(&req->entry, &conn->mem_wait);
 	nvtgt_req_park(req);
-	nvtgt_conn_mem_kick(conn, first);
+	nvtgt_conn_mem_kick(conn, force);
 }
-EXPORT_SYMBOL_GPL(nvtgt_conn_want_mem);
+EXPORT_SYMBOL_GPL(nvtgt_conn_wait_mem);
 
 /**
  * nvtgt_conn_unwait - a connection needs no more memory
@@ -791,9 +751,13 @@ static void nvtgt_conn_count_states(struct nvtgt_conn *conn, unsigned int *nr)
 static void nvtgt_conn_show(struct seq_file *m, struct nvtgt_conn *conn)
 {
 	unsigned int i, nr[NVTGT_REQ_STATES] = {};
+	int qid = READ_ONCE(conn->queue.qid);
 
-	seq_printf(m, "%s %s qid %u %s", conn->queue.ops->name, conn->host_traddr,
-		   READ_ONCE(conn->queue.qid), nvtgt_conn_state_names[READ_ONCE(conn->state)]);
+	/* what the host has said before it connects, if it has */
+	if (READ_ONCE(conn->half_open))
+		qid = max(conn->queue.want_qid, 0);
+	seq_printf(m, "%s %s qid %d %s", conn->queue.ops->name, conn->host_traddr, qid,
+		   nvtgt_conn_state_names[READ_ONCE(conn->state)]);
 	nvtgt_conn_count_states(conn, nr);
 	for (i = 0; i < NVTGT_REQ_STATES; i++)
 		seq_printf(m, " %s %u", nvtgt_req_state_names[i], nr[i]);
@@ -820,7 +784,10 @@ void nvtgt_conns_show(struct seq_file *m)
 	mutex_lock(&nvtgt_conns_mutex);
 	list_for_each_entry(conns, &nvtgt_conns_list, entry) {
 		mutex_lock(&conns->lock);
+		/* what does not fit is asked for again, with more room */
 		list_for_each_entry(conn, &conns->list, entry) {
+			if (seq_has_overflowed(m))
+				break;
 			nvtgt_conn_show(m, conn);
 			cond_resched();
 		}

@@ -19,7 +19,7 @@
  * @port: where the host came in; a reference is taken
  * @ops: the transport
  *
- * nvtgt_conn_start() sets queue->reactor.
+ * nvtgt_conn_start() sets queue->reactor, if the transport has not.
  *
  * Context: process.
  */

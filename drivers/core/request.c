@@ -337,6 +337,7 @@ void nvtgt_req_release(struct nvtgt_req *req)
 		kfree(req->scratch);
 		req->scratch = NULL;
 	}
+	WARN_ON_ONCE(!(NVTGT_REQ_AFTER & BIT(req->state)));
 	nvtgt_req_set_state(req, NVTGT_REQ_FREE);
 	req->queue->nr_inflight--;
 }

@@ -35,8 +35,6 @@ static const char *nvtgt_transport_missing(const struct nvtgt_transport_ops *ops
 		return "mem_got";
 	if (!ops->respond)
 		return "respond";
-	if (!ops->flush)
-		return "flush";
 	return NULL;
 }
 

@@ -401,12 +401,17 @@ void nvtgt_rdma_mem_done(struct nvtgt_conn *conn)
 
 static void nvtgt_rdma_want_mem(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
 {
+	bool now = cmd->recv && nvtgt_rdma_rx_is_short(q->rx);
+
 	nvtgt_req_set_state(&cmd->req, NVTGT_REQ_MEMORY);
 	/* in turn; but nobody waits with what others need */
-	nvtgt_conn_want_mem(&q->conn, &cmd->req, cmd->recv && nvtgt_rdma_rx_is_short(q->rx));
+	if (likely(nvtgt_conn_try_mem(&q->conn, &cmd->req, now, nvtgt_rdma_mem_get))) {
+		nvtgt_rdma_mem_got(&cmd->req);
+		return;
+	}
+	nvtgt_conn_wait_mem(&q->conn, &cmd->req, false);
 	/* what the connection gives back may be enough: its sends are waited for now */
-	if (!list_empty(&q->conn.mem_wait))
-		nvtgt_source_kick(&q->conn.source);
+	nvtgt_source_kick(&q->conn.source);
 }
 
 /* Which of the two has found what is wrong with a command. */

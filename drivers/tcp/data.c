@@ -88,7 +88,7 @@ void nvtgt_tcp_fail(struct nvtgt_req *req, u16 status)
 /**
  * nvtgt_tcp_await_data - the host owes a command data
  * @q: the connection
- * @cmd: in R2T, or in RECV with a part of its capsule still to come
+ * @cmd: in MEMORY, about to be asked for, or in INLINE with a part of its capsule still to come
  */
 void nvtgt_tcp_await_data(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 {
@@ -253,7 +253,10 @@ void nvtgt_tcp_new_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd, u32
 		return;
 	}
 	nvtgt_req_set_state(req, inline_bytes ? NVTGT_REQ_INLINE : NVTGT_REQ_MEMORY);
-	nvtgt_conn_want_mem(&q->conn, req, false);
+	if (likely(nvtgt_conn_try_mem(&q->conn, req, false, nvtgt_tcp_mem_get)))
+		nvtgt_tcp_mem_got(req);
+	else
+		nvtgt_conn_wait_mem(&q->conn, req, inline_bytes && !q->over);
 }
 
 /**

@@ -183,7 +183,7 @@ void nvtgt_tcp_timer(struct nvtgt_conn *conn)
 
 /**
  * nvtgt_tcp_fatal - the peer broke the protocol: say so and end (3.5)
- * @q: the connection, INIT or LIVE
+ * @q: the connection, OPENING or LIVE
  * @err: what was wrong; q->hdr holds the PDU header
  *
  * Context: the reactor.

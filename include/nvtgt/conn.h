@@ -13,6 +13,7 @@
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/printk.h>
+#include <linux/rcupdate.h>
 #include <linux/siphash.h>
 #include <linux/socket.h>
 #include <linux/spinlock.h>
@@ -50,8 +51,8 @@
  * @list: the connections
  * @nr: connections whose memory is there
  * @gone: woken when one of them has been freed
+ * @entry: in the core's list of transports' connections; nvtgt_conns_mutex
  * @peer_lock: protects what follows, and the peers
- * @entry: in the core's list of tables
  * @key: so that no peer can choose addresses that share a bucket
  * @nr_connections: connections without those on their way out for want of room
  * @nr_half_open: of these, half-open ones
@@ -81,9 +82,9 @@ struct nvtgt_conns {
 	struct list_head list;
 	unsigned int nr;
 	wait_queue_head_t gone;
+	struct list_head entry;
 
 	spinlock_t peer_lock;		/* protects what follows */
-	struct list_head entry;
 	siphash_key_t key;
 	unsigned int nr_connections;
 	unsigned int nr_half_open;
@@ -153,7 +154,17 @@ enum nvtgt_conn_state {
 #define NVTGT_CONN_F_TIMER	1	/* the timer has fired */
 #define NVTGT_CONN_F_OWN	8	/* from here on they are the transport's */
 
-struct nvtgt_slots;
+/**
+ * struct nvtgt_slots - the requests of a connection, by slot
+ * @rcu: when a larger table has taken its place
+ * @room: entries
+ * @req: the requests, as many as conn->nr_slots
+ */
+struct nvtgt_slots {
+	struct rcu_head rcu;
+	unsigned int room;
+	struct nvtgt_req *req[] __counted_by(room);
+};
 
 /**
  * struct nvtgt_conn - a connection: a queue of a host's, and how it comes to us
@@ -198,8 +209,8 @@ struct nvtgt_slots;
  *  2. who found it in an RCU read-side critical section: a grace period passes
  *  3. the wire: ops->end()
  *  4. the timer: deleted
- *  5. its controller, ports that are closed, newcomers that need its room: taken out of
- *     their lists
+ *  5. its controller, ports that are closed, devices that go, newcomers that need its
+ *     room, debugfs: taken out of their lists
  *  6. the reactor: last of all, when none of these is left to kick it
  */
 struct nvtgt_conn {
@@ -263,9 +274,21 @@ void nvtgt_conn_set_state(struct nvtgt_conn *conn, enum nvtgt_conn_state state);
 void nvtgt_conn_event(struct nvtgt_conn *conn, unsigned int flag);
 void nvtgt_conn_disconnect(struct nvtgt_conn *conn);
 void nvtgt_conn_take_events(struct nvtgt_conn *conn);
-void nvtgt_conn_look_by(struct nvtgt_conn *conn, unsigned long when);
 void nvtgt_conn_move(struct nvtgt_conn *conn, struct nvtgt_reactor *to);
 void nvtgt_conn_try_leave(struct nvtgt_conn *conn);
+
+/**
+ * nvtgt_conn_look_by - have ops->timer() called
+ * @conn: the connection
+ * @when: jiffies: then, or before
+ *
+ * Context: the reactor.
+ */
+static inline void nvtgt_conn_look_by(struct nvtgt_conn *conn, unsigned long when)
+{
+	if (!timer_pending(&conn->timer) || time_before(when, conn->timer.expires))
+		mod_timer(&conn->timer, when);
+}
 
 /**
  * nvtgt_conn_go - the reactor may begin with a connection
@@ -282,7 +305,21 @@ static inline void nvtgt_conn_go(struct nvtgt_conn *conn)
 /* Its requests. */
 int __must_check nvtgt_conn_reserve(struct nvtgt_conn *conn, unsigned int nr);
 struct nvtgt_req *__nvtgt_conn_new_req(struct nvtgt_conn *conn);
-struct nvtgt_req *nvtgt_conn_find_req(struct nvtgt_conn *conn, unsigned int slot);
+
+/**
+ * nvtgt_conn_find_req - the request of a slot
+ * @conn: the connection
+ * @slot: what a peer says
+ *
+ * Context: the reactor.
+ * Return: the request, perhaps a free one, or NULL
+ */
+static inline struct nvtgt_req *nvtgt_conn_find_req(struct nvtgt_conn *conn, unsigned int slot)
+{
+	if (slot >= conn->nr_slots)
+		return NULL;
+	return rcu_dereference_protected(conn->slots, 1)->req[slot];
+}
 
 /**
  * nvtgt_conn_get_req - a request for a command that has arrived
@@ -321,9 +358,23 @@ static inline void nvtgt_conn_put_req(struct nvtgt_conn *conn, struct nvtgt_req 
 
 /* Memory for their data. */
 bool nvtgt_conn_may_wait(struct nvtgt_conn *conn);
-void nvtgt_conn_want_mem(struct nvtgt_conn *conn, struct nvtgt_req *req, bool now);
-void nvtgt_conn_mem_kick(struct nvtgt_conn *conn, bool force);
+void nvtgt_conn_wait_mem(struct nvtgt_conn *conn, struct nvtgt_req *req, bool force);
+void __nvtgt_conn_mem_kick(struct nvtgt_conn *conn, bool force);
 void nvtgt_conn_unwait(struct nvtgt_conn *conn);
+
+/**
+ * nvtgt_conn_mem_kick - let commands that wait for memory try
+ * @conn: the connection
+ * @force: also while it stands in line for credit: the first of them may have some
+ *	otherwise
+ *
+ * Context: the reactor.
+ */
+static inline void nvtgt_conn_mem_kick(struct nvtgt_conn *conn, bool force)
+{
+	if (unlikely(!list_empty(&conn->mem_wait)))
+		__nvtgt_conn_mem_kick(conn, force);
+}
 
 /**
  * nvtgt_conn_has_room - may a connection's commands hold as much more memory?
@@ -336,6 +387,29 @@ void nvtgt_conn_unwait(struct nvtgt_conn *conn);
 static inline bool nvtgt_conn_has_room(const struct nvtgt_conn *conn, u32 bytes)
 {
 	return !conn->charged || conn->charged + bytes <= NVTGT_CONN_MAX_CHARGED;
+}
+
+/**
+ * nvtgt_conn_try_mem - get memory for a command's data if nobody waits for some
+ * @conn: the connection
+ * @req: parsed, in no list
+ * @now: try although others wait: they may need what it would keep
+ * @get: ops->mem_get(), by its name, so that it is called directly
+ *
+ * The caller goes on as ops->mem_got() does; on failure nvtgt_conn_wait_mem() follows.
+ *
+ * Context: the reactor.
+ * Return: whether it has it
+ */
+static __always_inline bool nvtgt_conn_try_mem(struct nvtgt_conn *conn, struct nvtgt_req *req,
+					       bool now, int (*get)(struct nvtgt_req *req))
+{
+	if (unlikely(!list_empty(&conn->mem_wait)) && !now)
+		return false;
+	if (unlikely(get(req)))
+		return false;
+	conn->charged += req->charged;
+	return true;
 }
 
 #endif /* _NVTGT_CONN_H */

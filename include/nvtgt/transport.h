@@ -4,7 +4,8 @@
  *
  * The way of a command:
  *
- *	nvtgt_req_init()	the transport has received a capsule
+ *	nvtgt_conn_get_req()	the transport has received a capsule
+ *	nvtgt_req_init()
  *	nvtgt_req_parse()	the core judges it: length, direction, right
  *	nvtgt_buf_get()		the transport gets memory and moves data in
  *	nvtgt_req_execute()	the core or a backend works
@@ -61,7 +62,7 @@ struct seq_file;
  *	in flight, here or later, nvtgt_conn_try_leave(). Nothing happens when it is on its way out
  *	already. Reactor context, must not sleep. Required.
  * @hang_up: the same without a fault of the peer's, which is let down gently: state
- *	ENDING first. Optional; the default is @close.
+ *	ENDING first. A half-open one is closed instead. Optional; the default is @close.
  * @timer: the connection's timer has fired: has something of the transport's own taken
  *	too long? nvtgt_conn_look_by() has it called again. Reactor context, must not
  *	sleep. Optional.
@@ -85,14 +86,14 @@ struct seq_file;
  * @mem_done: commands that had waited were given memory outside of receive(). Reactor
  *	context, must not sleep. Optional.
  * @fail: a command will not be executed: give back what is the transport's and call
- *	nvtgt_req_fail(). @req is in no list, in MEMORY, INLINE or FETCHING. Reactor context, must
- *	not sleep. Optional; the default is nvtgt_req_fail().
+ *	nvtgt_req_fail(), in INLINE when its data are through. @req is in no list, in MEMORY, INLINE
+ *	or FETCHING. Reactor context, must not sleep. Optional; the default is nvtgt_req_fail().
  * @respond: the request has its result. Reactor context, must not sleep.
  *	Usually puts it into a list and asks for @flush with
  *	nvtgt_queue_want_flush(). Required.
  * @flush: send everything that became ready for the queue, in as few calls as
  *	the transport can. Reactor context, once per pass, must not block.
- *	Required.
+ *	Required if the transport calls nvtgt_queue_want_flush().
  * @hung_up: has the host ended the connection, or cut it, although the reactor may not
  *	have seen it yet? Called under ctrl->lock for a queue in its controller's list:
  *	must not sleep. Optional; the default is false.

@@ -63,7 +63,7 @@ struct nvtgt_transport_ops;
  * The transport's, before the command is executed; it may be executed from any of these
  * with nvtgt_req_execute(), or failed with nvtgt_req_fail():
  *
- * @NVTGT_REQ_FREE: no command; in conn->free. Nobody else may hold a pointer to it.
+ * @NVTGT_REQ_FREE: no command; in conn->free, or just taken. Only debugfs looks at its state.
  * @NVTGT_REQ_RECEIVED: nvtgt_req_parse() judges the command, or has just done so.
  * @NVTGT_REQ_MEMORY: waits for memory, in conn->mem_wait. May be aborted.
  * @NVTGT_REQ_INLINE: its data are in the capsule, and the stream stops until they have
@@ -84,7 +84,8 @@ struct nvtgt_transport_ops;
  *
  * @NVTGT_REQ_RESPONDING: the completion is to be sent, in a list of the transport's.
  * @NVTGT_REQ_WRITING: the same with data before it.
- * @NVTGT_REQ_SENT: all of it has been put into what is sent, which is not over.
+ * @NVTGT_REQ_SENT: all of it has been put into what is sent, which is not over. RDMA leaves
+ *	it in one of the two before, for it has to know which.
  */
 enum nvtgt_req_state {
 	NVTGT_REQ_FREE,
@@ -114,7 +115,7 @@ enum nvtgt_req_state {
  *	must not sleep; usually queues the work that frees the object. May be
  *	called from within nvtgt_source_del().
  * @move: the source leaves its reactor for @to: take it and its queues out of
- *	the reactor's lists (nvtgt_queue_move(), nvtgt_buf_move()). Commands may
+ *	the reactor's lists (nvtgt_conn_move(), nvtgt_buf_move()). Commands may
  *	be in flight; their results follow. Runs in the old reactor, must not
  *	sleep. Optional: a source without it stays where it is.
  * @arm: from now on kick the source when something arrives. A source with this is
@@ -199,8 +200,9 @@ enum nvtgt_peer_state {
  *
  * @ops: the transport
  * @port: where the host came in; a reference is held
- * @reactor: the reactor that owns the queue; set by the transport, changed by
- *	nvtgt_queue_move() in that reactor; others read it with READ_ONCE()
+ * @reactor: the reactor that owns the queue, or is to; set by the transport, or by
+ *	nvtgt_conn_start(), changed by nvtgt_conn_move() in that reactor; others read it with
+ *	READ_ONCE()
  * @tls: the connection is encrypted
  * @max_size: most entries that the transport has room for in any queue of this
  *	host, or 0: as many as the port allows
@@ -235,8 +237,8 @@ enum nvtgt_peer_state {
  * @peer_entry: in the peer's list of half-open connections
  * @peer_state: enum nvtgt_peer_state
  *
- * Embedded in the transport's object for one connection. Made with
- * nvtgt_queue_init(), taken down with nvtgt_queue_destroy().
+ * Embedded in struct nvtgt_conn. Made with nvtgt_queue_init(), taken down with
+ * nvtgt_queue_destroy().
  */
 struct nvtgt_queue {
 	/* constant after nvtgt_queue_init() */
@@ -273,7 +275,7 @@ struct nvtgt_queue {
 	bool late_known;
 	bool drained;
 
-	/* the core's: the lock of the transport's peers */
+	/* the core's: conns->peer_lock */
 	u8 peer_state;
 	struct nvtgt_peer *peer;
 	struct list_head peer_entry;
@@ -321,7 +323,7 @@ struct nvtgt_queue {
  * @work: the executor's, for what may sleep
  * @room: the backend's, see nvtgt_req_room()
  *
- * Embedded in the transport's object for a command, at a cache line's beginning.
+ * The first member of the transport's object for a command, at a cache line's beginning.
  * The transport sets cmd, queue and transfer_len before nvtgt_req_parse(), which
  * sets data_len, dir, ns and execute; then the transport gives memory; whoever
  * completes sets the result.

@@ -16,7 +16,7 @@ DEPTH = 32
 WARM, COUNTED = 8, 16
 PERIODIC = {"nvtgt_balance_work", "nvtgt_ns_poll_work", "nvtgt_rdma_trim_work", "nvtgt_ctrl_ka_work"}
 # of connections of the case before, which are on their way out
-LEAVING = {"nvtgt_rdma_disconnect_work", "nvtgt_rdma_teardown_work", "nvtgt_tcp_free_work"}
+LEAVING = {"nvtgt_rdma_disconnect_work", "nvtgt_conn_end_work", "nvtgt_conn_free_work"}
 NULL, BDEV, POLLED, FILE, CACHE = 1, 2, 3, 4, 5
 OURS = re.compile(r"\bnvtgt_\w+\+0x")
 POOL = re.compile(r"=> nvtgt_(ring|buf|page|pool)")

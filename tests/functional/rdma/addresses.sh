@@ -9,6 +9,7 @@ TRANSPORT=rdma
 . "$TESTS/lib/host.sh"
 need_modules tcp bdev
 queues=/sys/kernel/debug/nvtgt/connections
+no_queues() { [ -z "$(cat $queues)" ]; }
 make_networks 2
 make_subsystem testnqn
 make_namespace testnqn 1 "$(null_blk_make size=64)"
@@ -26,7 +27,7 @@ works() {
 	grep -q " device $1 " $queues || fail "the host came in elsewhere: $(cat $queues)"
 	fio_verify "$disk" --size=1m || fail "the disk by way of $2"
 	host_disconnect testnqn
-	wait_for 30 test ! -s $queues || fail "connections are left: $(cat $queues)"
+	wait_for 30 no_queues || fail "connections are left: $(cat $queues)"
 }
 works rxe0 "$TGT_IP"
 works rxe0 "$TGT_IP6"

@@ -12,7 +12,7 @@ simple_target testnqn "$(null_blk_make size=64)"
 device=${RDMA_DRIVER}0
 make_null_namespace testnqn 2 size=1g,delay_us=2000
 queues=/sys/kernel/debug/nvtgt/connections
-no_queues() { [ ! -s "$queues" ]; }
+no_queues() { [ -z "$(cat $queues)" ]; }	# the file says that it has no bytes
 # Both ends are on one device. The host's side goes with it, or, if its connection
 # has ended before, comes back with it.
 connect() {

@@ -158,6 +158,6 @@ export NVTGT_ADDR=$TGT_IP NVTGT_PORT=4420 NVTGT_NQN=testnqn NVTGT_TIMEOUT=$((30 
 modprobe rdma_ucm
 modprobe ib_uverbs
 "$peer" protection || fail "cases went wrong"
-no_queues() { [ ! -s /sys/kernel/debug/nvtgt/connections ]; }
+no_queues() { [ -z "$(cat /sys/kernel/debug/nvtgt/connections)" ]; }
 wait_for 30 no_queues || fail "connections are left"
 unlink_port 1 testnqn
