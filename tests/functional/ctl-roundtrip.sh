@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# guards: the file that save writes asks for nothing, whatever the attributes
-# are: defaults, values that the target brings inside its bounds, other
-# spellings; applying it disconnects no host
+# guards: the file that save writes asks for nothing, whatever the attributes are:
+# defaults, values that the target brings inside its bounds, other spellings;
+# applying it disconnects no host
 # timeout: 180
 
 . "$TESTS/lib/guest.sh"
