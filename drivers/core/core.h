@@ -14,6 +14,7 @@
 #include <linux/xarray.h>
 #include <nvtgt/backend.h>
 #include <nvtgt/conn.h>
+#include <nvtgt/pool.h>
 #include <nvtgt/reactor.h>
 #include <nvtgt/transport.h>
 #include <nvtgt/types.h>
