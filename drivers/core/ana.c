@@ -18,9 +18,6 @@
 			   NVTGT_LOST_ANAGRP * sizeof(struct nvme_ana_group_desc) +	\
 			   NVTGT_MAX_NSID * sizeof(__le32))
 
-/* how often anything about ANA has changed; the log's change count */
-static atomic64_t nvtgt_ana_chgcnt = ATOMIC64_INIT(0);
-
 static enum nvme_ana_state nvtgt_ana_state(struct nvtgt_port *port, u32 grpid)
 {
 	enum nvme_ana_state state;
@@ -53,16 +50,6 @@ u16 nvtgt_ana_check(struct nvtgt_req *req)
 	default:
 		return NVME_SC_ANA_INACCESSIBLE;
 	}
-}
-
-/**
- * nvtgt_ana_count_change - a state or a membership has changed
- *
- * Context: any.
- */
-void nvtgt_ana_count_change(void)
-{
-	atomic64_inc(&nvtgt_ana_chgcnt);
 }
 
 /* What the log is made from: who is in which group. */

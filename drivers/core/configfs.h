@@ -44,6 +44,5 @@ int nvtgt_group_init(struct config_group *group, const char *name,
 int nvtgt_text_len(const char *page);
 int nvtgt_parse_id(const char *name, u32 max, u32 *id);
 int nvtgt_text(char *buf, size_t size, const char *page);
-const char *nvtgt_trtype_name(u8 trtype);
 
 #endif /* _NVTGT_CORE_CONFIGFS_H */

@@ -21,14 +21,6 @@ struct nvtgt_word {
 	const char *name;
 };
 
-static const struct nvtgt_word nvtgt_trtypes[] = {
-	{ NVMF_TRTYPE_RDMA, "rdma" },
-	{ NVMF_TRTYPE_FC, "fc" },
-	{ NVMF_TRTYPE_TCP, "tcp" },
-	{ NVMF_TRTYPE_LOOP, "loop" },
-	{ NVMF_TRTYPE_PCI, "pci" },
-};
-
 static const struct nvtgt_word nvtgt_adrfams[] = {
 	{ NVMF_ADDR_FAMILY_PCI, "pcie" },
 	{ NVMF_ADDR_FAMILY_IP4, "ipv4" },
@@ -75,17 +67,6 @@ static int nvtgt_word_find(const struct nvtgt_word *words, size_t nr, const char
 #define word_name(words, val)	nvtgt_word_name(words, ARRAY_SIZE(words), val)
 #define word_find(words, page)	nvtgt_word_find(words, ARRAY_SIZE(words), page)
 
-/**
- * nvtgt_trtype_name - the word for a transport type
- * @trtype: NVMF_TRTYPE_*
- *
- * Return: as in addr_trtype; "" for a type that has none.
- */
-const char *nvtgt_trtype_name(u8 trtype)
-{
-	return word_name(nvtgt_trtypes, trtype);
-}
-
 /* Addresses: what a port and a referral have in common. */
 
 static ssize_t nvtgt_addr_show_trtype(const struct nvtgt_addr *addr, char *page)
@@ -95,7 +76,7 @@ static ssize_t nvtgt_addr_show_trtype(const struct nvtgt_addr *addr, char *page)
 
 static const char *nvtgt_addr_set_trtype(struct nvtgt_addr *addr, const char *page)
 {
-	int val = word_find(nvtgt_trtypes, page);
+	int val = nvtgt_trtype_find(page);
 
 	if (val < 0)
 		return "must be tcp, rdma, fc, loop or pci";

@@ -24,8 +24,7 @@
 #define NVTGT_MAX_ANAGRPS	128
 /* Where hosts see the namespaces whose device is gone: persistent loss on each port. */
 #define NVTGT_LOST_ANAGRP	(NVTGT_MAX_ANAGRPS + 1)
-/* Workers of backends, and of one namespace's: a device that stalls leaves some to others. */
-#define NVTGT_WORKERS		512
+/* Workers of one namespace's commands: a device that stalls leaves the others some. */
 #define NVTGT_NS_WORKERS	32
 
 #define NVTGT_DEFAULT_ANA_GRPID	1
@@ -48,8 +47,6 @@
 #define NVTGT_IOSQES		6	/* log2 of 64: NVM SQE */
 #define NVTGT_IOCQES		4	/* log2 of 16 */
 
-extern unsigned int nvtgt_max_ctrls;	/* parameter: controllers of a subsystem */
-
 /*
  * nvtgt_config_sem - the configuration tree
  *
@@ -65,8 +62,14 @@ extern struct list_head nvtgt_ports;		/* nvtgt_cport.entry */
 extern struct list_head nvtgt_subsystems;	/* nvtgt_subsys.entry */
 extern struct list_head nvtgt_disc_subsystems;	/* the same, of discovery */
 extern u64 nvtgt_genctr;
-extern struct workqueue_struct *nvtgt_wq;	/* admin commands, tear-down; unbound */
-extern struct workqueue_struct *nvtgt_remove_wq;	/* what waits for devices as long as it takes */
+extern atomic64_t nvtgt_ana_chgcnt;
+
+/* wq.c */
+extern struct workqueue_struct *nvtgt_wq;
+extern struct workqueue_struct *nvtgt_remove_wq;
+
+int nvtgt_wq_init(void);
+void nvtgt_wq_exit(void);
 
 /* struct nvtgt_host - hosts/NQN */
 struct nvtgt_host {
@@ -320,6 +323,8 @@ static inline struct nvtgt_cport *to_nvtgt_cport(struct nvtgt_port *port)
 
 /* transport.c, backend.c: who is registered */
 const struct nvtgt_transport_ops *nvtgt_transport_find(u8 trtype);	/* loads; module reference */
+const char *nvtgt_trtype_name(u8 trtype);
+int nvtgt_trtype_find(const char *name);
 const struct nvtgt_backend_ops *nvtgt_backend_find(const char *name);	/* loads; module reference */
 
 /* conn.c: the core's side of a connection */
@@ -474,7 +479,6 @@ static inline bool nvtgt_ana_optimized(const struct nvtgt_req *req)
 
 /* ana.c */
 u16 nvtgt_ana_check(struct nvtgt_req *req);
-void nvtgt_ana_count_change(void);
 void *nvtgt_ana_log(struct nvtgt_req *req, size_t *len);
 
 /* request.c */
@@ -484,8 +488,6 @@ u16 nvtgt_copy_in(struct nvtgt_req *req, size_t off, void *buf, size_t len);
 u16 nvtgt_zero_out(struct nvtgt_req *req, size_t off, size_t len);
 u16 nvtgt_req_find_ns(struct nvtgt_req *req);
 void nvtgt_req_put_ns(struct nvtgt_req *req);
-u32 nvtgt_get_log_page_len(const struct nvme_command *cmd);
-u64 nvtgt_get_log_page_offset(const struct nvme_command *cmd);
 
 /* fabrics.c: a Connect has its result; in the reactor */
 void nvtgt_connect_done(struct nvtgt_req *req);

@@ -16,9 +16,14 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/idr.h>
+#include <linux/moduleparam.h>
 #include <linux/slab.h>
 #include "core.h"
 #include "reactor.h"
+
+static unsigned int nvtgt_max_ctrls = 4096;
+module_param_named(max_ctrls, nvtgt_max_ctrls, uint, 0644);
+MODULE_PARM_DESC(max_ctrls, "most controllers (connected hosts) of one subsystem");
 
 #define NVTGT_KA_WAIT_MS	100	/* between looks at reactors that did not come round */
 

@@ -15,6 +15,12 @@
 
 static_assert(NVTGT_MAX_AERS <= 256);
 
+/* the discovery log's generation counter; nvtgt_config_sem */
+u64 nvtgt_genctr;
+
+/* how often an ANA state or a namespace's group has changed; the ANA log's change count */
+atomic64_t nvtgt_ana_chgcnt = ATOMIC64_INIT(0);
+
 /* The bit in aen_enabled and aen_masked, or -1 for what cannot be turned off. */
 static int nvtgt_event_bit(u8 type, u8 info)
 {
@@ -293,7 +299,7 @@ void nvtgt_ana_changed(struct nvtgt_subsys *subsys, struct nvtgt_port *port)
 	struct nvtgt_subsys_link *link;
 
 	lockdep_assert_held(&nvtgt_config_sem);
-	nvtgt_ana_count_change();
+	atomic64_inc(&nvtgt_ana_chgcnt);
 	if (subsys) {
 		nvtgt_subsys_notice(subsys, port, NVME_AER_NOTICE_ANA, NVME_LOG_ANA);
 		return;

@@ -261,6 +261,21 @@ static const struct nvtgt_log *nvtgt_log_find(const struct nvtgt_ctrl *ctrl, u8 
 	return (ctrl->subsys->discovery ? log->discovery : log->io) ? log : NULL;
 }
 
+/* How many bytes the command asks for: (NUMD + 1) * 4; U32_MAX when that is more than fits. */
+static u32 nvtgt_get_log_page_len(const struct nvme_command *cmd)
+{
+	u64 numd = le16_to_cpu(cmd->get_log_page.numdu);
+
+	numd = (numd << 16) + le16_to_cpu(cmd->get_log_page.numdl) + 1;
+	return min_t(u64, numd * sizeof(u32), U32_MAX);
+}
+
+/* Where it begins to read: LPO, bytes. */
+static u64 nvtgt_get_log_page_offset(const struct nvme_command *cmd)
+{
+	return le64_to_cpu(cmd->get_log_page.lpo);
+}
+
 /* The piece that the host wants; what it wants beyond the end is zero. */
 static u16 nvtgt_log_copy(struct nvtgt_req *req, const void *page, size_t len)
 {

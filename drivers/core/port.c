@@ -11,7 +11,6 @@
 #include <linux/err.h>
 #include <linux/slab.h>
 #include <net/net_namespace.h>
-#include "configfs.h"
 #include "core.h"
 
 LIST_HEAD(nvtgt_ports);

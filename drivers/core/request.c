@@ -476,28 +476,3 @@ void nvtgt_req_put_ns(struct nvtgt_req *req)
 	nvtgt_ns_put(req->ns);
 	req->ns = NULL;
 }
-
-/**
- * nvtgt_get_log_page_len - how many bytes a Get Log Page command asks for
- * @cmd: the command
- *
- * Return: (NUMD + 1) * 4; U32_MAX when that is more than fits
- */
-u32 nvtgt_get_log_page_len(const struct nvme_command *cmd)
-{
-	u64 numd = le16_to_cpu(cmd->get_log_page.numdu);
-
-	numd = (numd << 16) + le16_to_cpu(cmd->get_log_page.numdl) + 1;
-	return min_t(u64, numd * sizeof(u32), U32_MAX);
-}
-
-/**
- * nvtgt_get_log_page_offset - where a Get Log Page command begins to read
- * @cmd: the command
- *
- * Return: LPO, bytes
- */
-u64 nvtgt_get_log_page_offset(const struct nvme_command *cmd)
-{
-	return le64_to_cpu(cmd->get_log_page.lpo);
-}

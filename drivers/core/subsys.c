@@ -16,6 +16,8 @@
 #include <linux/utsname.h>
 #include "core.h"
 
+/* Here, for it guards first of all which subsystems there are, and who may reach them. */
+DECLARE_RWSEM(nvtgt_config_sem);
 LIST_HEAD(nvtgt_subsystems);
 LIST_HEAD(nvtgt_disc_subsystems);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Transports: who is registered. */
+/* Transports: their names, and who is registered. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/err.h>
@@ -7,6 +7,7 @@
 #include <linux/kmod.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
+#include <linux/string.h>
 #include <linux/xarray.h>
 #include <net/ipv6.h>
 #include "core.h"
@@ -14,6 +15,50 @@
 /* protects nvtgt_transports; nothing is taken inside */
 static DEFINE_MUTEX(nvtgt_transport_mutex);
 static DEFINE_XARRAY(nvtgt_transports);		/* trtype -> ops */
+
+/* Transport types of the specification, and their words in addr_trtype and in the log. */
+static const struct {
+	u8 trtype;
+	const char *name;
+} nvtgt_trtypes[] = {
+	{ NVMF_TRTYPE_RDMA, "rdma" },
+	{ NVMF_TRTYPE_FC, "fc" },
+	{ NVMF_TRTYPE_TCP, "tcp" },
+	{ NVMF_TRTYPE_LOOP, "loop" },
+	{ NVMF_TRTYPE_PCI, "pci" },
+};
+
+/**
+ * nvtgt_trtype_name - the word for a transport type
+ * @trtype: NVMF_TRTYPE_*
+ *
+ * Return: as in addr_trtype; "" for a type that has none.
+ */
+const char *nvtgt_trtype_name(u8 trtype)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(nvtgt_trtypes); i++)
+		if (nvtgt_trtypes[i].trtype == trtype)
+			return nvtgt_trtypes[i].name;
+	return "";
+}
+
+/**
+ * nvtgt_trtype_find - the transport type of a word
+ * @name: as written to addr_trtype; a newline may follow the word
+ *
+ * Return: NVMF_TRTYPE_*, or -EINVAL
+ */
+int nvtgt_trtype_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(nvtgt_trtypes); i++)
+		if (sysfs_streq(name, nvtgt_trtypes[i].name))
+			return nvtgt_trtypes[i].trtype;
+	return -EINVAL;
+}
 
 static const char *nvtgt_transport_missing(const struct nvtgt_transport_ops *ops)
 {
