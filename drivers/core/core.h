@@ -71,6 +71,8 @@ extern struct workqueue_struct *nvtgt_remove_wq;
 int nvtgt_wq_init(void);
 void nvtgt_wq_exit(void);
 
+struct nvtgt_reactor_hooks;
+
 /* struct nvtgt_host - hosts/NQN */
 struct nvtgt_host {
 	struct config_group group;
@@ -353,8 +355,11 @@ bool nvtgt_req_cancel(struct nvtgt_req *req, u16 status);
 void nvtgt_queue_init(struct nvtgt_queue *queue, struct nvtgt_port *port,
 		      const struct nvtgt_transport_ops *ops);
 void nvtgt_queue_destroy(struct nvtgt_queue *queue);
-void nvtgt_queue_move(struct nvtgt_queue *queue, struct nvtgt_reactor *to);	/* reactor.c */
 u16 nvtgt_queue_max_size(const struct nvtgt_queue *queue);
+
+/* pass.c */
+extern const struct nvtgt_reactor_hooks nvtgt_pass_hooks;
+void nvtgt_queue_move(struct nvtgt_queue *queue, struct nvtgt_reactor *to);
 
 /* configfs.c */
 int nvtgt_configfs_init(void);
@@ -455,7 +460,6 @@ static inline bool nvtgt_ctrl_enabled(const struct nvtgt_ctrl *ctrl)
 void nvtgt_ctrl_drain(struct nvtgt_ctrl *ctrl);
 void nvtgt_ctrl_drain_work(struct work_struct *work);
 void nvtgt_queue_late_known(struct nvtgt_queue *queue);
-void nvtgt_req_came_back(struct nvtgt_req *req);
 bool nvtgt_host_must_wait(struct nvtgt_subsys *subsys, const struct nvtgt_ctrl *ctrl);
 
 /* event.c */
@@ -489,9 +493,6 @@ u16 nvtgt_zero_out(struct nvtgt_req *req, size_t off, size_t len);
 u16 nvtgt_req_find_ns(struct nvtgt_req *req);
 void nvtgt_req_put_ns(struct nvtgt_req *req);
 
-/* fabrics.c: a Connect has its result; in the reactor */
-void nvtgt_connect_done(struct nvtgt_req *req);
-
 /* Parsers: judge the command; set data_len, dir, execute. Return a status. */
 u16 nvtgt_fabrics_parse(struct nvtgt_req *req);		/* fabrics.c */
 u16 nvtgt_admin_parse(struct nvtgt_req *req);		/* admin.c */
@@ -519,7 +520,7 @@ void *nvtgt_discovery_log(struct nvtgt_req *req, size_t *len);
 /* error log; any context */
 void nvtgt_error_log(struct nvtgt_req *req);
 
-int nvtgt_reactors_init(void);
+int nvtgt_reactors_init(const struct nvtgt_reactor_hooks *hooks);
 void nvtgt_reactors_exit(void);
 void nvtgt_reactors_show(struct seq_file *m);
 void nvtgt_debugfs_init(void);

@@ -10,8 +10,8 @@
  * begins: a command that waits for a worker fails there and then, one whose worker
  * is about to begin fails in it, one that a backend defers once more fails as well.
  * A command that a device has already cannot be called back. It is noted in
- * queue->late until its result comes to the reactor; a command's cost before that is
- * nothing.
+ * queue->late until its result comes to the reactor (nvtgt_req.came_back); a command's
+ * cost before that is nothing.
  *
  * A queue is drained when it has been stopped and nothing of it is late. The
  * controller counts its I/O queues that are not (nr_undrained). What waits for the
@@ -80,6 +80,32 @@ bool nvtgt_req_cancel(struct nvtgt_req *req, u16 status)
 	return found;
 }
 
+static void nvtgt_queue_check_drained(struct nvtgt_queue *queue)
+{
+	struct nvtgt_ctrl *ctrl = queue->ctrl;
+
+	lockdep_assert_held(&ctrl->lock);
+	if (queue->drained || !queue->late_known || !list_empty(&queue->late))
+		return;
+	queue->drained = true;
+	ctrl->nr_undrained--;
+	nvtgt_ctrl_settle(ctrl);
+}
+
+/* nvtgt_req.came_back of a late command: it has its result. */
+static void nvtgt_late_came_back(struct nvtgt_req *req)
+{
+	struct nvtgt_queue *queue = req->queue;
+
+	req->late = false;
+	spin_lock_irq(&queue->ctrl->lock);
+	list_del(&req->late_entry);
+	queue->nr_late--;
+	queue->nr_late_writes -= req->late_write;
+	nvtgt_queue_check_drained(queue);
+	spin_unlock_irq(&queue->ctrl->lock);
+}
+
 /**
  * nvtgt_req_stop - its queue has been stopped: note whether it is late
  * @req: in any state
@@ -96,6 +122,7 @@ void nvtgt_req_stop(struct nvtgt_req *req)
 	    nvtgt_req_cancel(req, NVME_SC_ABORT_QUEUE))
 		return;
 	req->late = true;
+	req->came_back = nvtgt_late_came_back;
 	spin_lock_irq(&queue->ctrl->lock);
 	req->late_write = nvtgt_changes_medium(req->cmd->common.opcode);
 	if (req->late_write)
@@ -105,18 +132,6 @@ void nvtgt_req_stop(struct nvtgt_req *req)
 	queue->nr_late++;
 	queue->nr_late_writes += req->late_write;
 	spin_unlock_irq(&queue->ctrl->lock);
-}
-
-static void nvtgt_queue_check_drained(struct nvtgt_queue *queue)
-{
-	struct nvtgt_ctrl *ctrl = queue->ctrl;
-
-	lockdep_assert_held(&ctrl->lock);
-	if (queue->drained || !queue->late_known || !list_empty(&queue->late))
-		return;
-	queue->drained = true;
-	ctrl->nr_undrained--;
-	nvtgt_ctrl_settle(ctrl);
 }
 
 /**
@@ -129,25 +144,6 @@ void nvtgt_queue_late_known(struct nvtgt_queue *queue)
 {
 	spin_lock_irq(&queue->ctrl->lock);
 	queue->late_known = true;
-	nvtgt_queue_check_drained(queue);
-	spin_unlock_irq(&queue->ctrl->lock);
-}
-
-/**
- * nvtgt_req_came_back - a late command has its result
- * @req: responding
- *
- * Context: the reactor of the queue.
- */
-void nvtgt_req_came_back(struct nvtgt_req *req)
-{
-	struct nvtgt_queue *queue = req->queue;
-
-	req->late = false;
-	spin_lock_irq(&queue->ctrl->lock);
-	list_del(&req->late_entry);
-	queue->nr_late--;
-	queue->nr_late_writes -= req->late_write;
 	nvtgt_queue_check_drained(queue);
 	spin_unlock_irq(&queue->ctrl->lock);
 }

@@ -278,19 +278,17 @@ static void nvtgt_connect_execute(struct nvtgt_req *req)
 	nvtgt_req_complete_work(req, nvtgt_connect_run);
 }
 
-/**
- * nvtgt_connect_done - a Connect has its result
- * @req: the Connect
- *
- * From here on the queue belongs to its controller.
- *
- * Context: the reactor of the queue.
+/*
+ * nvtgt_req.came_back of a Connect: it has its result, and is answered next. When it has
+ * succeeded the queue belongs to its controller from here on.
  */
-void nvtgt_connect_done(struct nvtgt_req *req)
+static void nvtgt_connect_done(struct nvtgt_req *req)
 {
 	struct nvtgt_connect *connect = nvtgt_req_room(req);
 	struct nvtgt_queue *queue = req->queue;
 
+	if (queue->connect_req != req)	/* it has not been executed */
+		return;
 	queue->connect_req = NULL;
 	if (req->status)
 		return;
@@ -373,6 +371,7 @@ static u16 nvtgt_connect_parse(struct nvtgt_req *req)
 	req->data_len = sizeof(struct nvmf_connect_data);
 	req->dir = DMA_TO_DEVICE;
 	req->execute = nvtgt_connect_execute;
+	req->came_back = nvtgt_connect_done;
 	return 0;
 }
 

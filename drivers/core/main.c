@@ -18,7 +18,7 @@ static int __init nvtgt_init(void)
 	ret = nvtgt_wq_init();
 	if (ret)
 		return ret;
-	ret = nvtgt_reactors_init();
+	ret = nvtgt_reactors_init(&nvtgt_pass_hooks);
 	if (ret)
 		goto exit_wq;
 	nvtgt_debugfs_init();

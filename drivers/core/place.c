@@ -627,13 +627,16 @@ void nvtgt_reactors_show(struct seq_file *m)
 
 /**
  * nvtgt_reactors_init - prepare for reactors; none is started
+ * @hooks: what they do for queues and requests; lives until nvtgt_reactors_exit()
  *
+ * Context: module load.
  * Return: 0 or a negative errno
  */
-int nvtgt_reactors_init(void)
+int nvtgt_reactors_init(const struct nvtgt_reactor_hooks *hooks)
 {
 	int ret;
 
+	nvtgt_reactor_set_hooks(hooks);
 	nvtgt_pool_setup_limit();
 	nvtgt_reactors = kcalloc(nr_cpu_ids, sizeof(*nvtgt_reactors), GFP_KERNEL);
 	if (!nvtgt_reactors)

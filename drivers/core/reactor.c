@@ -6,14 +6,15 @@
  * queues of any transport. All that happens to a queue happens in its reactor, so a queue's
  * state has no lock. Others speak to a reactor through three lock-free lists:
  * sources where something may have arrived (kicked), requests that have their
- * result (done), and functions to be run once (calls). Who adds to a list wakes
- * the thread only if it sleeps.
+ * result (done), and functions to be run once (calls). The thread is woken by an
+ * addition to an empty list, and only if it sleeps.
  *
  * One pass: run the calls; under one block plug let each active source bring in
  * what is there; take all results and hand them to their transports; let each
  * queue that has something to send flush it, once. Commands that are completed
  * while a source is receiving (a cached or null device) are answered in the same
- * pass.
+ * pass. What requests and queues are, the reactor does not know: it looks whether the
+ * lists of them are empty, and calls struct nvtgt_reactor_hooks.
  *
  * A source that can be told when to kick (a completion queue) is not armed while
  * the thread runs: each pass, and the spinning, polls it. It is armed before the
@@ -55,9 +56,22 @@ MODULE_PARM_DESC(spin_us, "longest time in us that an idle reactor spins before 
 
 #define NVTGT_UNARMED_PASSES	8	/* busy passes that a source is polled in vain */
 
-#define NVTGT_POLL_LOOKS	8		/* requests looked at in a pass */
 #define NVTGT_POLL_NS		NSEC_PER_MSEC	/* polled without a pause and in vain at most */
 #define NVTGT_POLL_PAUSE_NS	(100 * NSEC_PER_USEC)
+
+/* what a pass does for queues and requests; set once, before the first reactor */
+static const struct nvtgt_reactor_hooks *nvtgt_hooks __read_mostly;
+
+/**
+ * nvtgt_reactor_set_hooks - say what a pass does for queues and requests
+ * @hooks: lives as long as the reactors do
+ *
+ * Context: before the first reactor is created.
+ */
+void nvtgt_reactor_set_hooks(const struct nvtgt_reactor_hooks *hooks)
+{
+	nvtgt_hooks = hooks;
+}
 
 /**
  * nvtgt_reactor_wake - another context has added to one of the reactor's lists
@@ -240,25 +254,6 @@ void nvtgt_source_move(struct nvtgt_source *source, struct nvtgt_reactor *to)
 	nvtgt_source_kick(source);
 }
 
-/**
- * nvtgt_queue_move - a queue goes with its source
- * @queue: the queue
- * @to: the reactor that it will belong to
- *
- * What is in flight comes back to this reactor, or to the new one.
- *
- * Context: the reactor of the queue, in source->move().
- */
-void nvtgt_queue_move(struct nvtgt_queue *queue, struct nvtgt_reactor *to)
-{
-	list_del_init(&queue->flush);
-	/*
-	 * From here on results and Aborts go to the new reactor, which may so have
-	 * the queue in its hands before it takes the kick: it pairs with this.
-	 */
-	smp_store_release(&queue->reactor, to);
-}
-
 /* Takes a list, the oldest first. A look costs less than the exchange. */
 static struct llist_node *nvtgt_take_all(struct llist_head *head)
 {
@@ -348,154 +343,6 @@ static void nvtgt_reactor_receive(struct nvtgt_reactor *reactor)
 	blk_finish_plug(&reactor->plug);
 }
 
-static void nvtgt_reactor_respond(struct nvtgt_reactor *reactor, struct nvtgt_req *req)
-{
-	/* pairs with nvtgt_queue_move() */
-	struct nvtgt_reactor *owner = smp_load_acquire(&req->queue->reactor);
-
-	if (unlikely(req->polled)) {
-		list_del(&req->poll_entry);
-		req->polled = false;
-		reactor->poll_since = 0;
-	}
-	/* the queue has moved while the command was in flight */
-	if (unlikely(owner != reactor)) {
-		if (llist_add(&req->done_node, &owner->done))
-			nvtgt_reactor_wake(owner);
-		return;
-	}
-	nvtgt_req_set_state(req, NVTGT_REQ_RESPONDING);
-	if (unlikely(req->late))
-		nvtgt_req_came_back(req);
-	if (req->ns)
-		nvtgt_req_put_ns(req);
-	if (unlikely(req->queue->connect_req == req))
-		nvtgt_connect_done(req);
-	req->queue->ops->respond(req);
-}
-
-/* Hands all results to their transports. */
-static void nvtgt_reactor_take_done(struct nvtgt_reactor *reactor)
-{
-	struct llist_node *list = nvtgt_take_all(&reactor->done);
-	struct nvtgt_req *req, *next;
-
-	llist_for_each_entry_safe(req, next, list, done_node)
-		nvtgt_reactor_respond(reactor, req);
-	while (!list_empty(&reactor->local_done)) {
-		req = list_first_entry(&reactor->local_done, struct nvtgt_req, entry);
-		list_del_init(&req->entry);
-		nvtgt_reactor_respond(reactor, req);
-	}
-}
-
-/**
- * nvtgt_queue_want_flush - ask for ops->flush() in this pass
- * @queue: the queue
- *
- * Context: the reactor of the queue.
- */
-void nvtgt_queue_want_flush(struct nvtgt_queue *queue)
-{
-	if (list_empty(&queue->flush))
-		list_add_tail(&queue->flush, &queue->reactor->flush);
-}
-EXPORT_SYMBOL_GPL(nvtgt_queue_want_flush);
-
-/* Lets each queue that has something to send do so once. */
-static void nvtgt_reactor_flush(struct nvtgt_reactor *reactor)
-{
-	struct nvtgt_queue *queue;
-	LIST_HEAD(turn);
-
-	list_splice_init(&reactor->flush, &turn);
-	while (!list_empty(&turn)) {
-		queue = list_first_entry(&turn, struct nvtgt_queue, flush);
-		list_del_init(&queue->flush);
-		queue->ops->flush(queue);
-	}
-}
-
-/**
- * nvtgt_req_in_reactor - does the caller run in the thread of a request's reactor?
- * @req: executing
- *
- * Return: false also in an interrupt on top of it
- */
-bool nvtgt_req_in_reactor(const struct nvtgt_req *req)
-{
-	return nvtgt_is_reactor(READ_ONCE(req->queue->reactor));
-}
-EXPORT_SYMBOL_GPL(nvtgt_req_in_reactor);
-
-/**
- * nvtgt_req_poll - a request's completion will not be announced: poll for it
- * @req: executing, not yet given to the device
- *
- * From here on the reactor calls ops->poll() of the namespace's backend, for one
- * request of each namespace, until the request is complete.
- *
- * Context: the reactor of the queue; not in a worker.
- * Return: false when it cannot be polled for
- */
-bool nvtgt_req_poll(struct nvtgt_req *req)
-{
-	struct nvtgt_reactor *reactor = req->queue->reactor;
-
-	/* the reactor needs the namespace until the result has been taken */
-	if (!req->ns_shared || !nvtgt_is_reactor(reactor))
-		return false;
-	req->polled = true;
-	req->poll_over = false;
-	req->poller = reactor;
-	list_add_tail(&req->poll_entry, &reactor->polled);
-	return true;
-}
-EXPORT_SYMBOL_GPL(nvtgt_req_poll);
-
-/*
- * Asks the devices that requests are out to. One request speaks for those of its
- * namespace beside it, if it can; the next time others are looked at, so that no
- * device waits behind one that has stalled.
- */
-static void nvtgt_reactor_poll(struct nvtgt_reactor *reactor)
-{
-	struct nvtgt_ns *asked = NULL;
-	struct nvtgt_req *req, *next;
-	unsigned int looks = 0;
-
-	list_for_each_entry_safe(req, next, &reactor->polled, poll_entry) {
-		if (READ_ONCE(req->state) != NVTGT_REQ_EXECUTING || READ_ONCE(req->poll_over)) {
-			list_del_init(&req->poll_entry);
-			continue;
-		}
-		if (looks++ == NVTGT_POLL_LOOKS) {
-			list_rotate_to_front(&req->poll_entry, &reactor->polled);
-			break;
-		}
-		if (req->ns != asked && req->ns->ops->poll(req))
-			asked = req->ns;
-	}
-}
-
-/**
- * nvtgt_req_poll_others - look now at what the reactor polls for
- * @req: polled for, too, and not given to its device so far
- *
- * Context: the reactor of the queue, that of nvtgt_req_poll().
- */
-void nvtgt_req_poll_others(struct nvtgt_req *req)
-{
-	struct nvtgt_reactor *reactor = req->poller;
-	bool plugged = current->plug == &reactor->plug;
-
-	blk_finish_plug(&reactor->plug);	/* what has not reached a device cannot be done */
-	nvtgt_reactor_poll(reactor);
-	if (plugged)
-		blk_start_plug(&reactor->plug);
-}
-EXPORT_SYMBOL_GPL(nvtgt_req_poll_others);
-
 /* One pass. */
 static void nvtgt_reactor_pass(struct nvtgt_reactor *reactor)
 {
@@ -503,9 +350,11 @@ static void nvtgt_reactor_pass(struct nvtgt_reactor *reactor)
 	nvtgt_reactor_take_kicks(reactor);
 	nvtgt_reactor_receive(reactor);
 	if (unlikely(!list_empty(&reactor->polled)))
-		nvtgt_reactor_poll(reactor);
-	nvtgt_reactor_take_done(reactor);
-	nvtgt_reactor_flush(reactor);
+		nvtgt_hooks->poll(reactor);
+	if (!llist_empty(&reactor->done) || !list_empty(&reactor->local_done))
+		nvtgt_hooks->take_done(reactor);
+	if (!list_empty(&reactor->flush))
+		nvtgt_hooks->flush(reactor);
 	nvtgt_pool_service(reactor);
 }
 
@@ -602,7 +451,7 @@ static void nvtgt_reactor_poll_wait(struct nvtgt_reactor *reactor)
 	if (!reactor->poll_since)
 		reactor->poll_since = begin;
 	while (now - reactor->poll_since < NVTGT_POLL_NS) {
-		nvtgt_reactor_poll(reactor);
+		nvtgt_hooks->poll(reactor);
 		now = local_clock();
 		if (nvtgt_reactor_has_work(reactor) || list_empty(&reactor->polled)) {
 			reactor->spun_ns += now - begin;
@@ -620,7 +469,7 @@ static void nvtgt_reactor_poll_wait(struct nvtgt_reactor *reactor)
 		schedule_hrtimeout_range(&pause, pause / 2, HRTIMER_MODE_REL);
 	__set_current_state(TASK_RUNNING);
 	WRITE_ONCE(reactor->asleep, 0);
-	nvtgt_reactor_poll(reactor);
+	nvtgt_hooks->poll(reactor);
 }
 
 /* Returns whether the thread is to end. */

@@ -89,6 +89,21 @@ struct nvtgt_reactor {
 	struct timer_list trim_timer;	/* runs while the pool holds something */
 };
 
+/**
+ * struct nvtgt_reactor_hooks - what a pass does for queues and requests
+ * @take_done: empty @done and @local_done of the reactor: each request has its result
+ * @flush: empty @flush of the reactor: each queue has something to send
+ * @poll: ask the devices that the requests in @polled of the reactor are out to
+ *
+ * Each is called at most once in a pass, when its list is not empty; @poll also between
+ * passes, while there is nothing else to do. They run in the reactor and must not sleep.
+ */
+struct nvtgt_reactor_hooks {
+	void (*take_done)(struct nvtgt_reactor *reactor);
+	void (*flush)(struct nvtgt_reactor *reactor);
+	void (*poll)(struct nvtgt_reactor *reactor);
+};
+
 /* nvtgt_in_reactor() for the core itself */
 static inline bool nvtgt_is_reactor(const struct nvtgt_reactor *reactor)
 {
@@ -109,6 +124,7 @@ static inline bool nvtgt_reactor_is_idle(const struct nvtgt_reactor *reactor)
 }
 
 void nvtgt_reactor_wake(struct nvtgt_reactor *reactor);
+void nvtgt_reactor_set_hooks(const struct nvtgt_reactor_hooks *hooks);
 struct nvtgt_reactor *nvtgt_reactor_create(int cpu);
 void nvtgt_reactor_bind(struct nvtgt_reactor *reactor);
 void nvtgt_reactor_destroy(struct nvtgt_reactor *reactor);

@@ -233,6 +233,8 @@ struct nvtgt_queue {
  * @status: enum nvme_status, NVME_STATUS_DNR included
  * @error_loc: for the error log: byte of the field in error, bit << 8; NVTGT_NO_ERROR_LOC
  * @error_slba: for the error log: first block in error
+ * @came_back: NULL, or what the core has to do in the reactor when the result is there,
+ *	before ops->respond(): for a Connect, and for a command that is late
  * @done_node: in the reactor's list of results
  * @entry: the owner's: in a list of the connection's, of the core's while it executes
  * @poller: the reactor that polls for its completion
@@ -257,7 +259,8 @@ struct nvtgt_req {
 	struct bio_vec *bvec;
 	u32 transfer_len;
 	u32 data_len;
-	unsigned int nr_bvec;
+	u16 nr_bvec;
+	u16 slot;
 	u32 charged;
 	u8 dir;
 	u8 state;			/* enum nvtgt_req_state; nvtgt_req_set_state() */
@@ -273,14 +276,11 @@ struct nvtgt_req {
 	union nvme_result result;
 	struct llist_node done_node;
 	struct list_head entry;
+	void (*came_back)(struct nvtgt_req *req);
 	void *scratch;
 	u64 error_slba;
 	u32 pi_len;
 	u32 pi_wire;
-	u8 pi_type;
-	bool poll_over;
-	bool waits;
-	u16 slot;
 
 	/* and the next: the usual data */
 	struct bio_vec inline_bvec[NVTGT_INLINE_BVECS] ____cacheline_aligned;
@@ -290,6 +290,9 @@ struct nvtgt_req {
 	struct list_head poll_entry;
 	struct list_head late_entry;
 	bool late_write;
+	bool poll_over;
+	bool waits;
+	u8 pi_type;
 	struct work_struct work;
 	u8 room[NVTGT_BACKEND_ROOM] ____cacheline_aligned;
 };
