@@ -3,7 +3,9 @@
  * nvtgt: the core of the NVMe over Fabrics target.
  */
 #include <linux/module.h>
-#include "core.h"
+#include "config/configfs.h"
+#include "engine/engine.h"
+#include "object/object.h"
 
 /* The structures that go over the wire have the specification's sizes. */
 static_assert(sizeof(struct nvme_command) == 64);
