@@ -32,13 +32,15 @@ enum nvtgt_buf_place {
  * @reactor: the reactor of the connection, while it waits
  * @bytes: what it asked for
  * @place: enum nvtgt_buf_place
- * @was_short: no page was free for it, and now it needs credit again, in line; the core's
- * @ready: that many bytes are there: call nvtgt_buf_get() again, for one request or
- *	for several. What is not used before it returns goes to the next. Called out
- *	of the line; a connection that wants more stands at its end with nvtgt_buf_wait(). After
- *	nvtgt_buf_retry(): try again, there and then, for it may be the one that may use
- *	what the kernel keeps for interrupts; nothing has been given, and if there is no
- *	credit either it may do so when its turn in the line comes. Reactor context.
+ * @was_short: no page was free for it, and it stands in the line anew, for credit; the core's
+ * @ready: after nvtgt_buf_wait(): @bytes of credit are there, and the connection stands in the
+ *	line no more. Call nvtgt_buf_get() again, for one request or for several. Credit
+ *	that has not been used when this returns goes to the next connection in the line; a
+ *	connection that wants more goes to the end of the line with nvtgt_buf_wait(). After
+ *	nvtgt_buf_retry(): nothing has been given. Call nvtgt_buf_get() again before this
+ *	returns, for the connection may be the one that may use what the kernel keeps for
+ *	interrupts; if there is no credit either, it may do so when its turn in the line
+ *	comes. Reactor context.
  */
 struct nvtgt_buf_waiter {
 	struct list_head node;

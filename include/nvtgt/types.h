@@ -229,7 +229,7 @@ struct nvtgt_queue {
  * @nr_bvec: segments in @bvec
  * @charged: bytes taken from the pool's credit
  * @inline_bvec: room for @bvec
- * @result: completion dwords 0 and 1; set by whoever completes
+ * @result: completion dwords 0 and 1; set before nvtgt_req_complete()
  * @status: enum nvme_status, NVME_STATUS_DNR included
  * @error_loc: for the error log: byte of the field in error, bit << 8; NVTGT_NO_ERROR_LOC
  * @error_slba: for the error log: first block in error
@@ -247,8 +247,8 @@ struct nvtgt_queue {
  *
  * Embedded in the transport's object for a command, at a cache line's beginning.
  * The transport sets cmd, queue and transfer_len before nvtgt_req_parse(), which
- * sets data_len, dir, ns and execute; then the transport gives memory; whoever
- * completes sets the result.
+ * sets data_len, dir, ns and execute; then the transport gives memory. The core or the
+ * backend sets the result and calls nvtgt_req_complete().
  */
 struct nvtgt_req {
 	/* one cache line: what every step looks at */

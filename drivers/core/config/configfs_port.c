@@ -847,8 +847,8 @@ static void nvtgt_port_drop(struct config_group *group, struct config_item *item
 	list_del_init(&cport->entry);
 	up_write(&nvtgt_config_sem);
 	/*
-	 * The default ANA group is an object of its own: whoever has its file
-	 * open keeps it, and not the port, which may be gone by then.
+	 * The default ANA group is an object of its own: a process that has its file
+	 * open keeps the group, and not the port, which may be gone by then.
 	 */
 	configfs_remove_default_groups(&cport->ana_groups_group);
 	config_item_put(item);

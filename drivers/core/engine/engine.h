@@ -33,11 +33,11 @@ struct seq_file;
  */
 struct nvtgt_ring {
 	struct page **pages;
-	unsigned int size;		/* a power of two or not */
-	unsigned int max;		/* it grows to */
+	unsigned int size;		/* room in pages[] */
+	unsigned int max;		/* most that size grows to */
 	unsigned int first, nr;
-	unsigned int least;		/* nr, the least since the last look */
-	unsigned int misses;		/* times that there was none; wraps */
+	unsigned int least;		/* smallest nr since the last look */
+	unsigned int misses;		/* times that it had no page to give; wraps */
 	u8 order;
 };
 
@@ -67,10 +67,10 @@ struct nvtgt_reactor {
 	int asleep;
 	bool credit_back;		/* a connection is in granted */
 	bool retry_due;			/* retry_timer has fired */
-	bool trim_due;			/* the timer has fired */
+	bool trim_due;			/* trim_timer has fired */
 	struct list_head granted;	/* nvtgt_buf_waiter; pool.c's lock */
-	struct list_head short_of;	/* the same: there was no page for them */
-	struct timer_list retry_timer;	/* runs while there are some */
+	struct list_head short_of;	/* the same, of those that no page was free for */
+	struct timer_list retry_timer;	/* runs while short_of is not empty */
 
 	/* the thread only */
 	struct list_head active ____cacheline_aligned_in_smp;	/* nvtgt_source */
@@ -81,9 +81,9 @@ struct nvtgt_reactor {
 	struct list_head flush;		/* nvtgt_queue */
 	struct list_head holds;		/* nvtgt_buf_hold */
 	unsigned long holds_seen;	/* jiffies: when they were asked for credit last */
-	bool contended;			/* there is a line for credit: none is taken or kept */
-	bool serving;			/* one that has been given credit uses it */
-	bool urgent;			/* one that no page was free for may use what is kept */
+	bool contended;			/* connections stand in line: no credit is taken or kept */
+	bool serving;			/* in ready() of a connection that was given credit */
+	bool urgent;			/* in ready() of one that may use the kernel's reserve */
 	unsigned long urgent_used;	/* jiffies: when one did */
 	struct nvtgt_ring small;
 	struct nvtgt_ring large;
@@ -91,12 +91,12 @@ struct nvtgt_reactor {
 	long credit;			/* bytes taken from the global budget, free here */
 	long credit_keep;		/* bytes: more goes back */
 	u32 spin_ns;			/* learned; 0: sleep at once */
-	u64 poll_since;			/* local_clock(), since when polling has found nothing; 0 */
-	u32 spin_skip;			/* passes until the next try */
-	u64 spun_ns;			/* spent so, in all */
+	u64 poll_since;			/* local_clock() when it began to poll in vain; 0: it does not */
+	u32 spin_skip;			/* sleeps since the last try to spin */
+	u64 spun_ns;			/* spent spinning and polling, in all */
 	unsigned int measured;		/* load, before anything was given away */
 	unsigned int nr_moved;		/* sources that have come from other reactors; wraps */
-	unsigned int nr_short;		/* times that there was no page; wraps */
+	unsigned int nr_short;		/* times that the kernel had no page to give; wraps */
 	unsigned int nr_busy;		/* passes that found something; wraps */
 	unsigned int trim_busy;		/* nr_busy when the timer was set */
 	struct timer_list trim_timer;	/* runs while the pool holds something */

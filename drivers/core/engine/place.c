@@ -16,8 +16,8 @@
  *
  * A reactor's load is the time that it ran or waited for its CPU, without the time
  * that it spun; what part of it a source has is told by its count of commands and
- * bytes. The loads are measured in a work item; who owns sources compares them and
- * decides, so that nothing here takes a lock in a reactor.
+ * bytes. A work item measures the loads; each reactor compares them and decides about
+ * its own sources, so that nothing here takes a lock in a reactor.
  *
  * A CPU that goes offline gives away what can move: its reactor, and each one that a
  * source comes to too late, sends its sources to CPUs that are left. What is fixed to
@@ -299,7 +299,7 @@ static void nvtgt_place_review_one(struct nvtgt_reactor *reactor, struct nvtgt_s
 	if (source->to || source->fixed || !source->move ||
 	    nvtgt_place_allows(source->cpus, reactor->cpu))
 		return;
-	/* none of the port's is online: anyone will do */
+	/* no CPU of the port's is online: the one where it is will do */
 	if (!cpumask_intersects(source->cpus, &nvtgt_cpus) &&
 	    cpumask_test_cpu(reactor->cpu, &nvtgt_cpus))
 		return;

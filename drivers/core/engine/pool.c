@@ -227,7 +227,7 @@ void nvtgt_pool_exit(struct nvtgt_reactor *reactor)
 	kfree(reactor->large.pages);
 }
 
-/* Keeps for the line's first what it still needs, as far as it is there. */
+/* Takes from the budget what the first connection in the line still needs, or what there is. */
 static void nvtgt_line_gather(const struct nvtgt_buf_waiter *first)
 {
 	long used = atomic_long_read(&nvtgt_budget_used), part;
@@ -240,7 +240,7 @@ static void nvtgt_line_gather(const struct nvtgt_buf_waiter *first)
 	nvtgt_line.gathered += part;
 }
 
-/* The first has what it asked for: its reactor lets it go on. */
+/* The first connection has all the credit that it asked for: its reactor will call ready(). */
 static void nvtgt_line_grant(struct nvtgt_buf_waiter *first)
 {
 	struct nvtgt_reactor *reactor = first->reactor;
@@ -788,8 +788,8 @@ static bool nvtgt_pool_may_be_urgent(const struct nvtgt_reactor *reactor)
 }
 
 /*
- * Those that have been given credit go on, also those that no page was free for before
- * they stood in line.
+ * Connections of this reactor that have been given credit go on. Some of them may have found
+ * no free page before they stood in the line.
  */
 static void nvtgt_pool_serve(struct nvtgt_reactor *reactor)
 {
@@ -804,7 +804,7 @@ static void nvtgt_pool_serve(struct nvtgt_reactor *reactor)
 		waiter->ready(waiter);
 		reactor->urgent = false;
 		reactor->serving = false;
-		/* what it has not used is for the next */
+		/* credit that it has not used is for the next in the line */
 		nvtgt_credit_put(reactor, 0);
 	}
 }
@@ -833,7 +833,7 @@ static void nvtgt_pool_retry(struct nvtgt_reactor *reactor)
 }
 
 /**
- * nvtgt_pool_service - let those go on that have their turn, here or elsewhere
+ * nvtgt_pool_service - connections that have been given credit go on, or try again for pages
  * @reactor: the calling thread's, at the end of a pass
  */
 void nvtgt_pool_service(struct nvtgt_reactor *reactor)
@@ -851,6 +851,6 @@ void nvtgt_pool_service(struct nvtgt_reactor *reactor)
 	if (contended && !list_empty(&reactor->holds) &&
 	    time_after(jiffies, reactor->holds_seen + NVTGT_LOOK_TIME))
 		nvtgt_pool_look(reactor);
-	/* what has no use now is for the connections that wait */
+	/* credit that the reactor does not use is for the connections that wait */
 	nvtgt_credit_put(reactor, 0);
 }

@@ -223,7 +223,7 @@ void nvtgt_source_poll(struct nvtgt_source *source, bool found)
 }
 EXPORT_SYMBOL_GPL(nvtgt_source_poll);
 
-/* Before the thread sleeps: all of them kick when something arrives. */
+/* Before the thread sleeps: all polled sources kick from now on when something arrives. */
 static void nvtgt_reactor_arm(struct nvtgt_reactor *reactor)
 {
 	while (!list_empty(&reactor->unarmed)) {
@@ -241,7 +241,8 @@ static void nvtgt_reactor_arm(struct nvtgt_reactor *reactor)
  * @source: the source
  * @to: the reactor
  *
- * It goes when the kick is taken, so that nobody else can be kicking it just then.
+ * It goes when the reactor takes this kick from its list: until then no other kick adds it
+ * to one.
  *
  * Context: the reactor of the source.
  */

@@ -3,7 +3,7 @@
  * DOC: Controllers
  *
  * A controller is one host's association. It is made by Connect on an admin
- * queue and lives as long as one of its queues does, or somebody holds a
+ * queue and lives as long as one of its queues does, or a thread holds a
  * reference. It ends when its admin queue ends, when the keep alive timer
  * expires, or when the administrator takes away the host's right, the port's
  * link, or the subsystem: each of these calls nvtgt_ctrl_delete(), which only

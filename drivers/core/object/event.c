@@ -8,7 +8,7 @@
  * RAE: until then the page itself tells what has happened since. A notice that
  * still waits in ctrl->events when its page is read is dropped, the host knows.
  *
- * A request in ctrl->aers belongs to whoever takes it out under ctrl->lock; it is
+ * A request in ctrl->aers belongs to the thread that takes it out under ctrl->lock; it is
  * completed after the lock was dropped, because the error log takes that lock.
  */
 #include "object.h"

@@ -300,7 +300,10 @@ static inline const char *nvtgt_host_name(const char *hostnqn)
 	return *hostnqn ? hostnqn : "-";
 }
 
-/* What a new controller waits for: nvtgt_host_must_wait(). No status of NVMe's. */
+/*
+ * What nvtgt_ctrl_create() says when the host has to wait (nvtgt_host_must_wait()): no status of
+ * NVMe's, and not sent.
+ */
 #define NVTGT_CONNECT_WAIT	0xffff
 
 #define nvtgt_ctrl_info(ctrl, fmt, ...)						\

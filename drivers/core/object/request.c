@@ -99,7 +99,7 @@ static __always_inline void nvtgt_req_done(struct nvtgt_req *req, u16 status)
 {
 	struct nvtgt_reactor *reactor;
 
-	/* who polls for it takes it from his list first */
+	/* the reactor that polls for it has it in its list, and takes it from there first */
 	reactor = unlikely(req->polled) ? req->poller : READ_ONCE(req->queue->reactor);
 	req->status = status;
 	if (unlikely(status))
@@ -314,7 +314,7 @@ u16 nvtgt_zero_out(struct nvtgt_req *req, size_t off, size_t len)
  *
  * The commands of a queue share one reference as long as they are for the same
  * namespace: while one of them has it, neither a look-up nor a count of its own
- * is needed for the next. Once the namespace is being disabled nobody joins.
+ * is needed for the next. Once the namespace is being disabled no command joins them.
  *
  * Context: the reactor; does not sleep.
  * Return: 0, or Invalid Namespace or Format
