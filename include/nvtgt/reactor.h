@@ -29,7 +29,7 @@ struct nvtgt_reactor;
  *	must not sleep; usually queues the work that frees the object. May be
  *	called from within nvtgt_source_del().
  * @move: the source leaves its reactor for @to: take it and its queues out of
- *	the reactor's lists (nvtgt_queue_move(), nvtgt_buf_move()). Commands may
+ *	the reactor's lists (nvtgt_conn_move(), nvtgt_buf_move()). Commands may
  *	be in flight; their results follow. Runs in the old reactor, must not
  *	sleep. Optional: a source without it stays where it is.
  * @arm: from now on kick the source when something arrives. A source with this is

@@ -5,7 +5,6 @@
  * asks for is parse.c's.
  */
 #include <linux/highmem.h>
-#include <linux/lockdep.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "object.h"
