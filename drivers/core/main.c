@@ -3,23 +3,9 @@
  * nvtgt: the core of the NVMe over Fabrics target.
  */
 #include <linux/module.h>
-#include "core.h"
-
-unsigned int nvtgt_max_ctrls = 4096;
-module_param_named(max_ctrls, nvtgt_max_ctrls, uint, 0644);
-MODULE_PARM_DESC(max_ctrls, "most controllers (connected hosts) of one subsystem");
-
-DECLARE_RWSEM(nvtgt_config_sem);
-u64 nvtgt_genctr;
-
-struct workqueue_struct *nvtgt_wq;
-struct workqueue_struct *nvtgt_remove_wq;
-
-/*
- * nvtgt_io_wq - where a backend does what would block a reactor; unbound
- */
-struct workqueue_struct *nvtgt_io_wq;
-EXPORT_SYMBOL_GPL(nvtgt_io_wq);
+#include "config/configfs.h"
+#include "engine/engine.h"
+#include "object/object.h"
 
 /* The structures that go over the wire have the specification's sizes. */
 static_assert(sizeof(struct nvme_command) == 64);
@@ -27,43 +13,16 @@ static_assert(sizeof(struct nvme_completion) == 16);
 static_assert(sizeof(struct nvme_id_ctrl) == 4096);
 static_assert(sizeof(struct nvme_id_ns) == 4096);
 
-static int __init nvtgt_init_workqueues(void)
-{
-	nvtgt_wq = alloc_workqueue("nvtgt", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	if (!nvtgt_wq)
-		return -ENOMEM;
-	nvtgt_io_wq = alloc_workqueue("nvtgt-io", WQ_UNBOUND | WQ_MEM_RECLAIM, NVTGT_WORKERS);
-	if (!nvtgt_io_wq)
-		goto destroy_wq;
-	nvtgt_remove_wq = alloc_workqueue("nvtgt-remove", WQ_UNBOUND, 0);
-	if (!nvtgt_remove_wq)
-		goto destroy_io_wq;
-	return 0;
-
-destroy_io_wq:
-	destroy_workqueue(nvtgt_io_wq);
-destroy_wq:
-	destroy_workqueue(nvtgt_wq);
-	return -ENOMEM;
-}
-
-static void nvtgt_exit_workqueues(void)
-{
-	destroy_workqueue(nvtgt_remove_wq);
-	destroy_workqueue(nvtgt_io_wq);
-	destroy_workqueue(nvtgt_wq);
-}
-
 static int __init nvtgt_init(void)
 {
 	int ret;
 
-	ret = nvtgt_init_workqueues();
+	ret = nvtgt_wq_init();
 	if (ret)
 		return ret;
-	ret = nvtgt_reactors_init();
+	ret = nvtgt_reactors_init(&nvtgt_pass_hooks);
 	if (ret)
-		goto exit_workqueues;
+		goto exit_wq;
 	nvtgt_debugfs_init();
 	ret = nvtgt_discovery_init();
 	if (ret)
@@ -78,8 +37,8 @@ exit_discovery:
 exit_reactors:
 	nvtgt_debugfs_exit();
 	nvtgt_reactors_exit();
-exit_workqueues:
-	nvtgt_exit_workqueues();
+exit_wq:
+	nvtgt_wq_exit();
 	return ret;
 }
 
@@ -92,11 +51,11 @@ static void __exit nvtgt_exit(void)
 	nvtgt_configfs_exit();
 	nvtgt_discovery_exit();
 	nvtgt_debugfs_exit();
-	/* whoever completed the last commands may still be about to wake their reactor */
+	/* the worker that completed a last command may still be about to wake its reactor */
 	flush_workqueue(nvtgt_io_wq);
 	flush_workqueue(nvtgt_wq);
 	nvtgt_reactors_exit();
-	nvtgt_exit_workqueues();
+	nvtgt_wq_exit();
 	rcu_barrier();
 }
 

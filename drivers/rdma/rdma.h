@@ -12,6 +12,7 @@
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_cm.h>
 #include <nvtgt/conn.h>
+#include <nvtgt/pool.h>
 #include <nvtgt/reactor.h>
 #include <nvtgt/transport.h>
 #include "capsule.h"

@@ -9,6 +9,7 @@
 #include <linux/workqueue.h>
 #include <net/sock.h>
 #include <nvtgt/conn.h>
+#include <nvtgt/pool.h>
 #include <nvtgt/reactor.h>
 #include <nvtgt/transport.h>
 #include "pdu.h"

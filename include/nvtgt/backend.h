@@ -55,7 +55,8 @@
  *	others of the namespace that nvtgt_req_poll() was called for. Runs in the
  *	reactor that executed @req, must not sleep. @req may be complete already,
  *	but has not been released. Returns false when @req cannot speak for others
- *	(it has not reached the device yet). Required of who calls nvtgt_req_poll().
+ *	(it has not reached the device yet). Required of a backend that calls
+ *	nvtgt_req_poll().
  *
  * Commands' functions, @rw to @discard, run in the reactor (plug open) or in a worker, must not block for
  * long in the reactor and must not touch the request after they have called
@@ -91,7 +92,7 @@ void nvtgt_req_poll_others(struct nvtgt_req *req);
 bool nvtgt_req_in_reactor(const struct nvtgt_req *req);
 
 /**
- * nvtgt_req_poll_over - nobody needs to poll for a request any more
+ * nvtgt_req_poll_over - the reactor need not poll for a request any more
  * @req: executing, after nvtgt_req_poll(): it will complete by itself
  *
  * Context: any.

@@ -21,6 +21,7 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <nvtgt/pool.h>
 #include <nvtgt/reactor.h>
 #include <nvtgt/transport.h>
 #include <nvtgt/types.h>

@@ -6,13 +6,94 @@
 #define _NVTGT_REACTOR_H
 
 #include <linux/bitops.h>
-#include <linux/math.h>
-#include <linux/mm.h>
-#include <nvtgt/types.h>
+#include <linux/cpumask.h>
+#include <linux/list.h>
+#include <linux/llist.h>
+#include <linux/types.h>
+
+struct nvtgt_reactor;
 
 /* bits of nvtgt_source.flags */
 #define NVTGT_SOURCE_KICKED	0	/* stands in the reactor's list */
 #define NVTGT_SOURCE_DEAD	1	/* nvtgt_source_del() was called */
+
+/**
+ * struct nvtgt_source - something that a reactor polls for input
+ *
+ * A socket, a completion queue, a submission queue in guest memory.
+ *
+ * @receive: bring in what has arrived, as one pass allows. Runs in the reactor
+ *	under its block plug; must not block for one queue's sake. Returns true
+ *	when more is there at once (the pass's share was used up).
+ * @release: the reactor will not touch the source again. Runs in the reactor,
+ *	must not sleep; usually queues the work that frees the object. May be
+ *	called from within nvtgt_source_del().
+ * @move: the source leaves its reactor for @to: take it and its queues out of
+ *	the reactor's lists (nvtgt_conn_move(), nvtgt_buf_move()). Commands may
+ *	be in flight; their results follow. Runs in the old reactor, must not
+ *	sleep. Optional: a source without it stays where it is.
+ * @arm: from now on kick the source when something arrives. A source with this is
+ *	polled meanwhile: its receive() calls nvtgt_source_poll() when it returns
+ *	false, and is called in each pass, without a kick, until the reactor wants to
+ *	sleep or the source has brought nothing for a while. Returns true when
+ *	something has arrived already: it is received then. Runs in the reactor,
+ *	must not sleep. Optional: such a source kicks by itself, always.
+ * @arrive: the source is in a reactor: the first one, or after @move. Ask for
+ *	again what @move took back. receive() follows. Runs in the new reactor,
+ *	must not sleep. Optional.
+ * @cpus: where its reactor may run; lives as long as the source. Required.
+ * @reactor: the reactor that owns the source; set by nvtgt_source_add().
+ * @node: in the reactor's list of kicked sources (any context adds).
+ * @flags: NVTGT_SOURCE_* bits (atomic).
+ * @active: in the reactor's list of sources of this pass, or of those that are
+ *	polled (the rest: reactor only).
+ * @polled_at: the reactor's busy pass in which it brought something last.
+ * @home: in the reactor's list of its sources.
+ * @to: the reactor that it is to go to, or has just come to, or NULL.
+ * @work: what it has made the reactor do, in no unit: the transport adds
+ *	nvtgt_source_work() for each command; wraps.
+ * @work_seen: @work when the loads were compared last.
+ * @moved: jiffies when it came, never 0; 0: it has not come to its first reactor.
+ * @net_cpu: the CPU where its input arrives, as far as its place took note.
+ * @stray_cpu: another CPU where it has arrived lately.
+ * @nr_stray: how many passes in a row.
+ * @away: not where its input arrives, for that reactor had too much to do.
+ * @fixed: on its way out: it moves no more.
+ */
+struct nvtgt_source {
+	bool (*receive)(struct nvtgt_source *source);
+	void (*release)(struct nvtgt_source *source);
+	void (*move)(struct nvtgt_source *source, struct nvtgt_reactor *to);
+	void (*arrive)(struct nvtgt_source *source);
+	bool (*arm)(struct nvtgt_source *source);
+	const struct cpumask *cpus;
+	struct nvtgt_reactor *reactor;
+	struct llist_node node;
+	unsigned long flags;
+
+	struct list_head active;
+	unsigned int polled_at;
+	struct list_head home;
+	struct nvtgt_reactor *to;
+	u32 work;
+	u32 work_seen;
+	unsigned long moved;
+	int net_cpu;
+	int stray_cpu;
+	u16 nr_stray;
+	bool away;
+	bool fixed;
+};
+
+/**
+ * struct nvtgt_call - a function to be run once in a reactor
+ * @node: in the reactor's list of calls
+ * @fn: what to run; must not sleep; may free the object around the call
+ */
+struct nvtgt_call {
+	struct llist_node node;
+	void (*fn)(struct nvtgt_call *call);
+};
 
 struct nvtgt_reactor *nvtgt_reactor_get(const struct cpumask *cpus, int cpu);
 struct nvtgt_reactor *nvtgt_reactor_get_near(const struct cpumask *cpus, int node);
@@ -72,99 +153,5 @@ static inline void nvtgt_source_work(struct nvtgt_source *source, u32 bytes)
 {
 	source->work += 1 + (bytes >> 14);	/* 16 KiB cost about as much as a command */
 }
-
-/* Memory for data, from the reactor's pool, against credit. */
-
-/**
- * enum nvtgt_buf_place - where a connection stands that wants credit
- *
- * @NVTGT_BUF_OUT: nowhere.
- * @NVTGT_BUF_IN_LINE: in the line of all reactors.
- * @NVTGT_BUF_GRANTED: it has been given its bytes; its reactor will call ready().
- * @NVTGT_BUF_SHORT: no page was free; its reactor will call ready() in a moment.
- */
-enum nvtgt_buf_place {
-	NVTGT_BUF_OUT,
-	NVTGT_BUF_IN_LINE,
-	NVTGT_BUF_GRANTED,
-	NVTGT_BUF_SHORT,
-};
-
-/**
- * struct nvtgt_buf_waiter - a place in the line for the pool's credit
- * @node: in the line, or in the reactor's list of those that were given credit
- * @reactor: the reactor of the connection, while it waits
- * @bytes: what it asked for
- * @place: enum nvtgt_buf_place
- * @was_short: no page was free for it, and now it needs credit again, in line; the core's
- * @ready: that many bytes are there: call nvtgt_buf_get() again, for one request or
- *	for several. What is not used before it returns goes to the next. Called out
- *	of the line; a connection that wants more stands at its end with nvtgt_buf_wait(). After
- *	nvtgt_buf_retry(): try again, there and then, for it may be the one that may use
- *	what the kernel keeps for interrupts; nothing has been given, and if there is no
- *	credit either it may do so when its turn in the line comes. Reactor context.
- */
-struct nvtgt_buf_waiter {
-	struct list_head node;
-	struct nvtgt_reactor *reactor;
-	long bytes;
-	u8 place;
-	bool was_short;
-	void (*ready)(struct nvtgt_buf_waiter *waiter);
-};
-
-/**
- * NVTGT_BUF_PATIENCE_MS - how long a command waits for pages before it fails
- */
-#define NVTGT_BUF_PATIENCE_MS	10000
-
-/**
- * NVTGT_BUF_TURN - bytes that a connection asks for at once with several requests
- *
- * One request may be larger.
- */
-#define NVTGT_BUF_TURN	(64 * 1024)
-
-/**
- * nvtgt_buf_bytes - what a request is charged
- * @req: parsed
- *
- * Return: bytes: whole pages, its protection information beside its data
- */
-static inline long nvtgt_buf_bytes(const struct nvtgt_req *req)
-{
-	return round_up(req->data_len, PAGE_SIZE) + round_up(req->pi_len, PAGE_SIZE);
-}
-
-/**
- * struct nvtgt_buf_hold - credit for memory that commands have left behind
- * @node: in the reactor's list, while @bytes is not 0
- * @bytes: how much it is
- * @look: see what can be given back, with nvtgt_buf_unhold(). @wanted: another
- *	connection waits for credit; more is to be given back as soon as it can be. Reactor context.
- *
- * Pages that a socket still needs when their command is over, for example.
- */
-struct nvtgt_buf_hold {
-	struct list_head node;
-	long bytes;
-	void (*look)(struct nvtgt_buf_hold *hold, bool wanted);
-};
-
-void nvtgt_buf_hold(struct nvtgt_reactor *reactor, struct nvtgt_buf_hold *hold, long bytes);
-void nvtgt_buf_unhold(struct nvtgt_reactor *reactor, struct nvtgt_buf_hold *hold, long bytes);
-bool nvtgt_buf_is_wanted(const struct nvtgt_reactor *reactor);
-int __must_check nvtgt_buf_reserve(struct nvtgt_req *req);
-int __must_check nvtgt_buf_fill(struct nvtgt_req *req);
-int __must_check nvtgt_buf_get(struct nvtgt_req *req);
-int __must_check nvtgt_buf_get_over(struct nvtgt_req *req);
-void nvtgt_buf_reserve_over(struct nvtgt_req *req);
-void nvtgt_buf_put(struct nvtgt_req *req);
-void nvtgt_buf_wait(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *waiter, long bytes);
-void nvtgt_buf_retry(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *waiter);
-void nvtgt_buf_unwait(struct nvtgt_buf_waiter *waiter);
-void nvtgt_buf_move(struct nvtgt_buf_waiter *waiter, struct nvtgt_reactor *to);
-struct page *nvtgt_page_get(struct nvtgt_reactor *reactor);
-void nvtgt_page_put(struct nvtgt_reactor *reactor, struct page *page);
 
 #endif /* _NVTGT_REACTOR_H */

@@ -15,7 +15,7 @@
  *
  * All of these run in the reactor that owns the queue. Where the transport has to
  * wait between parse and execute, for memory or for the host, it parks the request,
- * so that nobody waits with it for the namespace.
+ * so that disabling the namespace does not wait for the host.
  */
 #ifndef _NVTGT_TRANSPORT_H
 #define _NVTGT_TRANSPORT_H
@@ -68,8 +68,9 @@ struct seq_file;
  *	sleep. Optional.
  * @connected: a Connect has succeeded; queue->size and queue->qid are known. Reactor
  *	context, must not sleep. Optional.
- * @detach: nothing is in flight any more: let nobody find the connection anew who finds it
- *	from the wire under rcu_read_lock(). Reactor context, must not sleep. Optional.
+ * @detach: nothing is in flight any more: from here on nothing that arrives may find the
+ *	connection. What has found it already holds rcu_read_lock(). Reactor context, must
+ *	not sleep. Optional.
  * @end: a grace period has passed: nothing from the wire may touch the connection when this
  *	returns. May sleep; memory that it allocates starts no I/O. Required.
  * @give_back: give back to the reactor what only it may take. Reactor context, must not

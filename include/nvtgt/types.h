@@ -104,84 +104,6 @@ enum nvtgt_req_state {
 };
 
 /**
- * struct nvtgt_source - something that a reactor polls for input
- *
- * A socket, a completion queue, a submission queue in guest memory.
- *
- * @receive: bring in what has arrived, as one pass allows. Runs in the reactor
- *	under its block plug; must not block for one queue's sake. Returns true
- *	when more is there at once (the pass's share was used up).
- * @release: the reactor will not touch the source again. Runs in the reactor,
- *	must not sleep; usually queues the work that frees the object. May be
- *	called from within nvtgt_source_del().
- * @move: the source leaves its reactor for @to: take it and its queues out of
- *	the reactor's lists (nvtgt_conn_move(), nvtgt_buf_move()). Commands may
- *	be in flight; their results follow. Runs in the old reactor, must not
- *	sleep. Optional: a source without it stays where it is.
- * @arm: from now on kick the source when something arrives. A source with this is
- *	polled meanwhile: its receive() calls nvtgt_source_poll() when it returns
- *	false, and is called in each pass, without a kick, until the reactor wants to
- *	sleep or the source has brought nothing for a while. Returns true when
- *	something has arrived already: it is received then. Runs in the reactor,
- *	must not sleep. Optional: such a source kicks by itself, always.
- * @arrive: the source is in a reactor: the first one, or after @move. Ask for
- *	again what @move took back. receive() follows. Runs in the new reactor,
- *	must not sleep. Optional.
- * @cpus: where its reactor may run; lives as long as the source. Required.
- * @reactor: the reactor that owns the source; set by nvtgt_source_add().
- * @node: in the reactor's list of kicked sources (any context adds).
- * @flags: NVTGT_SOURCE_* bits (atomic).
- * @active: in the reactor's list of sources of this pass, or of those that are
- *	polled (the rest: reactor only).
- * @polled_at: the reactor's busy pass in which it brought something last.
- * @home: in the reactor's list of its sources.
- * @to: the reactor that it is to go to, or has just come to, or NULL.
- * @work: what it has made the reactor do, in no unit: the transport adds
- *	nvtgt_source_work() for each command; wraps.
- * @work_seen: @work when the loads were compared last.
- * @moved: jiffies when it came, never 0; 0: it has not come to its first reactor.
- * @net_cpu: the CPU where its input arrives, as far as its place took note.
- * @stray_cpu: another CPU where it has arrived lately.
- * @nr_stray: how many passes in a row.
- * @away: not where its input arrives, for that reactor had too much to do.
- * @fixed: on its way out: it moves no more.
- */
-struct nvtgt_source {
-	bool (*receive)(struct nvtgt_source *source);
-	void (*release)(struct nvtgt_source *source);
-	void (*move)(struct nvtgt_source *source, struct nvtgt_reactor *to);
-	void (*arrive)(struct nvtgt_source *source);
-	bool (*arm)(struct nvtgt_source *source);
-	const struct cpumask *cpus;
-	struct nvtgt_reactor *reactor;
-	struct llist_node node;
-	unsigned long flags;
-
-	struct list_head active;
-	unsigned int polled_at;
-	struct list_head home;
-	struct nvtgt_reactor *to;
-	u32 work;
-	u32 work_seen;
-	unsigned long moved;
-	int net_cpu;
-	int stray_cpu;
-	u16 nr_stray;
-	bool away;
-	bool fixed;
-};
-
-/**
- * struct nvtgt_call - a function to be run once in a reactor
- * @node: in the reactor's list of calls
- * @fn: what to run; must not sleep; may free the object around the call
- */
-struct nvtgt_call {
-	struct llist_node node;
-	void (*fn)(struct nvtgt_call *call);
-};
-
-/**
  * enum nvtgt_peer_state - how a connection counts for the address that it comes from
  *
  * @NVTGT_PEER_HALF_OPEN: no Connect has succeeded on it. It may be told to end so that
@@ -309,10 +231,12 @@ struct nvtgt_queue {
  * @nr_bvec: segments in @bvec
  * @charged: bytes taken from the pool's credit
  * @inline_bvec: room for @bvec
- * @result: completion dwords 0 and 1; set by whoever completes
+ * @result: completion dwords 0 and 1; set before nvtgt_req_complete()
  * @status: enum nvme_status, NVME_STATUS_DNR included
  * @error_loc: for the error log: byte of the field in error, bit << 8; NVTGT_NO_ERROR_LOC
  * @error_slba: for the error log: first block in error
+ * @came_back: NULL, or what the core has to do in the reactor when the result is there,
+ *	before ops->respond(): for a Connect, and for a command that is late
  * @done_node: in the reactor's list of results
  * @entry: the owner's: in a list of the connection's, of the core's while it executes
  * @poller: the reactor that polls for its completion
@@ -325,8 +249,8 @@ struct nvtgt_queue {
  *
  * The first member of the transport's object for a command, at a cache line's beginning.
  * The transport sets cmd, queue and transfer_len before nvtgt_req_parse(), which
- * sets data_len, dir, ns and execute; then the transport gives memory; whoever
- * completes sets the result.
+ * sets data_len, dir, ns and execute; then the transport gives memory. The core or the
+ * backend sets the result and calls nvtgt_req_complete().
  */
 struct nvtgt_req {
 	/* one cache line: what every step looks at */
@@ -337,7 +261,8 @@ struct nvtgt_req {
 	struct bio_vec *bvec;
 	u32 transfer_len;
 	u32 data_len;
-	unsigned int nr_bvec;
+	u16 nr_bvec;
+	u16 slot;
 	u32 charged;
 	u8 dir;
 	u8 state;			/* enum nvtgt_req_state; nvtgt_req_set_state() */
@@ -353,14 +278,11 @@ struct nvtgt_req {
 	union nvme_result result;
 	struct llist_node done_node;
 	struct list_head entry;
+	void (*came_back)(struct nvtgt_req *req);
 	void *scratch;
 	u64 error_slba;
 	u32 pi_len;
 	u32 pi_wire;
-	u8 pi_type;
-	bool poll_over;
-	bool waits;
-	u16 slot;
 
 	/* and the next: the usual data */
 	struct bio_vec inline_bvec[NVTGT_INLINE_BVECS] ____cacheline_aligned;
@@ -370,6 +292,9 @@ struct nvtgt_req {
 	struct list_head poll_entry;
 	struct list_head late_entry;
 	bool late_write;
+	bool poll_over;
+	bool waits;
+	u8 pi_type;
 	struct work_struct work;
 	u8 room[NVTGT_BACKEND_ROOM] ____cacheline_aligned;
 };
