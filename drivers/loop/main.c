@@ -107,7 +107,8 @@ static struct nvtgt_loop_capsule *nvtgt_loop_next(struct nvtgt_loop_queue *q)
 	return capsule;
 }
 
-static void nvtgt_loop_give_back_capsule(struct nvtgt_loop_queue *q, struct nvtgt_loop_capsule *capsule)
+static void nvtgt_loop_give_back_capsule(struct nvtgt_loop_queue *q,
+					 struct nvtgt_loop_capsule *capsule)
 {
 	spin_lock(&q->lock);
 	list_add(&capsule->entry, &q->in);

@@ -163,7 +163,8 @@ static void nvtgt_rdma_addr_moved(const struct net *net, int family, const void 
 			continue;
 		if (family == AF_INET ? !memcmp(&in->sin_addr, addr, sizeof(in->sin_addr)) :
 					!memcmp(&in6->sin6_addr, addr, sizeof(in6->sin6_addr)))
-			mod_delayed_work(nvtgt_rdma_conns.wq, &rport->repair_work, NVTGT_RDMA_SETTLE);
+			mod_delayed_work(nvtgt_rdma_conns.wq, &rport->repair_work,
+					 NVTGT_RDMA_SETTLE);
 	}
 	spin_unlock_bh(&nvtgt_rdma_ports_lock);
 }

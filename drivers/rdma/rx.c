@@ -48,7 +48,8 @@ static void nvtgt_rdma_srq_event(struct ib_event *event, void *context)
 	bool full = READ_ONCE(rx->nr_recvs) >= rx->max_recvs;
 
 	if (event->event == IB_EVENT_SRQ_LIMIT_REACHED && !READ_ONCE(rx->going))
-		queue_delayed_work(nvtgt_rdma_conns.wq, &rx->grow_work, full ? NVTGT_RDMA_RX_PAUSE : 0);
+		queue_delayed_work(nvtgt_rdma_conns.wq, &rx->grow_work,
+				   full ? NVTGT_RDMA_RX_PAUSE : 0);
 }
 
 /* Adds a buffer to those that are to be posted. */

@@ -457,7 +457,8 @@ static void nvtgt_tcp_take_flags(struct nvtgt_tcp_queue *q)
 	nvtgt_conn_take_events(&q->conn);
 	if (test_and_clear_bit(NVTGT_TCP_F_ACKED, &q->conn.flags))
 		nvtgt_tcp_look(&q->hold, nvtgt_buf_is_wanted(q->conn.queue.reactor));
-	if (test_and_clear_bit(NVTGT_TCP_F_SPACE, &q->conn.flags) && q->conn.state < NVTGT_CONN_CLOSING) {
+	if (test_and_clear_bit(NVTGT_TCP_F_SPACE, &q->conn.flags) &&
+	    q->conn.state < NVTGT_CONN_CLOSING) {
 		q->no_space = false;
 		nvtgt_queue_want_flush(&q->conn.queue);
 	}

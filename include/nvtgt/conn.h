@@ -29,7 +29,7 @@
 #define NVTGT_PEER_BUCKETS	256
 #define NVTGT_PEER_LEVELS	32
 
-/** NVTGT_CONN_MAX_CHARGED - bytes of data that a connection's commands hold, unless it is one command */
+/** NVTGT_CONN_MAX_CHARGED - bytes of data that a connection holds, unless for one command */
 #define NVTGT_CONN_MAX_CHARGED	(16U << 20)
 
 /**
@@ -117,17 +117,17 @@ extern const struct kernel_param_ops nvtgt_timeout_ops;
 	module_param_cb(data_timeout_ms, &nvtgt_timeout_ops,				\
 			&(conns).data_timeout_ms, 0644);				\
 	MODULE_PARM_DESC(data_timeout_ms,						\
-			 "time for a peer to send a write's data, or to take what it has asked for, ms, 100 … 3600000"); \
+			 "time for a peer to send, or to take, data, ms, 100 … 3600000");	\
 	module_param_named(max_connections, (conns).max_connections, uint, 0644);	\
 	MODULE_PARM_DESC(max_connections, "most connections, of all ports together");	\
 	module_param_named(max_half_open, (conns).max_half_open, uint, 0644);		\
 	MODULE_PARM_DESC(max_half_open, "most connections that no Connect has come on"); \
 	module_param_named(max_peer_connections, (conns).max_peer_connections, uint, 0644); \
 	MODULE_PARM_DESC(max_peer_connections,						\
-			 "most connections of one source address (0: max_connections)"); \
+			 "most connections of one address (0: max_connections)");	\
 	module_param_named(max_peer_half_open, (conns).max_peer_half_open, uint, 0644);	\
 	MODULE_PARM_DESC(max_peer_half_open,						\
-			 "most connections of one source address that no Connect has come on (0: max_half_open)")
+			 "most half-open connections of one address (0: max_half_open)")
 
 /**
  * enum nvtgt_conn_state - the state of a connection

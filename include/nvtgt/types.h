@@ -86,6 +86,8 @@ struct nvtgt_transport_ops;
  * @NVTGT_REQ_WRITING: the same with data before it.
  * @NVTGT_REQ_SENT: all of it has been put into what is sent, which is not over. RDMA leaves
  *	it in one of the two before, for it has to know which.
+ *
+ * @NVTGT_REQ_STATES: how many there are.
  */
 enum nvtgt_req_state {
 	NVTGT_REQ_FREE,

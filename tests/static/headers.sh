@@ -23,18 +23,17 @@ words() {
 }
 
 check() {
-	local file=$1 line key value guards=
+	local file=$1 line key value values guards=
 	[ -x "$file" ] || wrong "$file" "cannot be executed, so it is not run: chmod +x"
 	while read -r line; do
 		case $line in '#'*) ;; *) break ;; esac
 		[[ $line =~ ^#\ ([a-z-]+):\ *(.*)$ ]] || continue
 		key=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
+		read -ra values <<<"$value"
 		case $key in
 		guards) guards=$value ;;
-		# shellcheck disable=SC2086
-		kernels) words "$file" "$key" "$known_kernels" $value ;;
-		# shellcheck disable=SC2086
-		variants) words "$file" "$key" "$known_variants" $value ;;
+		kernels) words "$file" "$key" "$known_kernels" "${values[@]}" ;;
+		variants) words "$file" "$key" "$known_variants" "${values[@]}" ;;
 		timeout|cpus) [[ $value =~ ^[1-9][0-9]*$ ]] || wrong "$file" "$key: $value is no number" ;;
 		*) wrong "$file" "the header's word \"$key\" is unknown" ;;
 		esac

@@ -8,6 +8,9 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
+/*
+ * nvtgt_req_state_names - the states of a request, as tracepoints, debugfs and the log say them
+ */
 const char *const nvtgt_req_state_names[NVTGT_REQ_STATES] = {
 	[NVTGT_REQ_FREE]	= "free",
 	[NVTGT_REQ_RECEIVED]	= "received",

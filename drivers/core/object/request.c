@@ -25,7 +25,9 @@ static_assert(offsetofend(struct nvtgt_req, error_loc) <= 64);
 static_assert(offsetofend(struct nvtgt_req, pi_wire) <= 128);
 #endif
 
-/* From which state may a request enter which? One bit per former state. */
+/*
+ * nvtgt_req_from - from which states a request may enter which; one bit per former state
+ */
 const u16 nvtgt_req_from[NVTGT_REQ_STATES] = {
 	[NVTGT_REQ_FREE]	= NVTGT_REQ_AFTER,
 	[NVTGT_REQ_RECEIVED]	= BIT(NVTGT_REQ_FREE),

@@ -225,7 +225,9 @@ static int nvtgt_timeout_set(const char *val, const struct kernel_param *kp)
 	return param_set_uint_minmax(val, kp, 100, 3600 * MSEC_PER_SEC);
 }
 
-/* nvtgt_timeout_ops - module parameters that are a time-out, ms, unsigned int */
+/*
+ * nvtgt_timeout_ops - module parameters that are a time-out, ms, unsigned int
+ */
 const struct kernel_param_ops nvtgt_timeout_ops = {
 	.set = nvtgt_timeout_set,
 	.get = param_get_uint,
