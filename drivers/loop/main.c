@@ -20,7 +20,8 @@
 
 #define NVTGT_LOOP_QUEUE_SIZE	128		/* default of param_max_queue_size */
 #define NVTGT_LOOP_MAX_DATA	(4096 << NVTGT_MAX_MDTS)
-#define NVTGT_LOOP_MAX_CAPSULES	256		/* that a connection has in hand */
+#define NVTGT_LOOP_MAX_CAPSULES	128		/* that a connection has in hand */
+#define NVTGT_LOOP_MAX_HELD	(16 << 20)	/* bytes of data in these */
 
 /* struct nvtgt_loop_capsule - a command's, and then its response's */
 struct nvtgt_loop_capsule {
@@ -28,6 +29,7 @@ struct nvtgt_loop_capsule {
 	struct nvme_command sqe;
 	struct nvme_completion cqe;
 	u32 len;			/* bytes of data */
+	u32 room;			/* for data: what came, or is to come */
 	u8 *data;
 };
 
@@ -45,7 +47,15 @@ struct nvtgt_loop_queue {
 	bool ended;			/* the target's side is gone, or about to be */
 	struct list_head in, out;	/* nvtgt_loop_capsule */
 	unsigned int nr;		/* capsules that nobody has read the response of */
+	u32 held;			/* bytes of room in them */
 	wait_queue_head_t wait;
+};
+
+/* struct nvtgt_loop_port - a file that can be opened */
+struct nvtgt_loop_port {
+	struct nvtgt_port *port;
+	struct dentry *file;
+	bool closing;			/* written before conns->lock is taken, read after */
 };
 
 static struct dentry *nvtgt_loop_debugfs;
@@ -115,6 +125,13 @@ static void nvtgt_loop_give_back_capsule(struct nvtgt_loop_queue *q,
 	spin_unlock(&q->lock);
 }
 
+static int nvtgt_loop_mem_get(struct nvtgt_req *req)
+{
+	if (!nvtgt_conn_has_room(&to_nvtgt_loop_queue(req->queue)->conn, req->data_len))
+		return -EBUSY;
+	return nvtgt_buf_get(req);
+}
+
 static void nvtgt_loop_mem_got(struct nvtgt_req *req)
 {
 	struct nvtgt_loop_capsule *capsule = to_nvtgt_loop_cmd(req)->capsule;
@@ -136,9 +153,11 @@ static void nvtgt_loop_new_cmd(struct nvtgt_loop_queue *q, struct nvtgt_req *req
 		       le32_to_cpu(capsule->sqe.common.dptr.sgl.length));
 	if (!nvtgt_req_parse(req)) {
 		nvtgt_req_fail(req, req->status);
+	} else if (req->data_len > capsule->room) {
+		nvtgt_req_fail(req, NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR);
 	} else if (req->data_len) {
 		nvtgt_req_set_state(req, NVTGT_REQ_MEMORY);
-		if (nvtgt_conn_try_mem(&q->conn, req, false, nvtgt_buf_get))
+		if (nvtgt_conn_try_mem(&q->conn, req, false, nvtgt_loop_mem_get))
 			nvtgt_loop_mem_got(req);
 		else
 			nvtgt_conn_wait_mem(&q->conn, req, false);
@@ -165,9 +184,10 @@ static bool nvtgt_loop_receive(struct nvtgt_source *source)
 		return false;
 	req = nvtgt_conn_get_req(&q->conn);
 	if (!req) {
-		/* respond() kicks the source; if there is nothing to respond to, the timer does */
 		nvtgt_loop_give_back_capsule(q, capsule);
-		nvtgt_conn_look_by(&q->conn, jiffies + 1);
+		/* respond() kicks the source; if it was memory that there was none of, the timer does */
+		if (q->conn.nr_slots < q->conn.max_slots)
+			nvtgt_conn_look_by(&q->conn, jiffies + 1);
 		return false;
 	}
 	nvtgt_loop_new_cmd(q, req, capsule);
@@ -183,12 +203,7 @@ static void nvtgt_loop_take_data(struct nvtgt_req *req, struct nvtgt_loop_capsul
 	if (req->dir != DMA_FROM_DEVICE || !req->data_len || req->status)
 		return;
 	iov_iter_bvec(&iter, ITER_SOURCE, req->bvec, req->nr_bvec, req->data_len);
-	kvfree(capsule->data);
-	capsule->data = kvmalloc(req->data_len, GFP_NOWAIT | __GFP_NOWARN);
-	if (capsule->data)
-		capsule->len = copy_from_iter(capsule->data, req->data_len, &iter);
-	else
-		nvtgt_req_spoil(req, NVME_SC_INTERNAL);
+	capsule->len = copy_from_iter(capsule->data, req->data_len, &iter);
 }
 
 static void nvtgt_loop_respond(struct nvtgt_req *req)
@@ -257,7 +272,8 @@ static void nvtgt_loop_free(struct nvtgt_conn *conn)
 static int nvtgt_loop_open(struct inode *inode, struct file *file)
 {
 	const struct sockaddr_storage nowhere = {};
-	struct nvtgt_port *port = inode->i_private;
+	struct nvtgt_loop_port *lport = inode->i_private;
+	struct nvtgt_port *port = lport->port;
 	struct nvtgt_reactor *reactor;
 	struct nvtgt_loop_queue *q;
 	int ret;
@@ -283,6 +299,9 @@ static int nvtgt_loop_open(struct inode *inode, struct file *file)
 		 task_tgid_nr(current));
 	kref_get(&q->ref);
 	file->private_data = q;
+	/* the port's end has looked for connections before this one was there, or finds it */
+	if (READ_ONCE(lport->closing))
+		nvtgt_conn_disconnect(&q->conn);
 	nvtgt_conn_start(&q->conn, reactor);
 	nvtgt_conn_go(&q->conn);
 	return 0;
@@ -316,13 +335,20 @@ static struct nvtgt_loop_capsule *nvtgt_loop_copy_capsule(const char __user *buf
 	if (!capsule)
 		return ERR_PTR(-ENOMEM);
 	capsule->len = len - sizeof(capsule->sqe);
-	capsule->data = kvmalloc(max(capsule->len, 1U), GFP_KERNEL);
+	if (copy_from_user(&capsule->sqe, buf, sizeof(capsule->sqe))) {
+		kfree(capsule);
+		return ERR_PTR(-EFAULT);
+	}
+	/* a command that is executed moves no more than its SGL says */
+	capsule->room = min_t(u32, le32_to_cpu(capsule->sqe.common.dptr.sgl.length),
+			      NVTGT_LOOP_MAX_DATA);
+	capsule->room = max3(capsule->room, capsule->len, 1U);
+	capsule->data = kvmalloc(capsule->room, GFP_KERNEL_ACCOUNT);
 	if (!capsule->data) {
 		kfree(capsule);
 		return ERR_PTR(-ENOMEM);
 	}
-	if (copy_from_user(&capsule->sqe, buf, sizeof(capsule->sqe)) ||
-	    copy_from_user(capsule->data, buf + sizeof(capsule->sqe), capsule->len)) {
+	if (copy_from_user(capsule->data, buf + sizeof(capsule->sqe), capsule->len)) {
 		nvtgt_loop_free_capsule(capsule);
 		return ERR_PTR(-EFAULT);
 	}
@@ -341,10 +367,12 @@ static ssize_t nvtgt_loop_write(struct file *file, const char __user *buf, size_
 	spin_lock(&q->lock);
 	if (q->ended)
 		ret = -EPIPE;
-	else if (q->nr == NVTGT_LOOP_MAX_CAPSULES)
+	else if (q->nr == NVTGT_LOOP_MAX_CAPSULES ||
+		 q->held + capsule->room > NVTGT_LOOP_MAX_HELD)
 		ret = -EAGAIN;
 	if (!ret) {
 		q->nr++;
+		q->held += capsule->room;
 		list_add_tail(&capsule->entry, &q->in);
 		nvtgt_source_kick(&q->conn.source);
 	}
@@ -363,6 +391,7 @@ static struct nvtgt_loop_capsule *nvtgt_loop_take_response(struct nvtgt_loop_que
 	if (capsule) {
 		list_del_init(&capsule->entry);
 		q->nr--;
+		q->held -= capsule->room;
 	}
 	*ended = q->ended;
 	spin_unlock(&q->lock);
@@ -405,15 +434,28 @@ static const struct file_operations nvtgt_loop_fops = {
 
 static int nvtgt_loop_add_port(struct nvtgt_port *port)
 {
+	struct nvtgt_loop_port *lport;
 	char name[8];
+	int ret;
 
+	lport = kzalloc(sizeof(*lport), GFP_KERNEL);
+	if (!lport)
+		return -ENOMEM;
+	lport->port = port;
 	port->inline_data_size = 0;
 	if (port->max_queue_size < 0)
 		port->max_queue_size = NVTGT_LOOP_QUEUE_SIZE;
 	if (port->mdts <= 0)
 		port->mdts = NVTGT_DEFAULT_MDTS;
 	snprintf(name, sizeof(name), "%u", port->id);
-	port->priv = debugfs_create_file(name, 0600, nvtgt_loop_debugfs, port, &nvtgt_loop_fops);
+	lport->file = debugfs_create_file(name, 0600, nvtgt_loop_debugfs, lport, &nvtgt_loop_fops);
+	if (IS_ERR(lport->file)) {
+		ret = PTR_ERR(lport->file);
+		pr_err("port %u: no file in debugfs: error %d\n", port->id, ret);
+		kfree(lport);
+		return ret;
+	}
+	port->priv = lport;
 	pr_info("port %u: no host's driver reaches it, only debugfs: nvtgt-loop/%s\n", port->id,
 		name);
 	return 0;
@@ -421,10 +463,14 @@ static int nvtgt_loop_add_port(struct nvtgt_port *port)
 
 static void nvtgt_loop_remove_port(struct nvtgt_port *port)
 {
+	struct nvtgt_loop_port *lport = port->priv;
+
 	/* readers wait for a response, or for the end; debugfs waits for them */
+	WRITE_ONCE(lport->closing, true);
 	nvtgt_conns_disconnect_port(&nvtgt_loop_conns, port);
-	debugfs_remove(port->priv);
+	debugfs_remove(lport->file);
 	port->priv = NULL;
+	kfree(lport);
 }
 
 static const struct nvtgt_transport_ops nvtgt_loop_ops = {
@@ -440,7 +486,7 @@ static const struct nvtgt_transport_ops nvtgt_loop_ops = {
 	.connected	= nvtgt_loop_connected,
 	.end		= nvtgt_loop_end,
 	.free		= nvtgt_loop_free,
-	.mem_get	= nvtgt_buf_get,
+	.mem_get	= nvtgt_loop_mem_get,
 	.mem_got	= nvtgt_loop_mem_got,
 	.respond	= nvtgt_loop_respond,
 };

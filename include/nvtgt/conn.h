@@ -207,7 +207,8 @@ struct nvtgt_slots {
  * Who may still see it when it leaves, and what ends that:
  *  1. the core and the backends, through requests in flight: nvtgt_conn_try_leave() lets
  *     it leave when there are none
- *  2. who found it in an RCU read-side critical section: a grace period passes
+ *  2. who found it in an RCU read-side critical section: a grace period passes, for
+ *     transports with ops->detach() or ops->hung_up()
  *  3. the wire: ops->end()
  *  4. the timer: deleted
  *  5. its controller, ports that are closed, devices that go, newcomers that need its

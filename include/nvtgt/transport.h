@@ -70,9 +70,10 @@ struct seq_file;
  *	context, must not sleep. Optional.
  * @detach: nothing is in flight any more: from here on nothing that arrives may find the
  *	connection. What has found it already holds rcu_read_lock(). Reactor context, must
- *	not sleep. Optional.
- * @end: a grace period has passed: nothing from the wire may touch the connection when this
- *	returns. May sleep; memory that it allocates starts no I/O. Required.
+ *	not sleep. Optional, but required of a transport whose wire does so.
+ * @end: nothing from the wire may touch the connection when this returns. A grace period
+ *	has passed if there is @detach or @hung_up; otherwise none has. May sleep; memory that it
+ *	allocates starts no I/O. Required.
  * @give_back: give back to the reactor what only it may take. Reactor context, must not
  *	sleep; the last call there. Optional.
  * @free: free the memory around the connection, whose requests are gone. May sleep. Required.

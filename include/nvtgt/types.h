@@ -222,7 +222,6 @@ struct nvtgt_queue {
  * @parked: the namespace was let go; it is looked up again for execution
  * @ns_shared: the reference on the namespace is the queue's
  * @polled: stands in the list of @poller; the reactor only, before and after execution
- * @late: stands in queue->late; the reactor only
  * @poll_over: it is to be polled no more; set in any context
  * @slot: its place among the requests of its connection; constant
  * @waits: stands in its namespace's list of commands that no worker is free for
@@ -272,7 +271,6 @@ struct nvtgt_req {
 	bool parked : 1;
 	bool ns_shared : 1;
 	bool polled : 1;
-	bool late : 1;
 	u16 status;
 	u16 error_loc;
 

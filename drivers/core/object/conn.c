@@ -255,7 +255,7 @@ bool nvtgt_conn_hung_up(struct nvtgt_conn *conn)
 {
 	bool hung_up;
 
-	/* ops->end() comes a grace period after the connection has left */
+	/* with ops->hung_up(), ops->end() comes a grace period after the connection has left */
 	rcu_read_lock();
 	hung_up = READ_ONCE(conn->state) >= NVTGT_CONN_ENDING ||
 		  test_bit(NVTGT_CONN_F_DISCONNECT, &conn->flags) ||

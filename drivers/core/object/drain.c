@@ -97,7 +97,6 @@ static void nvtgt_late_came_back(struct nvtgt_req *req)
 {
 	struct nvtgt_queue *queue = req->queue;
 
-	req->late = false;
 	spin_lock_irq(&queue->ctrl->lock);
 	list_del(&req->late_entry);
 	queue->nr_late--;
@@ -108,7 +107,7 @@ static void nvtgt_late_came_back(struct nvtgt_req *req)
 
 /**
  * nvtgt_req_stop - its queue has been stopped: note whether it is late
- * @req: in any state
+ * @req: in any state; each of a queue's once
  *
  * Context: the reactor of the queue, in nvtgt_queue_stop().
  */
@@ -116,12 +115,11 @@ void nvtgt_req_stop(struct nvtgt_req *req)
 {
 	struct nvtgt_queue *queue = req->queue;
 
-	if (!queue->ctrl || !queue->qid || req->late)
+	if (!queue->ctrl || !queue->qid)
 		return;
 	if (READ_ONCE(req->state) != NVTGT_REQ_EXECUTING ||
 	    nvtgt_req_cancel(req, NVME_SC_ABORT_QUEUE))
 		return;
-	req->late = true;
 	req->came_back = nvtgt_late_came_back;
 	spin_lock_irq(&queue->ctrl->lock);
 	req->late_write = nvtgt_changes_medium(req->cmd->common.opcode);

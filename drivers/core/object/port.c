@@ -103,6 +103,7 @@ static void nvtgt_port_set_params(struct nvtgt_cport *cport)
 	port->max_queue_size = cport->conf_max_queue_size;
 	port->mdts = cport->conf_mdts;
 	port->pi = cport->conf_pi;
+	port->msdbd = 0;	/* another transport may have set it */
 	if (port->max_queue_size >= 0)
 		port->max_queue_size = clamp(port->max_queue_size, NVTGT_MIN_QUEUE_SIZE,
 					     NVTGT_MAX_QUEUE_SIZE);
