@@ -7,7 +7,7 @@
  * write is a capsule: the command (64 bytes), and behind it the data that it sends. A read
  * takes the next response: the completion queue entry (16 bytes), and behind it the data
  * that the command has brought; it waits for one, and returns 0 when the target has ended the
- * connection. The length in the command's SGL counts, whatever its type.
+ * connection (or EIO, from debugfs, when the port has gone before). The length in the command's SGL counts, whatever its type.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A host over the file of a loop port: what a read and a write of the file say is the transport."""
 
+import errno
 import os
 import struct
 import sys
@@ -39,7 +40,12 @@ class Queue:
 
     def take(self):
         """The next response: its entry and its data; or None at the connection's end."""
-        got = os.read(self.fd, 16 + (4 << 20))
+        try:
+            got = os.read(self.fd, 16 + (4 << 20))
+        except OSError as e:
+            # debugfs: the port, and with it the file, has gone before the call
+            need(e.errno == errno.EIO, "read: %s", e)
+            return None
         return (nvme.Completion(got[:16]), got[16:]) if got else None
 
     def run(self, opcode, **args):
