@@ -3,11 +3,13 @@
  * nvtgt-loop: a transport without a wire, and without a host's driver: for tests, for
  * configurations that name a port of type "loop", and to show what a transport has to do.
  *
- * Each port is a file, /sys/kernel/debug/nvtgt-loop/PORT. Who opens it has a connection. A
- * write is a capsule: the command (64 bytes), and behind it the data that it sends. A read
- * takes the next response: the completion queue entry (16 bytes), and behind it the data
- * that the command has brought; it waits for one, and returns 0 when the target has ended the
- * connection (or EIO, from debugfs, when the port has gone before). The length in the command's SGL counts, whatever its type.
+ * Each port is a file, /sys/kernel/debug/nvtgt-loop/PORT. A process that opens it is a host
+ * with a connection. A write is a capsule: the command (64 bytes), and behind it the data that
+ * it sends; EAGAIN says that the process has to read responses first, EPIPE that the target
+ * has ended the connection. A read takes the next response: the completion queue entry (16
+ * bytes), and behind it the data that the command has brought. It waits for one, and returns
+ * 0 when the target has ended the connection; when the port was closed before the call,
+ * debugfs answers EIO. The length in the command's SGL counts, whatever its type.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -46,7 +48,7 @@ struct nvtgt_loop_queue {
 	spinlock_t lock;		/* protects what follows */
 	bool ended;			/* the target's side is gone, or about to be */
 	struct list_head in, out;	/* nvtgt_loop_capsule */
-	unsigned int nr;		/* capsules that nobody has read the response of */
+	unsigned int nr;		/* capsules whose response the process has not read */
 	u32 held;			/* bytes of room in them */
 	wait_queue_head_t wait;
 };
@@ -299,7 +301,10 @@ static int nvtgt_loop_open(struct inode *inode, struct file *file)
 		 task_tgid_nr(current));
 	kref_get(&q->ref);
 	file->private_data = q;
-	/* the port's end has looked for connections before this one was there, or finds it */
+	/*
+	 * nvtgt_loop_remove_port() ends the connections that it finds in the list. If this one was
+	 * not there yet, closing is seen here: conns->lock has been taken in between.
+	 */
 	if (READ_ONCE(lport->closing))
 		nvtgt_conn_disconnect(&q->conn);
 	nvtgt_conn_start(&q->conn, reactor);
@@ -465,7 +470,7 @@ static void nvtgt_loop_remove_port(struct nvtgt_port *port)
 {
 	struct nvtgt_loop_port *lport = port->priv;
 
-	/* readers wait for a response, or for the end; debugfs waits for them */
+	/* debugfs_remove() waits for processes in read(), and these for the connection's end */
 	WRITE_ONCE(lport->closing, true);
 	nvtgt_conns_disconnect_port(&nvtgt_loop_conns, port);
 	debugfs_remove(lport->file);

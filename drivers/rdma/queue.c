@@ -466,7 +466,7 @@ static int nvtgt_rdma_setup(struct nvtgt_rdma_queue *q)
 	rx = nvtgt_rdma_rx_get(q, reactor);
 	if (IS_ERR(rx))
 		return PTR_ERR(rx);
-	/* others look for the users of a receive queue */
+	/* nvtgt_rdma_is_rx() reads it, beside this */
 	WRITE_ONCE(q->rx, rx);
 	ret = nvtgt_rdma_alloc_cqes(q);
 	if (ret)
@@ -535,8 +535,9 @@ static struct sockaddr_storage nvtgt_rdma_host_addr(const struct rdma_cm_id *cm_
 }
 
 /*
- * From here on the connection counts, for its device as well. Whoever takes the device
- * away finds it in the list, or it has not been counted. Returns enum nvme_rdma_cm_status.
+ * From here on the connection counts, for its device as well. nvtgt_rdma_disconnect_dev()
+ * finds it in the list, or the device was found dying here, and the connection has not been
+ * counted. Returns enum nvme_rdma_cm_status.
  */
 static int nvtgt_rdma_enter(struct nvtgt_rdma_queue *q, struct nvtgt_port *port)
 {

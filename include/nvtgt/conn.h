@@ -182,7 +182,7 @@ struct nvtgt_slots {
  * @mem_wait: requests that wait for memory, in their turn
  * @waiter: its place in the line for memory
  * @short_since: jiffies, never 0: since when there is no page for it; 0: there was one
- * @slots: all requests, by slot; RCU: read in any context by who holds conns->lock
+ * @slots: all requests, by slot; debugfs reads them under RCU, with conns->lock held
  * @nr_slots: allocated so far
  * @max_slots: that the host may use at a time, as the transport sees it
  * @timer: fires for what takes too long
@@ -190,9 +190,9 @@ struct nvtgt_slots {
  * @conns: its transport's
  * @entry: in conns->list
  * @host_traddr: the peer's address, text
- * @end_work: nobody sees it any more but those whom it is itself to end
- * @leave_call: then it leaves the reactor
- * @free_work: and its memory is freed
+ * @end_work: runs when nothing is in flight any more: ends what points 3 to 5 below name
+ * @leave_call: runs in the reactor after it: the source leaves the reactor
+ * @free_work: runs last: frees the memory
  *
  * Everything but what says otherwise is the owning reactor's. Its way:
  *
@@ -202,7 +202,7 @@ struct nvtgt_slots {
  *	ops->close()		the transport begins to end it: CLOSING
  *	nvtgt_conn_try_leave()	nothing is in flight any more: LEFT
  *	ops->end()		nothing comes from the wire any more
- *	ops->free()		nobody else has it
+ *	ops->free()		no thread but this worker has it
  *
  * Who may still see it when it leaves, and what ends that:
  *  1. the core and the backends, through requests in flight: nvtgt_conn_try_leave() lets
@@ -300,7 +300,7 @@ static inline void nvtgt_conn_look_by(struct nvtgt_conn *conn, unsigned long whe
  */
 static inline void nvtgt_conn_go(struct nvtgt_conn *conn)
 {
-	/* all others' kicks counted for nothing before this one */
+	/* NVTGT_SOURCE_KICKED has been set since nvtgt_conn_init(): no other kick came through */
 	__nvtgt_source_kick(&conn->source);
 }
 
@@ -392,10 +392,11 @@ static inline bool nvtgt_conn_has_room(const struct nvtgt_conn *conn, u32 bytes)
 }
 
 /**
- * nvtgt_conn_try_mem - get memory for a command's data if nobody waits for some
+ * nvtgt_conn_try_mem - get memory for a command's data if none of its connection waits
  * @conn: the connection
  * @req: parsed, in no list
- * @now: try although others wait: they may need what it would keep
+ * @now: try although others of the connection wait, for this one would keep something
+ *	that other connections need (a receive buffer that queues share)
  * @get: ops->mem_get(), by its name, so that it is called directly
  *
  * The caller goes on as ops->mem_got() does; on failure nvtgt_conn_wait_mem() follows.

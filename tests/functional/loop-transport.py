@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A host over the file of a loop port: what a read and a write of the file say is the transport."""
 
+import collections
 import errno
 import os
 import struct
@@ -11,10 +12,18 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 from nvmetcp import nvme  # noqa: E402
 from nvmetcp.cases import need  # noqa: E402
-from nvmetcp.ctrl import CC_ENABLE, Host, pattern  # noqa: E402
+from nvmetcp.ctrl import Host, enable, pattern  # noqa: E402
 
 FILE = "/sys/kernel/debug/nvtgt-loop/1"
 NQN = "testnqn"
+
+
+class Answer(collections.namedtuple("Answer", "cqe data")):
+    """A response: its completion queue entry and its data."""
+
+    @property
+    def status(self):
+        return self.cqe.status
 
 
 class Queue:
@@ -39,31 +48,25 @@ class Queue:
         return self.cid
 
     def take(self):
-        """The next response: its entry and its data; or None at the connection's end."""
+        """The next response, or None at the connection's end."""
         try:
             got = os.read(self.fd, 16 + (4 << 20))
         except OSError as e:
             # debugfs: the port, and with it the file, has gone before the call
             need(e.errno == errno.EIO, "read: %s", e)
             return None
-        return (nvme.Completion(got[:16]), got[16:]) if got else None
+        return Answer(nvme.Completion(got[:16]), got[16:]) if got else None
 
     def run(self, opcode, **args):
         cid = self.send(opcode, **args)
         answer = self.take()
         need(answer, "the connection has ended")
-        need(answer[0].cid == cid, "cid %d instead of %d", answer[0].cid, cid)
+        need(answer.cqe.cid == cid, "cid %d instead of %d", answer.cqe.cid, cid)
         return answer
 
     def connect(self, host, qid=0, cntlid=0xFFFF, sqsize=31):
         return self.run(nvme.OP_FABRICS, nsid=nvme.FC_CONNECT, cdw10=qid << 16, cdw11=sqsize,
-                        out=nvme.connect_data(host.hostid, cntlid, NQN, host.nqn))[0]
-
-    def prop_set(self, offset, value):
-        return self.run(nvme.OP_FABRICS, nsid=nvme.FC_PROP_SET, cdw11=offset, cdw12=value)[0]
-
-    def prop_get(self, offset):
-        return self.run(nvme.OP_FABRICS, nsid=nvme.FC_PROP_GET, cdw11=offset)[0].dw0
+                        out=nvme.connect_data(host.hostid, cntlid, NQN, host.nqn)).cqe
 
     def rw(self, opcode, slba, data):
         out = data if opcode == nvme.WRITE else b""
@@ -75,9 +78,7 @@ def controller(host):
     admin = Queue()
     cqe = admin.connect(host)
     need(cqe.status == 0, "Connect: %r", cqe)
-    need(admin.prop_set(nvme.CC, CC_ENABLE).status == 0, "CC.EN")
-    while not admin.prop_get(nvme.CSTS) & 1:
-        pass
+    enable(admin)
     return admin, cqe.dw0 & 0xFFFF
 
 
@@ -150,7 +151,7 @@ def sudden():
 
 
 def ends(remove):
-    """The port goes: who waits for a response is told that there will be none."""
+    """The port goes: a process that waits for a response is told that there will be none."""
     host = Host()
     admin, cntlid = controller(host)
     io = io_queue(host, cntlid)
@@ -175,6 +176,6 @@ def ends(remove):
 
 if __name__ == "__main__":
     if sys.argv[1] == "ends":
-        ends(lambda: os.rmdir(sys.argv[2]) if len(sys.argv) > 3 else os.unlink(sys.argv[2]))
+        ends(lambda: os.unlink(sys.argv[2]))
     else:
         {"works": works, "wrong": wrong, "sudden": sudden}[sys.argv[1]]()

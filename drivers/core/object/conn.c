@@ -200,7 +200,7 @@ static void nvtgt_conn_end_gently(struct nvtgt_conn *conn)
 {
 	const struct nvtgt_transport_ops *ops = conn->queue.ops;
 
-	/* others may be waiting for the room of one that has no command to lose */
+	/* it has no command to lose, and a newcomer may be waiting for its room */
 	if (conn->half_open || !ops->hang_up)
 		ops->close(conn);
 	else
@@ -264,7 +264,7 @@ bool nvtgt_conn_hung_up(struct nvtgt_conn *conn)
 	return hung_up;
 }
 
-/* Its memory counts no more; who waits for the last of them is told. */
+/* Its memory counts no more: wakes nvtgt_conns_wait() and those that wait for a device's. */
 static void nvtgt_conn_uncount(struct nvtgt_conns *conns)
 {
 	mutex_lock(&conns->lock);
@@ -283,7 +283,7 @@ static void nvtgt_conn_free_slots(struct nvtgt_conn *conn)
 	kfree(slots);
 }
 
-/* Nobody else sees it any more. */
+/* No list has it, and its source has left the reactor, or has never had one. */
 static void nvtgt_conn_free(struct nvtgt_conn *conn)
 {
 	struct nvtgt_reactor *reactor = conn->queue.reactor;
@@ -320,7 +320,7 @@ static void nvtgt_conn_leave_reactor(struct nvtgt_call *call)
 	nvtgt_source_del(&conn->source);
 }
 
-/* Takes it out of the lists in which others find it. */
+/* Takes it out of its controller's, its peer's and its transport's list. */
 static void nvtgt_conn_unlist(struct nvtgt_conn *conn)
 {
 	nvtgt_queue_destroy(&conn->queue);
@@ -390,12 +390,13 @@ EXPORT_SYMBOL_GPL(nvtgt_conn_move);
  * @ops: the transport
  * @addr: where it comes from
  *
- * Others may be told to end, so that there is room. From here on it may be told to end
- * as well, in any context: it ends when it has a reactor.
+ * At a bound the oldest half-open connection is told to end, so that there is room. From
+ * here on this one may be told to end as well, in any context: it does so when it has a
+ * reactor.
  *
  * Context: process, may sleep.
- * Return: 0; -ENOMEM; -EMFILE: there is no room, which has been logged. On failure nobody
- *	has it.
+ * Return: 0; -ENOMEM; -EMFILE: there is no room, which has been logged. After a failure no
+ *	list has the connection, and the caller frees it.
  */
 int nvtgt_conn_init(struct nvtgt_conn *conn, struct nvtgt_port *port,
 		    const struct nvtgt_transport_ops *ops, const struct sockaddr_storage *addr)

@@ -251,6 +251,8 @@ def a_trickle_read_ends(env):
             need(took > 3 * timeout, "ended after %.1f s, with a time-out of %.1f s", took, timeout)
         else:
             need(False, "a host that acknowledges 10 KiB in a time-out keeps its connection and 4 MiB")
+        # the next host sends nothing while it waits for its last R2T, and is to have the time
+        stack.close()
         with env.controller() as other:
             qo = other.io_queue()
             writes = [write_1m(qo) for _ in range(BUDGET)]
