@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Block devices. Reads and writes are submitted where they come in, with
- * REQ_NOWAIT and without any allocation: the bio lies in the request and borrows
- * the request's own segments. What would have to wait (no free tag, a bio that
+ * REQ_NOWAIT and, but for protection information, without any allocation: the bio lies in the
+ * request and borrows the request's own segments. What would have to wait (no free tag, a bio that
  * must be split, a device without REQ_NOWAIT) is submitted again in a worker.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -50,7 +50,7 @@ static void nvtgt_bdev_read_state(struct nvtgt_ns *ns)
 	struct nvtgt_bdev *dev = ns->priv;
 	loff_t size = bdev_nr_bytes(dev->bdev);
 
-	smp_rmb();	/* a size of 0 that has been read so is known to be a loss */
+	smp_rmb();	/* if the size has become 0 by a loss, the loss is seen below */
 	if (nvtgt_bdev_is_lost(ns, dev->bdev))
 		return;
 	WRITE_ONCE(ns->size, size);
@@ -97,48 +97,10 @@ static void nvtgt_bdev_read_limits(struct nvtgt_ns *ns)
 	ns->max_write_zeroes_blocks = bdev_write_zeroes_sectors(dev->bdev) >> to_blocks;
 }
 
-/**
- * nvtgt_bdev_open - make a block device ready
- * @ns: priv->file is open
- *
- * Context: may sleep.
- * Return: 0 or a negative errno; the reason has been logged.
- */
-int nvtgt_bdev_open(struct nvtgt_ns *ns)
+static int nvtgt_bdev_revalidate(struct nvtgt_ns *ns)
 {
-	struct nvtgt_bdev *dev = ns->priv;
-
-	dev->bdev = I_BDEV(dev->file->f_mapping->host);
-	if (bdev_is_zoned(dev->bdev)) {
-		nvtgt_bdev_warn(ns, "is a zoned device, which cannot be exported yet\n");
-		return -EOPNOTSUPP;
-	}
-	if (bdev_logical_block_size(dev->bdev) > PAGE_SIZE) {
-		nvtgt_bdev_warn(ns, "has blocks of %u bytes, more than a page\n",
-				bdev_logical_block_size(dev->bdev));
-		return -EINVAL;
-	}
-	if (dev->blksize_shift) {
-		nvtgt_bdev_warn(ns, "backend_options: block_size is for files, a device keeps its blocks of %u bytes\n",
-				bdev_logical_block_size(dev->bdev));
-		return -EINVAL;
-	}
-	ns->blksize_shift = ilog2(bdev_logical_block_size(dev->bdev));
-	dev->poll = nvtgt_bdev_has_poll_queues(dev->bdev);
 	nvtgt_bdev_read_state(ns);
-	nvtgt_bdev_read_limits(ns);
 	return 0;
-}
-
-/**
- * nvtgt_bdev_revalidate - look at a device's size again
- * @ns: an open namespace
- *
- * Context: may sleep; requests may be in flight.
- */
-void nvtgt_bdev_revalidate(struct nvtgt_ns *ns)
-{
-	nvtgt_bdev_read_state(ns);
 }
 
 static sector_t nvtgt_bdev_sector(const struct nvtgt_req *req, __le64 slba)
@@ -166,19 +128,19 @@ static u16 nvtgt_bdev_errno_status(struct nvtgt_req *req, int err)
 
 static void nvtgt_bdev_rw_done(struct bio *bio)
 {
-	struct nvtgt_req *req = nvtgt_req_from_room(bio);
+	struct nvtgt_req *req = nvtgt_req_from_priv(bio);
 	blk_status_t status = bio->bi_status;
 	bool nowait = bio->bi_opf & REQ_NOWAIT;
 
 	bio_uninit(bio);
-	/* not supported: a table that does not know REQ_NOWAIT was loaded just now */
+	/* not supported: device mapper has loaded a table without REQ_NOWAIT meanwhile */
 	if (unlikely(nowait && (status == BLK_STS_AGAIN || status == BLK_STS_NOTSUPP))) {
 		if (req->backend_flags & NVTGT_BDEV_TRYING &&
 		    nvtgt_req_in_reactor(req)) {
 			req->backend_flags |= NVTGT_BDEV_REFUSED;
 			return;
 		}
-		nvtgt_req_poll_over(req);
+		nvtgt_req_poll_done(req);
 		nvtgt_req_defer(req, nvtgt_bdev_rw_work);
 	} else {
 		nvtgt_req_complete(req, nvtgt_bdev_status(req, status));
@@ -217,7 +179,7 @@ static int nvtgt_bdev_add_pi(struct nvtgt_req *req, struct bio *bio)
 
 static void nvtgt_bdev_submit_rw(struct nvtgt_req *req, blk_opf_t opf)
 {
-	struct bio *bio = &nvtgt_bdev_room(req)->bio;
+	struct bio *bio = &nvtgt_bdev_priv(req)->bio;
 	int ret;
 
 	if (req->dir == DMA_TO_DEVICE) {
@@ -269,8 +231,8 @@ static bool nvtgt_bdev_may_nowait(struct block_device *bdev, const struct nvtgt_
 }
 
 /*
- * Not merged: which of a request's bios tells the queue would depend on how they were
- * merged. Returns whether the bio was taken.
+ * REQ_NOMERGE: nvtgt_bdev_poll() needs bi_cookie, which the block layer sets in the first bio
+ * of a merged request only. Returns whether the bio was taken.
  */
 static bool nvtgt_bdev_try_polled(struct nvtgt_req *req)
 {
@@ -278,7 +240,7 @@ static bool nvtgt_bdev_try_polled(struct nvtgt_req *req)
 
 	req->backend_flags = NVTGT_BDEV_TRYING;
 	nvtgt_bdev_submit_rw(req, REQ_NOWAIT | REQ_POLLED | REQ_NOMERGE);
-	/* complete or not, the reactor has not seen it yet */
+	/* even if the request is complete: this reactor has yet to take its result */
 	flags = req->backend_flags;
 	req->backend_flags = 0;
 	return likely(!(flags & NVTGT_BDEV_REFUSED));
@@ -287,24 +249,24 @@ static bool nvtgt_bdev_try_polled(struct nvtgt_req *req)
 /* On a poll queue. */
 static void nvtgt_bdev_submit_polled(struct nvtgt_req *req)
 {
-	struct bio *bio = &nvtgt_bdev_room(req)->bio;
+	struct bio *bio = &nvtgt_bdev_priv(req)->bio;
 
 	if (!nvtgt_req_poll(req)) {
 		nvtgt_bdev_submit_rw(req, REQ_NOWAIT);
 		return;
 	}
 	if (unlikely(!nvtgt_bdev_try_polled(req))) {
-		/* tags that requests hold which are done come back when somebody looks */
+		/* finished requests keep their tags until their queue is polled */
 		nvtgt_req_poll_others(req);
 		if (!nvtgt_bdev_try_polled(req)) {
-			nvtgt_req_poll_over(req);
+			nvtgt_req_poll_done(req);
 			nvtgt_req_defer(req, nvtgt_bdev_rw_work);
 			return;
 		}
 	}
-	/* no queue was there after all? */
+	/* has the block layer found no poll queue, and cleared the flag? */
 	if (unlikely(!(READ_ONCE(bio->bi_opf) & REQ_POLLED)))
-		nvtgt_req_poll_over(req);
+		nvtgt_req_poll_done(req);
 }
 
 /**
@@ -314,9 +276,9 @@ static void nvtgt_bdev_submit_polled(struct nvtgt_req *req)
  * Context: the reactor that submitted @req.
  * Return: false when it waits in the block layer and has no queue yet
  */
-bool nvtgt_bdev_poll(struct nvtgt_req *req)
+static bool nvtgt_bdev_poll(struct nvtgt_req *req)
 {
-	struct bio *bio = &nvtgt_bdev_room(req)->bio;
+	struct bio *bio = &nvtgt_bdev_priv(req)->bio;
 	DEFINE_IO_COMP_BATCH(done);
 
 	if (READ_ONCE(bio->bi_cookie) == BLK_QC_T_NONE)
@@ -333,7 +295,7 @@ bool nvtgt_bdev_poll(struct nvtgt_req *req)
  *
  * Context: reactor or process.
  */
-void nvtgt_bdev_rw(struct nvtgt_req *req)
+static void nvtgt_bdev_rw(struct nvtgt_req *req)
 {
 	const struct nvtgt_bdev *dev = nvtgt_req_bdev(req);
 
@@ -349,7 +311,7 @@ static void nvtgt_bdev_flush_work(struct nvtgt_req *req);
 
 static void nvtgt_bdev_flush_done(struct bio *bio)
 {
-	struct nvtgt_req *req = nvtgt_req_from_room(bio);
+	struct nvtgt_req *req = nvtgt_req_from_priv(bio);
 	blk_status_t status = bio->bi_status;
 	bool nowait = bio->bi_opf & REQ_NOWAIT;
 
@@ -362,7 +324,7 @@ static void nvtgt_bdev_flush_done(struct bio *bio)
 
 static void nvtgt_bdev_submit_flush(struct nvtgt_req *req, blk_opf_t opf)
 {
-	struct bio *bio = &nvtgt_bdev_room(req)->bio;
+	struct bio *bio = &nvtgt_bdev_priv(req)->bio;
 
 	/* REQ_SYNC and REQ_IDLE: not throttled as writeback is */
 	bio_init(bio, nvtgt_req_bdev(req)->bdev, NULL, 0,
@@ -381,11 +343,11 @@ static void nvtgt_bdev_flush_work(struct nvtgt_req *req)
  * @req: the request
  *
  * In a worker where the device is stacked: such devices wait in their flush, whatever
- * REQ_NOWAIT says. Those that have requests put a flush into a queue of their own.
+ * REQ_NOWAIT says. Devices with blk-mq queue a flush.
  *
  * Context: reactor or process.
  */
-void nvtgt_bdev_flush(struct nvtgt_req *req)
+static void nvtgt_bdev_flush(struct nvtgt_req *req)
 {
 	struct block_device *bdev = nvtgt_req_bdev(req)->bdev;
 
@@ -397,7 +359,7 @@ void nvtgt_bdev_flush(struct nvtgt_req *req)
 		nvtgt_req_defer(req, nvtgt_bdev_flush_work);
 }
 
-/* The last bio of a chain that the block layer has allocated. */
+/* Submits the last bio of a chain that the block layer has allocated. */
 static void nvtgt_bdev_submit_chain(struct nvtgt_req *req, struct bio *bio,
 				    bio_end_io_t *end_io)
 {
@@ -464,7 +426,7 @@ static void nvtgt_bdev_write_zeroes_work(struct nvtgt_req *req)
 				     nvtgt_bdev_sector(req, req->cmd->write_zeroes.slba),
 				     nvtgt_bdev_zero_sectors(req), GFP_KERNEL, &bio,
 				     nvtgt_bdev_zero_flags(req));
-	/* what is under way ends first, and then the whole has failed */
+	/* on an error the bios that were submitted end first, and then the command fails */
 	req->backend_flags = ret ? NVTGT_BDEV_FAILED : 0;
 	if (bio)
 		nvtgt_bdev_submit_chain(req, bio, nvtgt_bdev_write_zeroes_done);
@@ -480,7 +442,7 @@ static void nvtgt_bdev_write_zeroes_work(struct nvtgt_req *req)
  *
  * Context: reactor or process.
  */
-void nvtgt_bdev_write_zeroes(struct nvtgt_req *req)
+static void nvtgt_bdev_write_zeroes(struct nvtgt_req *req)
 {
 	nvtgt_req_defer(req, nvtgt_bdev_write_zeroes_work);
 }
@@ -499,13 +461,13 @@ static void nvtgt_bdev_discard_done(struct bio *bio)
 
 static void nvtgt_bdev_discard_work(struct nvtgt_req *req)
 {
-	const struct nvtgt_bdev_room *room = nvtgt_bdev_room(req);
+	const struct nvtgt_bdev_priv *priv = nvtgt_bdev_priv(req);
 	unsigned int to_sectors = req->ns->blksize_shift - SECTOR_SHIFT;
 	struct bio *bio = NULL;
 	unsigned int i;
 
-	for (i = 0; i < room->nr_ranges && !nvtgt_req_stopped(req); i++) {
-		const struct nvme_dsm_range *range = &room->ranges[i];
+	for (i = 0; i < priv->nr_ranges && !nvtgt_req_stopped(req); i++) {
+		const struct nvme_dsm_range *range = &priv->ranges[i];
 		sector_t nr = (sector_t)le32_to_cpu(range->nlb) << to_sectors;
 
 		if (nr)
@@ -519,16 +481,61 @@ static void nvtgt_bdev_discard_work(struct nvtgt_req *req)
 		nvtgt_req_complete(req, NVME_SC_SUCCESS);
 }
 
-/**
- * nvtgt_bdev_discard - Dataset Management, Deallocate
- * @req: the request; the ranges lie in its room
- *
- * Context: reactor or process.
- */
-void nvtgt_bdev_discard(struct nvtgt_req *req)
+static void nvtgt_bdev_discard(struct nvtgt_req *req, const struct nvme_dsm_range *ranges,
+			       unsigned int nr_ranges)
 {
+	nvtgt_bdev_priv(req)->ranges = ranges;
+	nvtgt_bdev_priv(req)->nr_ranges = nr_ranges;
 	if (bdev_max_discard_sectors(nvtgt_req_bdev(req)->bdev))
 		nvtgt_req_defer(req, nvtgt_bdev_discard_work);
 	else
 		nvtgt_req_complete(req, NVME_SC_SUCCESS);
+}
+
+static const struct nvtgt_backend_ops nvtgt_blkdev_ops = {
+	.version	= NVTGT_BACKEND_VERSION,
+	.size		= sizeof(struct nvtgt_backend_ops),
+	.name		= "bdev",
+	.owner		= THIS_MODULE,
+	.close		= nvtgt_bdev_close,
+	.revalidate	= nvtgt_bdev_revalidate,
+	.rw		= nvtgt_bdev_rw,
+	.flush		= nvtgt_bdev_flush,
+	.write_zeroes	= nvtgt_bdev_write_zeroes,
+	.discard	= nvtgt_bdev_discard,
+	.poll		= nvtgt_bdev_poll,
+};
+
+/**
+ * nvtgt_blkdev_open - make a block device ready
+ * @ns: priv->file is open
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno; the reason has been logged.
+ */
+int nvtgt_blkdev_open(struct nvtgt_ns *ns)
+{
+	struct nvtgt_bdev *dev = ns->priv;
+
+	dev->bdev = I_BDEV(dev->file->f_mapping->host);
+	if (bdev_is_zoned(dev->bdev)) {
+		nvtgt_bdev_warn(ns, "is a zoned device, which cannot be exported yet\n");
+		return -EOPNOTSUPP;
+	}
+	if (bdev_logical_block_size(dev->bdev) > PAGE_SIZE) {
+		nvtgt_bdev_warn(ns, "has blocks of %u bytes, more than a page\n",
+				bdev_logical_block_size(dev->bdev));
+		return -EINVAL;
+	}
+	if (dev->blksize_shift) {
+		nvtgt_bdev_warn(ns, "backend_options: block_size is for files, a device keeps its blocks of %u bytes\n",
+				bdev_logical_block_size(dev->bdev));
+		return -EINVAL;
+	}
+	ns->blksize_shift = ilog2(bdev_logical_block_size(dev->bdev));
+	dev->poll = nvtgt_bdev_has_poll_queues(dev->bdev);
+	nvtgt_bdev_read_state(ns);
+	nvtgt_bdev_read_limits(ns);
+	ns->ops = &nvtgt_blkdev_ops;
+	return 0;
 }

@@ -15,7 +15,7 @@
  * @file: the open device or file
  * @bdev: the device; NULL for a file
  * @blksize_shift: the block size of a file as configured, as a power of two; 0: none
- * @poll: it had poll queues when it was opened
+ * @poll: the device had poll queues when it was opened
  * @cached_reads: a file: reads may try the page cache without waiting
  */
 struct nvtgt_bdev {
@@ -27,14 +27,14 @@ struct nvtgt_bdev {
 };
 
 /**
- * struct nvtgt_bdev_room - the backend's part of a request
- * @bio: to a device
- * @iocb: to a file; must be the first, the completion finds the request by it
+ * struct nvtgt_bdev_priv - the backend's part of a request
+ * @bio: to a device; must be the first, its completion finds the request by its address
+ * @iocb: to a file; the same holds
  * @done: bytes that have been moved so far
  * @ranges: of a Dataset Management command that waits for its worker
  * @nr_ranges: how many
  */
-struct nvtgt_bdev_room {
+struct nvtgt_bdev_priv {
 	union {
 		struct bio bio;
 		struct {
@@ -57,27 +57,19 @@ static inline struct nvtgt_bdev *nvtgt_req_bdev(struct nvtgt_req *req)
 	return req->ns->priv;
 }
 
-static inline struct nvtgt_bdev_room *nvtgt_bdev_room(struct nvtgt_req *req)
+static inline struct nvtgt_bdev_priv *nvtgt_bdev_priv(struct nvtgt_req *req)
 {
-	return nvtgt_req_room(req);
+	return nvtgt_req_priv(req);
 }
+
+/* main.c */
+void nvtgt_bdev_close(struct nvtgt_ns *ns);
 
 /* bdev.c */
 bool nvtgt_bdev_is_lost(struct nvtgt_ns *ns, struct block_device *bdev);
-int nvtgt_bdev_open(struct nvtgt_ns *ns);
-void nvtgt_bdev_revalidate(struct nvtgt_ns *ns);
-void nvtgt_bdev_rw(struct nvtgt_req *req);
-bool nvtgt_bdev_poll(struct nvtgt_req *req);
-void nvtgt_bdev_flush(struct nvtgt_req *req);
-void nvtgt_bdev_write_zeroes(struct nvtgt_req *req);
-void nvtgt_bdev_discard(struct nvtgt_req *req);
+int nvtgt_blkdev_open(struct nvtgt_ns *ns);
 
 /* file.c */
 int nvtgt_file_open(struct nvtgt_ns *ns);
-void nvtgt_file_revalidate(struct nvtgt_ns *ns);
-void nvtgt_file_rw(struct nvtgt_req *req);
-void nvtgt_file_flush(struct nvtgt_req *req);
-void nvtgt_file_write_zeroes(struct nvtgt_req *req);
-void nvtgt_file_discard(struct nvtgt_req *req);
 
 #endif /* _NVTGT_BDEV_H */

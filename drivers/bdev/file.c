@@ -20,8 +20,8 @@
 #define NVTGT_FILE_INLINE_BYTES	SZ_64K	/* most that the reactor copies from the page cache */
 
 /*
- * The file system's block size, unless another one was asked for that direct I/O
- * can do: of a disk with blocks of 4 KiB the page cache alone has parts.
+ * The file system's block size, unless another one was asked for. Direct I/O must be able to
+ * do that one: on a disk with blocks of 4 KiB only the page cache can read or write less.
  */
 static int nvtgt_file_set_block_size(struct nvtgt_ns *ns)
 {
@@ -47,53 +47,12 @@ static int nvtgt_file_set_block_size(struct nvtgt_ns *ns)
 	return -EINVAL;
 }
 
-/**
- * nvtgt_file_open - make a file ready
- * @ns: priv->file is open
- *
- * Context: may sleep.
- * Return: 0 or a negative errno; the reason has been logged.
- */
-int nvtgt_file_open(struct nvtgt_ns *ns)
-{
-	struct nvtgt_bdev *dev = ns->priv;
-	int ret;
-
-	if (!dev->file->f_op->read_iter || !dev->file->f_op->write_iter) {
-		nvtgt_bdev_warn(ns, "its file system cannot serve I/O from the kernel\n");
-		return -EOPNOTSUPP;
-	}
-	ret = nvtgt_file_set_block_size(ns);
-	if (ret)
-		return ret;
-	ns->readonly = !(dev->file->f_mode & FMODE_WRITE);
-	ns->volatile_cache = true;
-	dev->cached_reads = dev->file->f_mode & FMODE_NOWAIT &&
-			    !(dev->file->f_flags & O_DIRECT) &&
-			    !IS_DAX(file_inode(dev->file));
-	/* the time of a read is of no use here, and to note it may wait for a journal */
-	spin_lock(&dev->file->f_lock);
-	dev->file->f_flags |= O_NOATIME;
-	spin_unlock(&dev->file->f_lock);
-	if (dev->file->f_op->fallocate) {
-		ns->max_discard_blocks = U32_MAX;
-		ns->discard_zeroes = true;
-	}
-	nvtgt_file_revalidate(ns);
-	return 0;
-}
-
-/**
- * nvtgt_file_revalidate - look at a file's size again
- * @ns: an open namespace
- *
- * Context: any; requests may be in flight.
- */
-void nvtgt_file_revalidate(struct nvtgt_ns *ns)
+static int nvtgt_file_revalidate(struct nvtgt_ns *ns)
 {
 	struct nvtgt_bdev *dev = ns->priv;
 
 	WRITE_ONCE(ns->size, i_size_read(file_inode(dev->file)));
+	return 0;
 }
 
 /* What a host is told. Below a file system, a disk that is gone fails in many ways. */
@@ -130,17 +89,17 @@ static u16 nvtgt_file_nothing_moved(struct nvtgt_req *req)
 	return NVME_SC_LBA_RANGE | NVME_STATUS_DNR;
 }
 
-/* What is left after a part goes on in a worker, until it is done or says why not. */
+/* After a short read or write a worker goes on with the rest, until the end or an error. */
 static void nvtgt_file_rw_done(struct kiocb *iocb, long ret)
 {
-	struct nvtgt_req *req = nvtgt_req_from_room(iocb);
-	struct nvtgt_bdev_room *room = nvtgt_bdev_room(req);
+	struct nvtgt_req *req = nvtgt_req_from_priv(iocb);
+	struct nvtgt_bdev_priv *priv = nvtgt_bdev_priv(req);
 
 	if (nvtgt_file_is_write(req))
 		kiocb_end_write(iocb);
 	if (ret > 0) {
-		room->done += ret;
-		if (likely(room->done >= req->data_len))
+		priv->done += ret;
+		if (likely(priv->done >= req->data_len))
 			nvtgt_req_complete(req, NVME_SC_SUCCESS);
 		else
 			nvtgt_req_defer(req, nvtgt_file_rw_work);
@@ -154,20 +113,20 @@ static void nvtgt_file_rw_done(struct kiocb *iocb, long ret)
 /* Describes the part of the data that has not been moved yet. */
 static void nvtgt_file_prepare(struct nvtgt_req *req, struct iov_iter *iter)
 {
-	struct nvtgt_bdev_room *room = nvtgt_bdev_room(req);
+	struct nvtgt_bdev_priv *priv = nvtgt_bdev_priv(req);
 
-	init_sync_kiocb(&room->iocb, nvtgt_req_bdev(req)->file);
-	room->iocb.ki_pos = nvtgt_file_pos(req, req->cmd->rw.slba) + room->done;
+	init_sync_kiocb(&priv->iocb, nvtgt_req_bdev(req)->file);
+	priv->iocb.ki_pos = nvtgt_file_pos(req, req->cmd->rw.slba) + priv->done;
 	iov_iter_bvec(iter, nvtgt_file_is_write(req) ? ITER_SOURCE : ITER_DEST, req->bvec,
 		      req->nr_bvec, req->data_len);
-	iov_iter_advance(iter, room->done);
+	iov_iter_advance(iter, priv->done);
 }
 
 /*
- * A write into the page cache for a host that may be this machine, making memory
- * free: it waits for the file's own device when there is too much to be written
- * back, not for all the others', which may wait for it. Direct I/O may end in the
- * page cache, too: file systems fall back to it (newer btrfs, for data with checksums).
+ * The host may be this machine, writing so that memory becomes free. With PF_LOCAL_THROTTLE a
+ * write into the page cache waits only for dirty pages of the file's own device; those of
+ * other devices may be waiting for this write. Direct I/O may end in the page cache, too:
+ * file systems fall back to it (newer btrfs, for data with checksums).
  */
 static ssize_t nvtgt_file_write(struct file *file, struct kiocb *iocb, struct iov_iter *iter)
 {
@@ -183,7 +142,7 @@ static ssize_t nvtgt_file_write(struct file *file, struct kiocb *iocb, struct io
 static void nvtgt_file_rw_work(struct nvtgt_req *req)
 {
 	struct file *file = nvtgt_req_bdev(req)->file;
-	struct kiocb *iocb = &nvtgt_bdev_room(req)->iocb;
+	struct kiocb *iocb = &nvtgt_bdev_priv(req)->iocb;
 	struct iov_iter iter;
 	ssize_t ret;
 
@@ -203,36 +162,30 @@ static void nvtgt_file_rw_work(struct nvtgt_req *req)
 }
 
 /*
- * Reads what the page cache has. IOCB_NOIO: no read-ahead is begun here either, since
- * a file system may wait for its own blocks to find the file's. Returns whether the
- * command has been completed; room->done says how far it has come.
+ * Reads what the page cache has. IOCB_NOIO: no read-ahead is begun here either, since for
+ * that a file system may wait for the blocks that say where the file's blocks are. Returns
+ * whether the command has been completed; priv->done says how far it has come.
  */
 static bool nvtgt_file_read_cached(struct nvtgt_req *req)
 {
-	struct nvtgt_bdev_room *room = nvtgt_bdev_room(req);
+	struct nvtgt_bdev_priv *priv = nvtgt_bdev_priv(req);
 	struct iov_iter iter;
 	ssize_t ret;
 
 	nvtgt_file_prepare(req, &iter);
-	room->iocb.ki_flags |= IOCB_NOWAIT | IOCB_NOIO;
-	ret = nvtgt_req_bdev(req)->file->f_op->read_iter(&room->iocb, &iter);
+	priv->iocb.ki_flags |= IOCB_NOWAIT | IOCB_NOIO;
+	ret = nvtgt_req_bdev(req)->file->f_op->read_iter(&priv->iocb, &iter);
 	if (ret > 0)
-		room->done = ret;
-	if (room->done < req->data_len)
+		priv->done = ret;
+	if (priv->done < req->data_len)
 		return false;
 	nvtgt_req_complete(req, NVME_SC_SUCCESS);
 	return true;
 }
 
-/**
- * nvtgt_file_rw - Read or Write
- * @req: the request, with its data's segments
- *
- * Context: any.
- */
-void nvtgt_file_rw(struct nvtgt_req *req)
+static void nvtgt_file_rw(struct nvtgt_req *req)
 {
-	nvtgt_bdev_room(req)->done = 0;
+	nvtgt_bdev_priv(req)->done = 0;
 	if (nvtgt_req_bdev(req)->cached_reads && !nvtgt_file_is_write(req) &&
 	    req->data_len <= NVTGT_FILE_INLINE_BYTES && nvtgt_file_read_cached(req))
 		return;
@@ -246,15 +199,13 @@ static void nvtgt_file_flush_work(struct nvtgt_req *req)
 	nvtgt_req_complete(req, nvtgt_file_status(req, ret));
 }
 
-/**
- * nvtgt_file_flush - make durable what was written
- * @req: the request
- *
- * Context: any.
- */
-void nvtgt_file_flush(struct nvtgt_req *req)
+static void nvtgt_file_flush(struct nvtgt_req *req)
 {
-	nvtgt_req_defer(req, nvtgt_file_flush_work);
+	/* nothing was written through this file, and some file systems refuse to sync it */
+	if (!(nvtgt_req_bdev(req)->file->f_mode & FMODE_WRITE))
+		nvtgt_req_complete(req, NVME_SC_SUCCESS);
+	else
+		nvtgt_req_defer(req, nvtgt_file_flush_work);
 }
 
 /* A synchronous write of zeroes, for file systems that know no other way. */
@@ -323,26 +274,20 @@ static void nvtgt_file_write_zeroes_work(struct nvtgt_req *req)
 	nvtgt_req_complete(req, nvtgt_file_status(req, ret));
 }
 
-/**
- * nvtgt_file_write_zeroes - Write Zeroes
- * @req: the request
- *
- * Context: any.
- */
-void nvtgt_file_write_zeroes(struct nvtgt_req *req)
+static void nvtgt_file_write_zeroes(struct nvtgt_req *req)
 {
 	nvtgt_req_defer(req, nvtgt_file_write_zeroes_work);
 }
 
 static void nvtgt_file_discard_work(struct nvtgt_req *req)
 {
-	const struct nvtgt_bdev_room *room = nvtgt_bdev_room(req);
+	const struct nvtgt_bdev_priv *priv = nvtgt_bdev_priv(req);
 	struct file *file = nvtgt_req_bdev(req)->file;
 	unsigned int i;
 	int ret = 0;
 
-	for (i = 0; i < room->nr_ranges && !ret && !nvtgt_req_stopped(req); i++) {
-		const struct nvme_dsm_range *range = &room->ranges[i];
+	for (i = 0; i < priv->nr_ranges && !ret && !nvtgt_req_stopped(req); i++) {
+		const struct nvme_dsm_range *range = &priv->ranges[i];
 		loff_t len = (loff_t)le32_to_cpu(range->nlb) << req->ns->blksize_shift;
 
 		if (len)
@@ -355,13 +300,59 @@ static void nvtgt_file_discard_work(struct nvtgt_req *req)
 	nvtgt_req_complete(req, nvtgt_file_status(req, ret));
 }
 
-/**
- * nvtgt_file_discard - Dataset Management, Deallocate
- * @req: the request; the ranges lie in its room
- *
- * Context: any.
- */
-void nvtgt_file_discard(struct nvtgt_req *req)
+static void nvtgt_file_discard(struct nvtgt_req *req, const struct nvme_dsm_range *ranges,
+			       unsigned int nr_ranges)
 {
+	nvtgt_bdev_priv(req)->ranges = ranges;
+	nvtgt_bdev_priv(req)->nr_ranges = nr_ranges;
 	nvtgt_req_defer(req, nvtgt_file_discard_work);
+}
+
+static const struct nvtgt_backend_ops nvtgt_file_ops = {
+	.version	= NVTGT_BACKEND_VERSION,
+	.size		= sizeof(struct nvtgt_backend_ops),
+	.name		= "bdev",
+	.owner		= THIS_MODULE,
+	.close		= nvtgt_bdev_close,
+	.revalidate	= nvtgt_file_revalidate,
+	.rw		= nvtgt_file_rw,
+	.flush		= nvtgt_file_flush,
+	.write_zeroes	= nvtgt_file_write_zeroes,
+	.discard	= nvtgt_file_discard,
+};
+
+/**
+ * nvtgt_file_open - make a file ready
+ * @ns: priv->file is open
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno; the reason has been logged.
+ */
+int nvtgt_file_open(struct nvtgt_ns *ns)
+{
+	struct nvtgt_bdev *dev = ns->priv;
+	int ret;
+
+	if (!dev->file->f_op->read_iter || !dev->file->f_op->write_iter) {
+		nvtgt_bdev_warn(ns, "its file system cannot serve I/O from the kernel\n");
+		return -EOPNOTSUPP;
+	}
+	ret = nvtgt_file_set_block_size(ns);
+	if (ret)
+		return ret;
+	ns->readonly = !(dev->file->f_mode & FMODE_WRITE);
+	ns->volatile_cache = true;
+	dev->cached_reads = dev->file->f_mode & FMODE_NOWAIT &&
+			    !(dev->file->f_flags & O_DIRECT) &&
+			    !IS_DAX(file_inode(dev->file));
+	/* the time of a read is of no use here, and to note it may wait for a journal */
+	spin_lock(&dev->file->f_lock);
+	dev->file->f_flags |= O_NOATIME;
+	spin_unlock(&dev->file->f_lock);
+	if (dev->file->f_op->fallocate) {
+		ns->max_discard_blocks = U32_MAX;
+		ns->discard_zeroes = true;
+	}
+	ns->ops = &nvtgt_file_ops;
+	return nvtgt_file_revalidate(ns);
 }

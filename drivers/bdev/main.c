@@ -3,8 +3,8 @@
  * The backend "bdev": any block device, or a regular file.
  *
  * Both are opened through the file system, without an exclusive claim, as many
- * namespaces may share one device. What kind it is decides which of bdev.c and
- * file.c serves the namespace.
+ * namespaces may share one device. From then on the table of bdev.c or that of file.c
+ * serves the namespace.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -96,7 +96,8 @@ static int nvtgt_bdev_parse(struct nvtgt_ns *ns, struct nvtgt_bdev *dev)
 	return 0;
 }
 
-static int nvtgt_open(struct nvtgt_ns *ns)
+/* Opens what is there; what it is decides whose functions serve the namespace. */
+static int nvtgt_bdev_open(struct nvtgt_ns *ns)
 {
 	struct nvtgt_bdev *dev;
 	umode_t mode;
@@ -121,7 +122,7 @@ static int nvtgt_open(struct nvtgt_ns *ns)
 	ns->priv = dev;
 	mode = file_inode(dev->file)->i_mode;
 	if (S_ISBLK(mode))
-		ret = nvtgt_bdev_open(ns);
+		ret = nvtgt_blkdev_open(ns);
 	else if (S_ISREG(mode))
 		ret = nvtgt_file_open(ns);
 	else
@@ -151,78 +152,18 @@ static void nvtgt_bdev_put_file(struct file *file)
 	__fput_sync(file);
 }
 
-static void nvtgt_close(struct nvtgt_ns *ns)
+/**
+ * nvtgt_bdev_close - what a device and a file have in common at their end
+ * @ns: without requests
+ *
+ * Context: may sleep.
+ */
+void nvtgt_bdev_close(struct nvtgt_ns *ns)
 {
 	struct nvtgt_bdev *dev = ns->priv;
 
 	nvtgt_bdev_put_file(dev->file);
 	kfree(dev);
-}
-
-static bool nvtgt_is_bdev(const struct nvtgt_ns *ns)
-{
-	return ((struct nvtgt_bdev *)ns->priv)->bdev;
-}
-
-static int nvtgt_revalidate(struct nvtgt_ns *ns)
-{
-	if (nvtgt_is_bdev(ns))
-		nvtgt_bdev_revalidate(ns);
-	else
-		nvtgt_file_revalidate(ns);
-	return 0;
-}
-
-/* Refuses what a read-only namespace must not do; the request is complete then. */
-static bool nvtgt_refuse_write(struct nvtgt_req *req)
-{
-	if (likely(!READ_ONCE(req->ns->readonly)))
-		return false;
-	nvtgt_req_complete(req, NVME_SC_NS_WRITE_PROTECTED | NVME_STATUS_DNR);
-	return true;
-}
-
-static void nvtgt_rw(struct nvtgt_req *req)
-{
-	if (req->dir == DMA_TO_DEVICE && nvtgt_refuse_write(req))
-		return;
-	if (nvtgt_is_bdev(req->ns))
-		nvtgt_bdev_rw(req);
-	else
-		nvtgt_file_rw(req);
-}
-
-static void nvtgt_flush(struct nvtgt_req *req)
-{
-	if (READ_ONCE(req->ns->readonly))
-		nvtgt_req_complete(req, NVME_SC_SUCCESS);
-	else if (nvtgt_is_bdev(req->ns))
-		nvtgt_bdev_flush(req);
-	else
-		nvtgt_file_flush(req);
-}
-
-static void nvtgt_write_zeroes(struct nvtgt_req *req)
-{
-	if (nvtgt_refuse_write(req))
-		return;
-	if (nvtgt_is_bdev(req->ns))
-		nvtgt_bdev_write_zeroes(req);
-	else
-		nvtgt_file_write_zeroes(req);
-}
-
-static void nvtgt_discard(struct nvtgt_req *req, const struct nvme_dsm_range *ranges,
-			  unsigned int nr_ranges)
-{
-	if (nvtgt_refuse_write(req))
-		return;
-	nvtgt_bdev_room(req)->ranges = ranges;
-	nvtgt_bdev_room(req)->nr_ranges = nr_ranges;
-	if (nvtgt_is_bdev(req->ns))
-		nvtgt_bdev_discard(req);
-	else
-		nvtgt_file_discard(req);
 }
 
 static const struct nvtgt_backend_ops nvtgt_bdev_ops = {
@@ -231,19 +172,12 @@ static const struct nvtgt_backend_ops nvtgt_bdev_ops = {
 	.name		= "bdev",
 	.owner		= THIS_MODULE,
 	.needs_path	= true,
-	.open		= nvtgt_open,
-	.close		= nvtgt_close,
-	.revalidate	= nvtgt_revalidate,
-	.rw		= nvtgt_rw,
-	.flush		= nvtgt_flush,
-	.write_zeroes	= nvtgt_write_zeroes,
-	.discard	= nvtgt_discard,
-	.poll		= nvtgt_bdev_poll,
+	.open		= nvtgt_bdev_open,
 };
 
 static int __init nvtgt_bdev_init(void)
 {
-	BUILD_BUG_ON(sizeof(struct nvtgt_bdev_room) > NVTGT_BACKEND_ROOM);
+	BUILD_BUG_ON(sizeof(struct nvtgt_bdev_priv) > NVTGT_BACKEND_PRIV);
 	return nvtgt_backend_register(&nvtgt_bdev_ops);
 }
 

@@ -43,8 +43,8 @@ exit_wq:
 }
 
 /*
- * Transports and backends hold this module, each enabled port and namespace
- * holds them: no queue and no request is left here.
+ * Each enabled port holds its transport's module, each open namespace its backend's, and
+ * these modules hold the core: no queue and no request is left here.
  */
 static void __exit nvtgt_exit(void)
 {

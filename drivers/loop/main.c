@@ -4,11 +4,11 @@
  * configurations that name a port of type "loop", and to show what a transport has to do.
  *
  * Each port is a file, /sys/kernel/debug/nvtgt-loop/PORT. A process that opens it is a host
- * with a connection. A write is a capsule: the command (64 bytes), and behind it the data that
- * it sends; EAGAIN says that the process has to read responses first, EPIPE that the target
+ * with a connection. A write is a capsule: the command (64 bytes), and behind it the command's
+ * data; EAGAIN says that the process has to read responses first, EPIPE that the target
  * has ended the connection. A read takes the next response: the completion queue entry (16
- * bytes), and behind it the data that the command has brought. It waits for one, and returns
- * 0 when the target has ended the connection; when the port was closed before the call,
+ * bytes), and behind it the data that the command has brought. A read waits for one, and
+ * returns 0 when the target has ended the connection; when the port was closed before the call,
  * debugfs answers EIO. The length in the command's SGL counts, whatever its type.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -22,8 +22,8 @@
 
 #define NVTGT_LOOP_QUEUE_SIZE	128		/* default of param_max_queue_size */
 #define NVTGT_LOOP_MAX_DATA	(4096 << NVTGT_MAX_MDTS)
-#define NVTGT_LOOP_MAX_CAPSULES	128		/* that a connection has in hand */
-#define NVTGT_LOOP_MAX_HELD	(16 << 20)	/* bytes of data in these */
+#define NVTGT_LOOP_MAX_CAPSULES	128		/* of a connection, responses not read */
+#define NVTGT_LOOP_MAX_HELD	(16 << 20)	/* bytes of room for data in these */
 
 /* struct nvtgt_loop_capsule - a command's, and then its response's */
 struct nvtgt_loop_capsule {
@@ -31,7 +31,7 @@ struct nvtgt_loop_capsule {
 	struct nvme_command sqe;
 	struct nvme_completion cqe;
 	u32 len;			/* bytes of data */
-	u32 room;			/* for data: what came, or is to come */
+	u32 room;			/* bytes that data has room for */
 	u8 *data;
 };
 
@@ -46,7 +46,7 @@ struct nvtgt_loop_queue {
 	struct nvtgt_conn conn;
 	struct kref ref;		/* the target's, and the file's */
 	spinlock_t lock;		/* protects what follows */
-	bool ended;			/* the target's side is gone, or about to be */
+	bool ended;			/* nvtgt_loop_close() has run */
 	struct list_head in, out;	/* nvtgt_loop_capsule */
 	unsigned int nr;		/* capsules whose response the process has not read */
 	u32 held;			/* bytes of room in them */
@@ -57,7 +57,7 @@ struct nvtgt_loop_queue {
 struct nvtgt_loop_port {
 	struct nvtgt_port *port;
 	struct dentry *file;
-	bool closing;			/* written before conns->lock is taken, read after */
+	bool closing;			/* set before remove_port() takes conns->lock */
 };
 
 static struct dentry *nvtgt_loop_debugfs;
@@ -187,7 +187,10 @@ static bool nvtgt_loop_receive(struct nvtgt_source *source)
 	req = nvtgt_conn_get_req(&q->conn);
 	if (!req) {
 		nvtgt_loop_give_back_capsule(q, capsule);
-		/* respond() kicks the source; if it was memory that there was none of, the timer does */
+		/*
+		 * nvtgt_loop_respond() kicks the source when a request is free. If memory for a
+		 * new request was short, no response may be to come: the timer kicks it.
+		 */
 		if (q->conn.nr_slots < q->conn.max_slots)
 			nvtgt_conn_look_by(&q->conn, jiffies + 1);
 		return false;
@@ -196,7 +199,7 @@ static bool nvtgt_loop_receive(struct nvtgt_source *source)
 	return true;
 }
 
-/* Takes the data of a read to where they are read from. */
+/* Copies what a command has brought into its capsule, for nvtgt_loop_read(). */
 static void nvtgt_loop_take_data(struct nvtgt_req *req, struct nvtgt_loop_capsule *capsule)
 {
 	struct iov_iter iter;
@@ -221,7 +224,7 @@ static void nvtgt_loop_respond(struct nvtgt_req *req)
 	list_add_tail(&capsule->entry, &q->out);
 	spin_unlock(&q->lock);
 	wake_up(&q->wait);
-	nvtgt_source_kick(&q->conn.source);	/* a capsule may wait for the request, or for memory */
+	nvtgt_source_kick(&q->conn.source);	/* a capsule may wait for a request */
 	nvtgt_conn_mem_kick(&q->conn, false);
 	nvtgt_conn_try_leave(&q->conn);
 }
@@ -234,13 +237,7 @@ static void nvtgt_loop_close(struct nvtgt_conn *conn)
 		return;
 	nvtgt_conn_set_state(conn, NVTGT_CONN_CLOSING);
 	nvtgt_queue_stop(&conn->queue);
-	nvtgt_conn_unwait(conn);
-	while (!list_empty(&conn->mem_wait)) {
-		struct nvtgt_req *req = list_first_entry(&conn->mem_wait, struct nvtgt_req, entry);
-
-		list_del_init(&req->entry);
-		nvtgt_req_fail(req, NVME_SC_ABORT_QUEUE);
-	}
+	nvtgt_conn_drop_reqs(conn);
 	spin_lock(&q->lock);
 	q->ended = true;
 	spin_unlock(&q->lock);
@@ -253,7 +250,10 @@ static void nvtgt_loop_connected(struct nvtgt_conn *conn)
 	conn->max_slots = conn->queue.size;
 }
 
-/* The file touches the connection under the lock alone, and no more when it has ended. */
+/*
+ * The file's operations touch the connection only under the lock, and no more once
+ * nvtgt_loop_close() has set q->ended: wait for one that holds the lock.
+ */
 static void nvtgt_loop_end(struct nvtgt_conn *conn)
 {
 	struct nvtgt_loop_queue *q = to_nvtgt_loop_queue(&conn->queue);
@@ -302,8 +302,9 @@ static int nvtgt_loop_open(struct inode *inode, struct file *file)
 	kref_get(&q->ref);
 	file->private_data = q;
 	/*
-	 * nvtgt_loop_remove_port() ends the connections that it finds in the list. If this one was
-	 * not there yet, closing is seen here: conns->lock has been taken in between.
+	 * nvtgt_loop_remove_port() ends the connections that it finds in the list. If
+	 * nvtgt_conn_init() put this one there too late, it took conns->lock after
+	 * nvtgt_loop_remove_port(), and lport->closing is seen here.
 	 */
 	if (READ_ONCE(lport->closing))
 		nvtgt_conn_disconnect(&q->conn);
@@ -415,7 +416,7 @@ static ssize_t nvtgt_loop_read(struct file *file, char __user *buf, size_t len, 
 	if (ret || !capsule)
 		return ret;
 	ret = sizeof(capsule->cqe) + capsule->len;
-	/* a buffer that is too short loses the response: who reads knows what was asked for */
+	/* a buffer that is too short loses the response: the process knows what it asked for */
 	if (len < ret)
 		ret = -EMSGSIZE;
 	else if (copy_to_user(buf, &capsule->cqe, sizeof(capsule->cqe)) ||
@@ -470,7 +471,7 @@ static void nvtgt_loop_remove_port(struct nvtgt_port *port)
 {
 	struct nvtgt_loop_port *lport = port->priv;
 
-	/* debugfs_remove() waits for processes in read(), and these for the connection's end */
+	/* debugfs_remove() waits for processes in read(), which wait for the connection's end */
 	WRITE_ONCE(lport->closing, true);
 	nvtgt_conns_disconnect_port(&nvtgt_loop_conns, port);
 	debugfs_remove(lport->file);

@@ -53,10 +53,10 @@ struct nvtgt_null_options {
 /**
  * struct nvtgt_null - an open namespace
  * @ns: the core's part
- * @opt: written under @lock; commands read single fields without it, but @stall
+ * @opt: written under @lock; read without it, but opt.stall again under it to hold a command
  * @nr_cmds: counts commands for error_every
  * @lock: protects @held and opt.stall; taken in any context
- * @held: nvtgt_null_room.entry: commands held by stall
+ * @held: nvtgt_null_priv.entry: commands held by stall
  * @look_work: while commands are held, looks whether the namespace is going away
  */
 struct nvtgt_null {
@@ -69,7 +69,7 @@ struct nvtgt_null {
 };
 
 /* The backend's part of a request: a command is held first, and delayed then. */
-struct nvtgt_null_room {
+struct nvtgt_null_priv {
 	union {
 		struct list_head entry;
 		struct hrtimer timer;
@@ -204,30 +204,30 @@ static void nvtgt_null_finish(struct nvtgt_req *req)
 
 static enum hrtimer_restart nvtgt_null_timer(struct hrtimer *timer)
 {
-	struct nvtgt_null_room *room = container_of(timer, struct nvtgt_null_room, timer);
+	struct nvtgt_null_priv *priv = container_of(timer, struct nvtgt_null_priv, timer);
 
-	nvtgt_null_finish(nvtgt_req_from_room(room));
+	nvtgt_null_finish(nvtgt_req_from_priv(priv));
 	return HRTIMER_NORESTART;
 }
 
 static void nvtgt_null_run(struct nvtgt_req *req)
 {
 	struct nvtgt_null *null = req->ns->priv;
-	struct nvtgt_null_room *room = nvtgt_req_room(req);
+	struct nvtgt_null_priv *priv = nvtgt_req_priv(req);
 	u32 delay_us = READ_ONCE(null->opt.delay_us);
 
 	if (!delay_us) {
 		nvtgt_null_finish(req);
 		return;
 	}
-	hrtimer_setup(&room->timer, nvtgt_null_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
-	hrtimer_start(&room->timer, ns_to_ktime((u64)delay_us * NSEC_PER_USEC), HRTIMER_MODE_REL);
+	hrtimer_setup(&priv->timer, nvtgt_null_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+	hrtimer_start(&priv->timer, ns_to_ktime((u64)delay_us * NSEC_PER_USEC), HRTIMER_MODE_REL);
 }
 
 static bool nvtgt_null_hold(struct nvtgt_req *req)
 {
 	struct nvtgt_null *null = req->ns->priv;
-	struct nvtgt_null_room *room = nvtgt_req_room(req);
+	struct nvtgt_null_priv *priv = nvtgt_req_priv(req);
 	unsigned long flags;
 	bool held;
 
@@ -236,7 +236,7 @@ static bool nvtgt_null_hold(struct nvtgt_req *req)
 	spin_lock_irqsave(&null->lock, flags);
 	held = null->opt.stall;
 	if (held) {
-		list_add_tail(&room->entry, &null->held);
+		list_add_tail(&priv->entry, &null->held);
 		queue_delayed_work(nvtgt_io_wq, &null->look_work,
 				   msecs_to_jiffies(NVTGT_NULL_LOOK_MS));
 	}
@@ -262,7 +262,7 @@ static void nvtgt_null_take_held(struct nvtgt_null *null, struct list_head *list
 static void nvtgt_null_look_work(struct work_struct *work)
 {
 	struct nvtgt_null *null = container_of(work, struct nvtgt_null, look_work.work);
-	struct nvtgt_null_room *room, *next;
+	struct nvtgt_null_priv *priv, *next;
 	LIST_HEAD(list);
 
 	if (!percpu_ref_is_dying(&null->ns->ref)) {
@@ -272,18 +272,18 @@ static void nvtgt_null_look_work(struct work_struct *work)
 		return;
 	}
 	nvtgt_null_take_held(null, &list);
-	list_for_each_entry_safe(room, next, &list, entry)
-		nvtgt_req_complete(nvtgt_req_from_room(room), NVME_SC_NS_NOT_READY);
+	list_for_each_entry_safe(priv, next, &list, entry)
+		nvtgt_req_complete(nvtgt_req_from_priv(priv), NVME_SC_NS_NOT_READY);
 }
 
 static void nvtgt_null_release_held(struct nvtgt_null *null)
 {
-	struct nvtgt_null_room *room, *next;
+	struct nvtgt_null_priv *priv, *next;
 	LIST_HEAD(list);
 
 	nvtgt_null_take_held(null, &list);
-	list_for_each_entry_safe(room, next, &list, entry)
-		nvtgt_null_run(nvtgt_req_from_room(room));
+	list_for_each_entry_safe(priv, next, &list, entry)
+		nvtgt_null_run(nvtgt_req_from_priv(priv));
 }
 
 static void nvtgt_null_rw(struct nvtgt_req *req)
@@ -406,7 +406,7 @@ static const struct nvtgt_backend_ops nvtgt_null_ops = {
 
 static int __init nvtgt_null_init(void)
 {
-	BUILD_BUG_ON(sizeof(struct nvtgt_null_room) > NVTGT_BACKEND_ROOM);
+	BUILD_BUG_ON(sizeof(struct nvtgt_null_priv) > NVTGT_BACKEND_PRIV);
 	return nvtgt_backend_register(&nvtgt_null_ops);
 }
 

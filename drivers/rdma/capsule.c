@@ -49,7 +49,7 @@ static u16 nvtgt_rdma_decode_keyed(const struct nvme_keyed_sgl_desc *desc,
 
 	switch (desc->type) {
 	case (NVME_KEY_SGL_FMT_DATA_DESC << 4) | NVME_SGL_FMT_INVALIDATE:
-		/* the response can invalidate one */
+		/* the response can invalidate one key */
 		if (!sgl->invalidate)
 			sgl->invalidate_rkey = get_unaligned_le32(desc->key);
 		sgl->invalidate = true;
@@ -70,7 +70,7 @@ static u16 nvtgt_rdma_decode_keyed(const struct nvme_keyed_sgl_desc *desc,
 	return 0;
 }
 
-/* Several of them stand in the capsule. */
+/* Several keyed data blocks stand in the capsule. */
 static u16 nvtgt_rdma_decode_list(const struct nvme_sgl_desc *seg, const void *data, u32 data_len,
 				  struct nvtgt_rdma_sgl *sgl, struct nvtgt_rdma_key *keys)
 {

@@ -1,57 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Commands of a connection: memory, the data that come with them.
+ * Commands of a connection, from the capsule to the slot's end.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/log2.h>
 #include <linux/slab.h>
-#include <linux/uio.h>
 #include "rdma.h"
-
-static struct nvtgt_rdma_piece **nvtgt_rdma_pieces(struct nvtgt_rdma_cmd *cmd)
-{
-	return cmd->more && cmd->more->pieces ? cmd->more->pieces : cmd->piece;
-}
-
-/* Gives back the receive buffer that a command has kept. */
-static void nvtgt_rdma_let_recv(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
-{
-	if (!cmd->recv)
-		return;
-	q->rx->nr_held--;
-	nvtgt_rdma_rx_again(q->rx, cmd->recv);
-	cmd->recv = NULL;
-}
-
-static void nvtgt_rdma_put_pieces(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
-{
-	struct nvtgt_rdma_piece **pieces = nvtgt_rdma_pieces(cmd);
-
-	while (cmd->nr_pieces)
-		nvtgt_rdma_piece_put(q->dev, q->pool, pieces[--cmd->nr_pieces]);
-	if (unlikely(cmd->more) && cmd->more->pi) {
-		nvtgt_rdma_piece_put(q->dev, q->pool, cmd->more->pi);
-		cmd->more->pi = NULL;
-	}
-	cmd->req.bvec = NULL;
-	cmd->req.nr_bvec = 0;
-}
-
-static void nvtgt_rdma_free_more(struct nvtgt_rdma_cmd *cmd)
-{
-	struct nvtgt_rdma_more *more = cmd->more;
-
-	if (likely(!more))
-		return;
-	kfree(more->pieces);
-	kfree(more->bvec);
-	kfree(more->keys);
-	kfree(more->rw);
-	kfree(more->sge);
-	kfree(more);
-	cmd->more = NULL;
-}
 
 /**
  * nvtgt_rdma_put_cmd - a command is over: free its memory and its slot
@@ -63,9 +17,8 @@ static void nvtgt_rdma_free_more(struct nvtgt_rdma_cmd *cmd)
 void nvtgt_rdma_put_cmd(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
 {
 	nvtgt_rdma_regs_put(q, cmd);
-	nvtgt_rdma_put_pieces(q, cmd);
 	nvtgt_rdma_let_recv(q, cmd);
-	nvtgt_rdma_free_more(cmd);
+	nvtgt_rdma_put_mem(q, cmd);
 	nvtgt_conn_put_req(&q->conn, &cmd->req);
 }
 
@@ -80,7 +33,7 @@ void nvtgt_rdma_put_cmd(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
 void nvtgt_rdma_drop_failed(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd, u16 status)
 {
 	nvtgt_rdma_let_recv(q, cmd);
-	nvtgt_rdma_regs_put(q, cmd);	/* never posted, or over */
+	nvtgt_rdma_regs_put(q, cmd);	/* the transfer was never posted, or is over */
 	nvtgt_req_fail(&cmd->req, status);
 }
 
@@ -99,323 +52,8 @@ void nvtgt_rdma_fail(struct nvtgt_req *req, u16 status)
 	nvtgt_rdma_rx_post(q->rx);
 }
 
-/* What a command needs beyond the usual, zeroed. */
-static struct nvtgt_rdma_more *nvtgt_rdma_need_more(struct nvtgt_rdma_cmd *cmd)
-{
-	if (!cmd->more)
-		cmd->more = kzalloc(sizeof(*cmd->more), GFP_ATOMIC | __GFP_NOWARN);
-	return cmd->more;
-}
-
-/* Room for as many pieces. */
-static bool nvtgt_rdma_room(struct nvtgt_rdma_cmd *cmd, unsigned int nr)
-{
-	struct nvtgt_rdma_more *more;
-	gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN;
-
-	BUILD_BUG_ON(NVTGT_RDMA_PIECES > NVTGT_INLINE_BVECS);
-	cmd->req.bvec = cmd->req.inline_bvec;
-	if (likely(nr <= NVTGT_RDMA_PIECES))
-		return true;
-	more = nvtgt_rdma_need_more(cmd);
-	if (!more)
-		return false;
-	kfree(more->pieces);
-	kfree(more->bvec);
-	more->pieces = kmalloc_array(nr, sizeof(*more->pieces), gfp);
-	more->bvec = kmalloc_array(nr, sizeof(*more->bvec), gfp);
-	cmd->req.bvec = more->bvec;
-	return more->pieces && more->bvec;
-}
-
-/* Pieces of no more than PAGE_SIZE << @max for a command's data. */
-static bool nvtgt_rdma_fill_by(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd, u8 max)
-{
-	struct nvtgt_req *req = &cmd->req;
-	unsigned int pages = DIV_ROUND_UP(req->data_len, PAGE_SIZE);
-	struct nvtgt_rdma_piece **pieces, *piece;
-	u32 len = req->data_len;
-
-	if (!nvtgt_rdma_room(cmd, (pages >> max) + max))
-		return false;
-	pieces = nvtgt_rdma_pieces(cmd);
-	while (len) {
-		u8 order = min_t(u8, max, ilog2(DIV_ROUND_UP(len, PAGE_SIZE)));
-		u32 part = min_t(u32, len, PAGE_SIZE << order);
-
-		piece = nvtgt_rdma_piece_get(q->dev, q->pool, order, GFP_NOWAIT);
-		if (!piece)
-			return false;
-		req->bvec[cmd->nr_pieces] = (struct bio_vec) { .bv_page = piece->page,
-							       .bv_len = part };
-		pieces[cmd->nr_pieces++] = piece;
-		len -= part;
-	}
-	req->nr_bvec = cmd->nr_pieces;
-	return true;
-}
-
-/* Memory for a command that has its credit; smaller pieces if there are no large ones. */
-static int nvtgt_rdma_fill(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
-{
-	static const u8 orders[] = { NVTGT_RDMA_ORDERS - 1, 2, 0 };
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(orders); i++) {
-		if (likely(nvtgt_rdma_fill_by(q, cmd, orders[i])))
-			return 0;
-		nvtgt_rdma_put_pieces(q, cmd);
-	}
-	return -ENOMEM;
-}
-
-/* Registered memory, where it takes that. */
-static int nvtgt_rdma_room_regs(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
-{
-	int ret;
-
-	if (!nvtgt_rdma_need_more(cmd))
-		return -ENOMEM;
-	ret = nvtgt_rdma_regs_get(q, cmd);
-	if (ret > q->sq_size - 2)
-		ret = -E2BIG;
-	if (ret < 0) {
-		nvtgt_rdma_regs_put(q, cmd);
-		return ret;
-	}
-	cmd->nr_reg_wrs = ret;
-	return 0;
-}
-
-/* Protection information lies in one piece, beside the data. */
-static int nvtgt_rdma_room_pi(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
-{
-	struct nvtgt_rdma_more *more = nvtgt_rdma_need_more(cmd);
-	struct nvtgt_req *req = &cmd->req;
-
-	if (cmd->nr_keys != 1)
-		return -E2BIG;
-	if (!more)
-		return -ENOMEM;
-	if (!more->pi)
-		more->pi = nvtgt_rdma_piece_get(q->dev, q->pool, get_order(req->pi_len),
-						GFP_NOWAIT);
-	if (!more->pi)
-		return -ENOMEM;
-	req->pi = (struct bio_vec) { .bv_page = more->pi->page, .bv_len = req->pi_len };
-	/* what a read brings is mapped when it is there */
-	return req->dir == DMA_TO_DEVICE ? nvtgt_rdma_room_regs(q, cmd) : 0;
-}
-
-/* Work requests and segments, where there are more than the usual. */
-static int nvtgt_rdma_room_rw(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
-{
-	unsigned int nr = nvtgt_rdma_count_rw(q, cmd);
-	struct nvtgt_rdma_more *more;
-	gfp_t gfp = GFP_ATOMIC | __GFP_NOWARN;
-
-	if (unlikely(cmd->req.pi_len))
-		return nvtgt_rdma_room_pi(q, cmd);
-	if (q->dev->needs_mr && cmd->req.dir == DMA_TO_DEVICE)
-		return nvtgt_rdma_room_regs(q, cmd);
-	if (likely(nr == 1))
-		return 0;
-	/* a response follows; the first of the queue always fits */
-	if (nr + 1 > q->sq_size - 1U)
-		return -E2BIG;
-	more = nvtgt_rdma_need_more(cmd);
-	if (!more)
-		return -ENOMEM;
-	kfree(more->rw);	/* of a try that found no memory */
-	kfree(more->sge);
-	more->rw = kmalloc_array(nr, sizeof(*more->rw), gfp);
-	more->sge = kmalloc_array(cmd->nr_pieces + cmd->nr_keys, sizeof(*more->sge), gfp);
-	return more->rw && more->sge ? 0 : -ENOMEM;
-}
-
-/* Data in the capsule that do not begin at its beginning: these are copied. */
-static int nvtgt_rdma_copy_in(struct nvtgt_rdma_cmd *cmd)
-{
-	u32 off = cmd->offset, len = cmd->req.data_len;
-	struct nvtgt_rdma_recv *recv = cmd->recv;
-	struct iov_iter iter;
-
-	iov_iter_bvec(&iter, ITER_DEST, cmd->req.bvec, cmd->req.nr_bvec, len);
-	while (len) {
-		u32 at = off % PAGE_SIZE, part = min_t(u32, len, PAGE_SIZE - at);
-
-		/* the sum of both has been held against what came */
-		if (copy_to_iter(page_address(recv->piece[off / PAGE_SIZE]->page) + at, part,
-				 &iter) != part)
-			return -EFAULT;
-		off += part;
-		len -= part;
-	}
-	return 0;
-}
-
-/* The pages that data came in are the command's now; the buffer gets others. */
-static bool nvtgt_rdma_exchange(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
-{
-	unsigned int i, nr = DIV_ROUND_UP(cmd->req.data_len, PAGE_SIZE);
-	struct nvtgt_rdma_recv *recv = cmd->recv;
-	u32 len = cmd->req.data_len;
-
-	cmd->req.bvec = cmd->req.inline_bvec;
-	for (i = 0; i < nr; i++) {
-		u32 part = min_t(u32, len, PAGE_SIZE);
-		struct nvtgt_rdma_piece *fresh;
-
-		fresh = nvtgt_rdma_piece_get(q->dev, q->pool, 0, GFP_NOWAIT);
-		if (!fresh)
-			return false;
-		ib_dma_sync_single_for_cpu(q->dev->ib, recv->piece[i]->addr, part,
-					   DMA_BIDIRECTIONAL);
-		cmd->req.bvec[i] = (struct bio_vec) { .bv_page = recv->piece[i]->page,
-						      .bv_len = part };
-		cmd->piece[i] = recv->piece[i];
-		recv->piece[i] = fresh;
-		recv->sge[1 + i].addr = fresh->addr;
-		len -= part;
-		cmd->nr_pieces++;
-	}
-	cmd->req.nr_bvec = nr;
-	return true;
-}
-
-/* Half of an exchange is put right. */
-static void nvtgt_rdma_exchange_back(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
-{
-	struct nvtgt_rdma_recv *recv = cmd->recv;
-
-	while (cmd->nr_pieces) {
-		unsigned int i = --cmd->nr_pieces;
-
-		nvtgt_rdma_piece_put(q->dev, q->pool, recv->piece[i]);
-		recv->piece[i] = cmd->piece[i];
-		recv->sge[1 + i].addr = recv->piece[i]->addr;
-	}
-	cmd->req.bvec = NULL;
-}
-
-/* Data that came with the command, into memory of its own. */
-static int nvtgt_rdma_take_inline(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
-{
-	u8 i;
-
-	if (likely(!cmd->offset)) {
-		if (nvtgt_rdma_exchange(q, cmd))
-			return 0;
-		nvtgt_rdma_exchange_back(q, cmd);
-		return -ENOMEM;
-	}
-	if (nvtgt_rdma_fill(q, cmd))
-		return -ENOMEM;
-	for (i = 0; i < q->rx->nr_pages; i++)
-		ib_dma_sync_single_for_cpu(q->dev->ib, cmd->recv->piece[i]->addr, PAGE_SIZE,
-					   DMA_BIDIRECTIONAL);
-	return nvtgt_rdma_copy_in(cmd);
-}
-
-/*
- * Half of the buffers that all of them receive into are kept by some. One that is retired
- * may have lost half of its own.
- */
-static bool nvtgt_rdma_rx_is_short(const struct nvtgt_rdma_rx *rx)
-{
-	return rx->srq &&
-	       rx->nr_held > READ_ONCE(rx->nr_recvs) / (READ_ONCE(rx->retired) ? 4 : 2);
-}
-
-/**
- * nvtgt_rdma_mem_get - memory for a command's data, mapped for the device
- * @req: parsed
- *
- * Context: the reactor.
- * Return: 0; -EBUSY: what this connection gives back lets it try again; -EAGAIN: there is
- *	no credit; -ENOMEM; -E2BIG: it needs more than the send queue has
- */
-int nvtgt_rdma_mem_get(struct nvtgt_req *req)
-{
-	struct nvtgt_rdma_queue *q = to_nvtgt_rdma_queue(req->queue);
-	struct nvtgt_rdma_cmd *cmd = to_nvtgt_rdma_cmd(req);
-	int ret = -EBUSY;
-
-	if (nvtgt_conn_has_room(&q->conn, req->data_len))
-		ret = nvtgt_buf_reserve(req);
-	/* others need the buffer that it would keep */
-	if (unlikely(ret) && cmd->recv && nvtgt_rdma_rx_is_short(q->rx)) {
-		nvtgt_buf_reserve_over(req);
-		ret = 0;
-	}
-	if (ret)
-		return ret;
-	if (cmd->recv)
-		ret = nvtgt_rdma_take_inline(q, cmd);
-	else
-		ret = nvtgt_rdma_fill(q, cmd);
-	if (!ret && cmd->nr_keys)
-		ret = nvtgt_rdma_room_rw(q, cmd);
-	/* no other command of this connection has what it waits for */
-	if (unlikely(ret == -EBUSY && !q->conn.charged))
-		ret = -E2BIG;
-	if (unlikely(ret)) {
-		nvtgt_rdma_put_pieces(q, cmd);
-		nvtgt_buf_put(req);
-		return ret;
-	}
-	nvtgt_rdma_let_recv(q, cmd);
-	return 0;
-}
-
-/**
- * nvtgt_rdma_mem_got - a command has its memory: fetch the host's data, or let it be executed
- * @req: in MEMORY, in no list
- *
- * Context: the reactor.
- */
-void nvtgt_rdma_mem_got(struct nvtgt_req *req)
-{
-	struct nvtgt_rdma_cmd *cmd = to_nvtgt_rdma_cmd(req);
-
-	if (req->dir == DMA_TO_DEVICE && cmd->nr_keys) {
-		/* the host may be slow, or gone: nobody waits for the namespace meanwhile */
-		nvtgt_req_park(req);
-		nvtgt_req_set_state(req, NVTGT_REQ_FETCHING);
-		nvtgt_rdma_want_send(to_nvtgt_rdma_queue(req->queue), cmd);
-	} else {
-		nvtgt_req_execute(req);
-	}
-}
-
-/**
- * nvtgt_rdma_mem_done - commands that had waited have memory: their receives are free
- * @conn: the connection
- *
- * Context: the reactor.
- */
-void nvtgt_rdma_mem_done(struct nvtgt_conn *conn)
-{
-	nvtgt_rdma_rx_post(to_nvtgt_rdma_queue(&conn->queue)->rx);
-}
-
-static void nvtgt_rdma_want_mem(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
-{
-	bool now = cmd->recv && nvtgt_rdma_rx_is_short(q->rx);
-
-	nvtgt_req_set_state(&cmd->req, NVTGT_REQ_MEMORY);
-	/* in turn; but nobody waits with what others need */
-	if (likely(nvtgt_conn_try_mem(&q->conn, &cmd->req, now, nvtgt_rdma_mem_get))) {
-		nvtgt_rdma_mem_got(&cmd->req);
-		return;
-	}
-	nvtgt_conn_wait_mem(&q->conn, &cmd->req, false);
-	/* what the connection gives back may be enough: its sends are waited for now */
-	nvtgt_source_kick(&q->conn.source);
-}
-
-/* Which of the two has found what is wrong with a command. */
-static u16 nvtgt_rdma_judge(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd,
+/* What is wrong with a command: its SGL's status, or the core's? Returns it, or 0. */
+static u16 nvtgt_rdma_check(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd,
 			    const struct nvtgt_rdma_sgl *sgl, u16 sgl_status)
 {
 	struct nvtgt_req *req = &cmd->req;
@@ -424,7 +62,10 @@ static u16 nvtgt_rdma_judge(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *c
 	nvtgt_req_init(req, &q->conn.queue, &cmd->sqe, sgl->len);
 	ok = nvtgt_req_parse(req);
 	if (unlikely(sgl_status)) {
-		/* without data the descriptor is reserved; else its length was not to be had */
+		/*
+		 * Without data the descriptor is reserved. With data its length is not known,
+		 * so that the core has found it wrong.
+		 */
 		if (ok && !req->data_len)
 			return 0;
 		if (ok || req->status == (NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR))
@@ -434,14 +75,14 @@ static u16 nvtgt_rdma_judge(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *c
 		return req->status;
 	if (sgl->in_capsule && unlikely(req->dir != DMA_TO_DEVICE))
 		return NVME_SC_SGL_INVALID_TYPE | NVME_STATUS_DNR;
-	/* IOCCSZ leaves no room for them, where there is protection information */
+	/* IOCCSZ leaves no room for data where there is protection information */
 	if (sgl->in_capsule && unlikely((u64)sgl->offset + sgl->len > cmd->recv->data_len ||
 					req->pi_len))
 		return NVME_SC_SGL_INVALID_OFFSET | NVME_STATUS_DNR;
 	return 0;
 }
 
-/* Takes the host's keys down: the capsule's memory is used again. */
+/* Copies the host's keys: the next capsule's take their place in rx->keys. */
 static int nvtgt_rdma_set_keys(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd,
 			       const struct nvtgt_rdma_sgl *sgl)
 {
@@ -458,7 +99,7 @@ static int nvtgt_rdma_set_keys(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd
 	return more && more->keys ? 0 : -ENOMEM;
 }
 
-/* A capsule has a slot. */
+/* Begins with the command of a capsule, for which there is a slot. */
 static void nvtgt_rdma_new_cmd(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd,
 			       struct nvtgt_rdma_recv *recv)
 {
@@ -477,10 +118,10 @@ static void nvtgt_rdma_new_cmd(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd
 	q->rx->nr_held++;
 	cmd->offset = sgl.offset;
 	cmd->nr_keys = 0;
-	/* asked for, whatever becomes of the command */
+	/* the host has asked for it, whatever becomes of the command */
 	cmd->invalidate = sgl.invalidate;
 	cmd->invalidate_rkey = sgl.invalidate_rkey;
-	status = nvtgt_rdma_judge(q, cmd, &sgl, status);
+	status = nvtgt_rdma_check(q, cmd, &sgl, status);
 	if (likely(!status) && nvtgt_rdma_set_keys(q, cmd, &sgl))
 		status = NVME_SC_INTERNAL;
 	if (unlikely(status)) {
@@ -529,7 +170,7 @@ void nvtgt_rdma_capsule(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_recv *recv
 	recv->data_len = bytes - sizeof(struct nvme_command);
 	if (unlikely(q->conn.state != NVTGT_CONN_LIVE || !list_empty(&q->rx_wait)))
 		goto wait;
-	/* what is in rx_wait has not been counted; there it is at most as many */
+	/* nr_open counts all, for rx_wait is empty; else the sum is checked below */
 	if (unlikely(q->nr_open >= q->max_open)) {
 		nvtgt_rdma_fatal(q, recv, "more commands than the queue has entries", q->max_open);
 		return;
@@ -554,7 +195,7 @@ wait:
 	q->nr_wait++;
 	q->rx->nr_held++;
 	list_add_tail(&recv->entry, &q->rx_wait);
-	nvtgt_source_kick(&q->conn.source);	/* whose sends are waited for now */
+	nvtgt_source_kick(&q->conn.source);	/* polls its sends from now on */
 	nvtgt_rdma_set_timer(q);
 }
 
@@ -613,21 +254,41 @@ void nvtgt_rdma_respond(struct nvtgt_req *req)
 	nvtgt_source_work(&q->conn.source, req->data_len);
 	if (unlikely(req->pi_len) && req->dir == DMA_FROM_DEVICE && !req->status &&
 	    nvtgt_rdma_room_regs(q, cmd))
-		nvtgt_req_spoil(req, NVME_SC_INTERNAL);
+		nvtgt_req_set_error(req, NVME_SC_INTERNAL);
 	if (req->dir == DMA_FROM_DEVICE && req->data_len && !req->status)
 		nvtgt_req_set_state(&cmd->req, NVTGT_REQ_WRITING);
 	nvtgt_rdma_want_send(q, cmd);
 }
 
 /**
- * nvtgt_rdma_drop_cmds - forget all commands that are not the core's or the device's
+ * nvtgt_rdma_drop - the connection ends: a command gets neither data nor an answer
+ * @req: waits for memory, or for its work requests to be posted; or READs fetch its data
+ *
+ * Context: the reactor.
+ */
+void nvtgt_rdma_drop(struct nvtgt_req *req)
+{
+	struct nvtgt_rdma_queue *q = to_nvtgt_rdma_queue(req->queue);
+	struct nvtgt_rdma_cmd *cmd = to_nvtgt_rdma_cmd(req);
+
+	/* nvtgt_rdma_drop_posted() drops it, when the device has done with all that was posted */
+	if (req->state == NVTGT_REQ_DATA)
+		return;
+	list_del_init(&req->entry);
+	if (req->state == NVTGT_REQ_RESPONDING || req->state == NVTGT_REQ_WRITING)
+		nvtgt_rdma_put_cmd(q, cmd);
+	else
+		nvtgt_rdma_drop_failed(q, cmd, NVME_SC_ABORT_QUEUE);
+}
+
+/**
+ * nvtgt_rdma_drop_cmds - drop waiting capsules, and commands that neither core nor device has
  * @q: a connection that has stopped receiving; its state says so
+ *
+ * Context: the reactor.
  */
 void nvtgt_rdma_drop_cmds(struct nvtgt_rdma_queue *q)
 {
-	unsigned int i;
-
-	nvtgt_conn_unwait(&q->conn);
 	while (!list_empty(&q->rx_wait)) {
 		struct nvtgt_rdma_recv *recv;
 
@@ -637,30 +298,15 @@ void nvtgt_rdma_drop_cmds(struct nvtgt_rdma_queue *q)
 		q->rx->nr_held--;
 		nvtgt_rdma_rx_again(q->rx, recv);
 	}
-	for (i = 0; i < q->conn.nr_slots; i++) {
-		struct nvtgt_rdma_cmd *cmd = to_nvtgt_rdma_cmd(nvtgt_conn_find_req(&q->conn, i));
-
-		if (cmd->posted)
-			continue;
-		switch (READ_ONCE(cmd->req.state)) {
-		case NVTGT_REQ_MEMORY:
-		case NVTGT_REQ_FETCHING:
-			list_del_init(&cmd->req.entry);
-			nvtgt_rdma_drop_failed(q, cmd, NVME_SC_ABORT_QUEUE);
-			break;
-		case NVTGT_REQ_WRITING:
-		case NVTGT_REQ_RESPONDING:
-			list_del_init(&cmd->req.entry);
-			nvtgt_rdma_put_cmd(q, cmd);
-			break;
-		}
-	}
+	nvtgt_conn_drop_reqs(&q->conn);
 	nvtgt_rdma_rx_post(q->rx);
 }
 
 /**
  * nvtgt_rdma_drop_posted - the device has done with all that was posted
  * @q: a connection on its way out
+ *
+ * Context: the reactor.
  */
 void nvtgt_rdma_drop_posted(struct nvtgt_rdma_queue *q)
 {
@@ -669,7 +315,6 @@ void nvtgt_rdma_drop_posted(struct nvtgt_rdma_queue *q)
 
 		cmd = list_first_entry(&q->posted, struct nvtgt_rdma_cmd, req.entry);
 		list_del_init(&cmd->req.entry);
-		cmd->posted = false;
 		if (cmd->req.state == NVTGT_REQ_DATA)
 			nvtgt_rdma_drop_failed(q, cmd, NVME_SC_ABORT_QUEUE);
 		else

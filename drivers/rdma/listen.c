@@ -38,7 +38,7 @@ void nvtgt_rdma_reject(struct rdma_cm_id *cm_id, enum nvme_rdma_cm_status status
 static int nvtgt_rdma_connect_request(struct nvtgt_rdma_port *rport, struct rdma_cm_id *cm_id,
 				      const struct rdma_conn_param *conn)
 {
-	/* a host that comes back may have to write before there is memory */
+	/* reclaim may wait for the writes of a host that connects again */
 	unsigned int noio = memalloc_noio_save();
 	int status = nvtgt_rdma_queue_create(rport->port, cm_id, conn);
 
@@ -61,7 +61,7 @@ static int nvtgt_rdma_listen_event(struct rdma_cm_id *cm_id, struct rdma_cm_even
 		return nvtgt_rdma_connect_request(rport, cm_id, &event->param.conn);
 	case RDMA_CM_EVENT_ADDR_CHANGE:
 	case RDMA_CM_EVENT_DEVICE_REMOVAL:
-		/* the CM may be waiting for us to destroy the id */
+		/* the CM may be waiting until repair_work has destroyed the id */
 		mod_delayed_work(nvtgt_rdma_conns.wq, &rport->repair_work, 0);
 		return 0;
 	default:
@@ -81,14 +81,17 @@ static void nvtgt_rdma_set_params(struct nvtgt_port *port)
 	if (port->mdts <= 0)
 		port->mdts = NVTGT_DEFAULT_MDTS;
 	if (port->pi) {
-		/* a command is up to seven work requests, of which a device has not as many as it says */
+		/*
+		 * A command takes up to seven work requests, and a device has not as many of
+		 * them as it says.
+		 */
 		port->max_queue_size = min(port->max_queue_size, NVTGT_RDMA_PI_QUEUE_SIZE);
 		port->mdts = min(port->mdts, NVTGT_RDMA_PI_MDTS);
 	}
 	nvtgt_rdma_limit_port(port);
 	/* IOCCSZ counts units of 16 bytes */
 	port->inline_data_size = round_down(port->inline_data_size, 16);
-	/* several descriptors stand where data would */
+	/* several SGL descriptors stand in the capsule where data would */
 	port->msdbd = clamp_t(u32, port->inline_data_size / sizeof(struct nvme_keyed_sgl_desc),
 			      1, NVTGT_RDMA_MAX_KEYS);
 }
@@ -122,7 +125,7 @@ static void nvtgt_rdma_repair_work(struct work_struct *work)
 {
 	struct nvtgt_rdma_port *rport = container_of(to_delayed_work(work),
 						     struct nvtgt_rdma_port, repair_work);
-	unsigned int noio = memalloc_noio_save();	/* as hosts wait for it */
+	unsigned int noio = memalloc_noio_save();	/* reclaim may wait for a host */
 	int ret = 0;
 
 	mutex_lock(&rport->lock);
@@ -147,8 +150,8 @@ out:
 
 /*
  * An address has come to a network device, or gone from it: the ports that have it
- * listen anew, for it may have moved to another one, of which the CM says nothing. A
- * moment later, when the RDMA core has taken note as well.
+ * listen anew, for the CM does not tell when an address moves to another device. They do
+ * so a moment later, when the RDMA core has taken note as well.
  */
 static void nvtgt_rdma_addr_moved(const struct net *net, int family, const void *addr)
 {
@@ -221,7 +224,7 @@ void nvtgt_rdma_unregister_addrs(void)
 	unregister_inetaddr_notifier(&nvtgt_rdma_inetaddr_nb);
 }
 
-/* On any address it depends on the connection. */
+/* A port on any address has no device: the connection's decides, nvtgt_rdma_queue_create(). */
 static bool nvtgt_rdma_port_has_pi(struct nvtgt_rdma_port *rport)
 {
 	bool ok = true;
@@ -237,14 +240,14 @@ static bool nvtgt_rdma_port_has_pi(struct nvtgt_rdma_port *rport)
 }
 
 /*
- * Nothing that the CM or an address brings comes to the port from now on. Who may still
- * see it, and what ends that:
+ * The CM and the notifiers of addresses bring nothing to the port from now on. Who may
+ * still see it, and what ends that:
  *  1. the notifiers of addresses: out of the list
- *  2. repair_work that runs, or is started by one of the others: closing says that the
- *     listener is not its own any more
- *  3. the CM, with events and connection requests: the listener's end waits for them;
- *     until then they may still queue repair_work
- *  4. repair_work in the queue: cancelled when none of these is left to queue it
+ *  2. repair_work that runs, or that a notifier or the CM starts: it leaves the listener
+ *     alone when closing is set
+ *  3. the CM, with events and connection requests: rdma_destroy_id() waits for them;
+ *     until then an event may still queue repair_work
+ *  4. repair_work in the queue: cancelled when no notifier and no event can queue it
  */
 static void nvtgt_rdma_close_port(struct nvtgt_rdma_port *rport)
 {
@@ -282,12 +285,12 @@ int nvtgt_rdma_add_port(struct nvtgt_port *port)
 	if (ret)
 		goto free;
 	port->priv = rport;
-	/* a request may come in at once: it finds at least what any device has room for */
+	/* first the bounds of all devices: a connection request may come at once, through any */
 	nvtgt_rdma_set_params(port);
 	spin_lock_bh(&nvtgt_rdma_ports_lock);
 	list_add(&rport->entry, &nvtgt_rdma_ports);
 	spin_unlock_bh(&nvtgt_rdma_ports_lock);
-	/* the CM may tell of the device's end before the listener is there: repair_work waits */
+	/* a device's removal may come before cm_id is set: repair_work waits for the lock */
 	mutex_lock(&rport->lock);
 	ret = nvtgt_rdma_listen(rport);
 	mutex_unlock(&rport->lock);

@@ -62,6 +62,7 @@ const struct nvtgt_transport_ops nvtgt_rdma_ops = {
 	.mem_got	= nvtgt_rdma_mem_got,
 	.mem_done	= nvtgt_rdma_mem_done,
 	.fail		= nvtgt_rdma_fail,
+	.drop		= nvtgt_rdma_drop,
 	.respond	= nvtgt_rdma_respond,
 	.flush		= nvtgt_rdma_flush,
 	.show		= nvtgt_rdma_show,

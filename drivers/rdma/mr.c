@@ -27,7 +27,7 @@ struct nvtgt_rdma_reg {
 struct nvtgt_rdma_regs {
 	struct scatterlist *sg;
 	struct scatterlist pi;
-	bool signature;			/* with protection information: the one of them */
+	bool signature;			/* reg[0] moves protection information, too */
 	unsigned int nr;		/* that have been made */
 	struct nvtgt_rdma_reg reg[];
 };
@@ -53,7 +53,7 @@ static u32 nvtgt_rdma_reg_sg(struct nvtgt_rdma_reg *reg, struct scatterlist *sg,
 			*off = 0;
 		}
 	}
-	/* one list: the ends that stand inside it are none */
+	/* one list: only its last entry is marked as the end */
 	for (unsigned int i = 0; i + 1 < reg->nents; i++)
 		sg_unmark_end(&sg[i]);
 	return done;
@@ -71,7 +71,7 @@ static void nvtgt_rdma_sig_domain(const struct nvtgt_req *req, struct ib_sig_dom
 		.ref_tag = le32_to_cpu(rw->reftag),
 		.app_tag = le16_to_cpu(rw->lbat),
 		.apptag_check_mask = le16_to_cpu(rw->lbatm),
-		/* type 3 leaves the reference tag alone, and needs it to say "do not check" */
+		/* type 3: reference tags do not count up; all ones in both tags: no check */
 		.ref_remap = req->pi_type != NVME_NS_DPS_PI_TYPE3,
 		.app_escape = true,
 		.ref_escape = req->pi_type == NVME_NS_DPS_PI_TYPE3,
@@ -202,7 +202,7 @@ u16 nvtgt_rdma_regs_check(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd
 	}
 	if (likely(!(found.fail_status & IB_MR_CHECK_SIG_STATUS)))
 		return 0;
-	/* whatever is on the wire, devices count the blocks with their information */
+	/* whatever is on the wire, sig_err_offset counts data and protection information */
 	block = div_u64(found.sig_err.sig_err_offset,
 			(req->data_len + req->pi_len) / (req->pi_len / NVTGT_PI_BYTES));
 	req->error_slba = le64_to_cpu(req->cmd->rw.slba) + block;
@@ -221,7 +221,7 @@ u16 nvtgt_rdma_regs_check(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd
 }
 
 /**
- * nvtgt_rdma_regs_put - a command's transfer is over, or will not be
+ * nvtgt_rdma_regs_put - a command's transfer is over, or will not take place
  * @q: the connection
  * @cmd: with registrations, or with none
  *
@@ -273,7 +273,7 @@ unsigned int nvtgt_rdma_regs_build(struct nvtgt_rdma_queue *q, struct nvtgt_rdma
 				     wr ? NULL : &cmd->cqe, wr);
 	*first = wr;
 	for (; wr; wr = wr->next) {
-		/* of a queue pair that fails each of them has a completion */
+		/* when the queue pair fails each work request has a completion */
 		wr->wr_cqe = &cmd->cqe;
 		*last = wr;
 		nr++;

@@ -4,17 +4,17 @@
  *
  * Data move between hosts and contiguous pieces of 4 to 128 KiB that are mapped for
  * the device when they are allocated, and stay so. A transfer of a power of two up
- * to 128 KiB is one piece: one segment of one work request. Others are made of the
- * fewest pieces that have no more than their size.
+ * to 128 KiB is one piece: one segment of one work request. Other transfers are made of
+ * the fewest pieces that have no page too many.
  *
  * Each reactor takes from, and gives to, the free pieces of its own CPU. Pieces that
- * nobody has needed for a second are given back. How much memory commands may have
+ * were not needed for a second go back to the kernel. How much memory commands may have
  * in all is for the core's credit to say; free pieces come on top: no more than
  * were in use in the last second.
  *
  * siw (iWARP in software) sends pages without a copy and completes a WRITE when TCP has
- * its pages, not when the host has acknowledged them. These pages are not used again:
- * they are freed, which they are in truth when TCP lets go of them.
+ * its pages, not when the host has acknowledged them. Pages that TCP still has are not
+ * used again: the pool drops its reference, and TCP's last one frees them.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -51,7 +51,7 @@ static noinline struct nvtgt_rdma_piece *nvtgt_rdma_piece_alloc(struct nvtgt_rdm
 				      DMA_BIDIRECTIONAL);
 	if (ib_dma_mapping_error(dev->ib, piece->addr))
 		goto free_pages;
-	/* the first one: whatever is free is looked at from now on */
+	/* the first piece: trim_work looks for free ones from now on */
 	if (atomic_inc_return(&dev->nr_pieces) == 1)
 		queue_delayed_work(nvtgt_rdma_conns.wq, &dev->trim_work, NVTGT_RDMA_TRIM_PERIOD);
 	return piece;
@@ -66,14 +66,14 @@ free:
 /**
  * nvtgt_rdma_piece_get - a piece of mapped memory
  * @dev: the device
- * @pool: of the calling reactor's CPU
+ * @pool: of the CPU whose reactor the piece is for
  * @order: PAGE_SIZE << order bytes
  * @gfp: GFP_NOWAIT in a reactor, GFP_NOIO elsewhere
  *
- * The memory is not cleared. A reactor does not ask for what the kernel keeps for
- * interrupts, as the core's pool does for one connection at a time: that is for the host
- * that this machine is itself, whose writes free its memory, and over RDMA the device
- * would need memory as well.
+ * The memory is not cleared. Unlike the core's pool, which lets one connection at a time
+ * use what the kernel keeps for interrupts, this one does not: the core's is for a host on
+ * the same machine, whose writes free memory, and over RDMA the device would need memory
+ * as well.
  *
  * Context: process.
  * Return: a piece, or NULL
@@ -97,7 +97,7 @@ struct nvtgt_rdma_piece *nvtgt_rdma_piece_get(struct nvtgt_rdma_dev *dev,
 /**
  * nvtgt_rdma_piece_put - give a piece back
  * @dev: the device
- * @pool: of the calling reactor's CPU, or of any
+ * @pool: any of the device's; a reactor gives that of its own CPU
  * @piece: the piece; the device has done with it
  *
  * Context: process.

@@ -10,15 +10,15 @@
  * struct nvtgt_conn tells who may still see the connection then. The wire's part of it:
  *  1. the device, through what was posted: disconnect_work sets the queue pair's
  *     error state, the last work requests are posted behind all others, and when
- *     they have come back, all have (and from a shared receive queue nothing more is
- *     taken, which the device tells, or a time has passed); then nvtgt_rdma_try_leave()
- *     lets it leave
- *  2. the receive side's completion queue, which others use as well: when the queue
- *     pair has been reset, nvtgt_rdma_end() lets the reactor take all that is there
- *  3. the CM, and the sends' completion queue: destroyed there
+ *     they have completed, all have. Of a shared receive queue the device tells when
+ *     the queue pair takes nothing more, or a time has to pass. Then
+ *     nvtgt_rdma_try_leave() lets the connection leave
+ *  2. the receive side's completion queue, which other queue pairs use as well: when the
+ *     queue pair has been reset, nvtgt_rdma_end() lets the reactor take all that is there
+ *  3. the CM, and the sends' completion queue: nvtgt_rdma_end() destroys them
  *
- * Hosts wait for these work items with what they write, and one of them may be this
- * machine, which writes to have memory: no allocation of theirs starts I/O.
+ * Hosts wait for these work items with what they write, and one of the hosts may be this
+ * machine, which writes to have memory: no allocation of a work item starts I/O.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -87,7 +87,7 @@ static void nvtgt_rdma_sent(struct ib_cq *cq, void *context)
 }
 
 /**
- * nvtgt_rdma_set_timer - have the sends looked at soon, whether they are waited for or not
+ * nvtgt_rdma_set_timer - have the sends' completions looked for soon, waited for or not
  * @q: the connection
  *
  * Context: the reactor.
@@ -97,13 +97,13 @@ void nvtgt_rdma_set_timer(struct nvtgt_rdma_queue *q)
 	nvtgt_conn_look_by(&q->conn, jiffies + msecs_to_jiffies(NVTGT_RDMA_REAP_MS));
 }
 
-/* It is on its way out, and the device has not said that it takes no more. */
+/* A connection that ends: has its queue pair had its time to report the last WQE? */
 static void nvtgt_rdma_check_drain(struct nvtgt_rdma_queue *q)
 {
 	if (!q->draining || !q->rx->srq)
 		return;
 	if (time_after_eq(jiffies, q->drain_deadline))
-		q->rq_drained = true;	/* so it will not */
+		q->rq_drained = true;	/* it will not come any more */
 	else
 		nvtgt_conn_look_by(&q->conn, q->drain_deadline);
 }
@@ -151,7 +151,7 @@ void nvtgt_rdma_close(struct nvtgt_conn *conn)
 
 	if (q->conn.state >= NVTGT_CONN_CLOSING)
 		return;
-	/* the work item that makes it goes on with it */
+	/* setup_work has it; the reactor closes it afterwards */
 	if (q->conn.state == NVTGT_CONN_SETUP) {
 		set_bit(NVTGT_CONN_F_DISCONNECT, &q->conn.flags);
 		return;
@@ -175,7 +175,7 @@ static void nvtgt_rdma_disconnect_work(struct work_struct *work)
 	nvtgt_conn_event(&q->conn, NVTGT_RDMA_F_ERROR);
 }
 
-/* The queue pair gives everything back: what stands behind it all comes back last. */
+/* The queue pair flushes all work requests: post the ones that come back last. */
 static void nvtgt_rdma_drain(struct nvtgt_rdma_queue *q)
 {
 	q->draining = true;
@@ -210,7 +210,7 @@ static bool nvtgt_rdma_events(struct nvtgt_rdma_queue *q)
 		nvtgt_conn_set_state(&q->conn, NVTGT_CONN_LIVE);
 		nvtgt_rdma_run_wait(q);
 	}
-	/* a queue pair that is well does not say that it takes no more */
+	/* a queue pair reports its last WQE in the error state only */
 	if (test_bit(NVTGT_RDMA_F_LAST_WQE, &q->conn.flags))
 		nvtgt_rdma_close(&q->conn);
 	if (q->conn.state == NVTGT_CONN_CLOSING && test_bit(NVTGT_RDMA_F_ERROR, &q->conn.flags)) {
@@ -222,7 +222,7 @@ static bool nvtgt_rdma_events(struct nvtgt_rdma_queue *q)
 	return q->conn.state != NVTGT_CONN_LEFT;
 }
 
-/* Does a command wait for the sends? Otherwise the next capsule, or the timer, is soon enough. */
+/* Does a command wait for a send's completion? If not, the next capsule or the timer looks. */
 static bool nvtgt_rdma_awaits_sends(const struct nvtgt_rdma_queue *q)
 {
 	return q->nr_awaited || q->sq_full || q->conn.state == NVTGT_CONN_CLOSING ||
@@ -245,7 +245,7 @@ static bool nvtgt_rdma_receive(struct nvtgt_source *source)
 			return false;
 	}
 	nvtgt_rdma_run_wait(q);
-	/* a command whose receive had waited may have posted its buffer again */
+	/* buffers of capsules and commands that had waited may have been chained */
 	nvtgt_rdma_rx_post(q->rx);
 	if (more)
 		return true;
@@ -263,7 +263,7 @@ static bool nvtgt_rdma_arm(struct nvtgt_source *source)
 	return ib_req_notify_cq(q->send_cq, IB_CQ_NEXT_COMP | IB_CQ_REPORT_MISSED_EVENTS) > 0;
 }
 
-/* The last capsules of this connection that others' completion queue holds. */
+/* Takes the last receive completions of a connection; other connections' may be among them. */
 static void nvtgt_rdma_flush_rx(void *arg)
 {
 	struct nvtgt_rdma_queue *q = arg;
@@ -276,7 +276,7 @@ static void nvtgt_rdma_flush_rx(void *arg)
  * Is the queue pair to be reset before it is destroyed?
  *
  * While rxe resets one, a packet that the peer sends at that moment may stay unseen in its queue.
- * It holds both queue pairs, and destroying either waits 50 seconds for it. In the error
+ * The packet holds both queue pairs, and destroying either waits 50 seconds for it. In the error
  * state rxe sees every packet, and it completes no receive after it has reported the last.
  */
 static bool nvtgt_rdma_needs_reset(const struct nvtgt_rdma_queue *q)
@@ -287,7 +287,7 @@ static bool nvtgt_rdma_needs_reset(const struct nvtgt_rdma_queue *q)
 }
 
 /**
- * nvtgt_rdma_end - what the device and the CM have of a connection goes
+ * nvtgt_rdma_end - destroy what the device and the CM have of a connection
  * @conn: the connection, with nothing posted
  *
  * Context: process, may sleep.
@@ -305,7 +305,7 @@ void nvtgt_rdma_end(struct nvtgt_conn *conn)
 	 * pair is reset; others may complete something until then.
 	 */
 	nvtgt_rdma_run(reactor, nvtgt_rdma_flush_rx, q);
-	/* where that state is not to be had (iWARP), the error state must do */
+	/* where a device refuses that state (iWARP), the error state must do */
 	if (nvtgt_rdma_needs_reset(q))
 		ib_modify_qp(q->qp, &attr, IB_QP_STATE);
 	nvtgt_rdma_run(reactor, nvtgt_rdma_flush_rx, q);
@@ -380,8 +380,8 @@ static int nvtgt_rdma_create_qp(struct nvtgt_rdma_queue *q)
 {
 	struct ib_cq_init_attr cq_attr = {
 		/*
-		 * When the queue pair fails each of them has a completion; what registers
-		 * a signature memory region is up to four for the device.
+		 * When the queue pair fails each work request has a completion; one that
+		 * registers a signature memory region is up to four for the device.
 		 */
 		.cqe		= q->sq_size + (q->pi ? 3 * q->max_open : 0),
 		.comp_vector	= nvtgt_rdma_comp_vector(q->dev, q->conn.queue.reactor),
@@ -450,7 +450,7 @@ static int nvtgt_rdma_accept(struct nvtgt_rdma_queue *q)
 	return ret;
 }
 
-/* Everything that the reactor needs. On failure nvtgt_rdma_free() gives it back. */
+/* Everything that the reactor needs. On failure nvtgt_conn_refuse() gives it back. */
 static int nvtgt_rdma_setup(struct nvtgt_rdma_queue *q)
 {
 	struct nvtgt_port *port = q->conn.queue.port;
@@ -466,7 +466,7 @@ static int nvtgt_rdma_setup(struct nvtgt_rdma_queue *q)
 	rx = nvtgt_rdma_rx_get(q, reactor);
 	if (IS_ERR(rx))
 		return PTR_ERR(rx);
-	/* nvtgt_rdma_is_rx() reads it, beside this */
+	/* nvtgt_rdma_is_rx() may read it meanwhile */
 	WRITE_ONCE(q->rx, rx);
 	ret = nvtgt_rdma_alloc_cqes(q);
 	if (ret)
@@ -493,7 +493,7 @@ static void nvtgt_rdma_setup_work(struct work_struct *work)
 		nvtgt_rdma_refuse(q);
 		goto out;
 	}
-	/* capsules, and the CM's word, may be there before the call that accepts returns */
+	/* capsules and RDMA_CM_EVENT_ESTABLISHED may come before nvtgt_rdma_accept() returns */
 	q->accepted = true;
 	nvtgt_conn_start(&q->conn, q->conn.queue.reactor);
 	ret = nvtgt_rdma_accept(q);
@@ -535,9 +535,9 @@ static struct sockaddr_storage nvtgt_rdma_host_addr(const struct rdma_cm_id *cm_
 }
 
 /*
- * From here on the connection counts, for its device as well. nvtgt_rdma_disconnect_dev()
- * finds it in the list, or the device was found dying here, and the connection has not been
- * counted. Returns enum nvme_rdma_cm_status.
+ * From here on the connection counts, for its device as well. Either
+ * nvtgt_rdma_disconnect_dev() finds the connection in the list, or this function finds the
+ * device dying and refuses the connection. Returns enum nvme_rdma_cm_status.
  */
 static int nvtgt_rdma_enter(struct nvtgt_rdma_queue *q, struct nvtgt_port *port)
 {
@@ -581,7 +581,7 @@ int nvtgt_rdma_queue_create(struct nvtgt_port *port, struct rdma_cm_id *cm_id,
 		return NVME_RDMA_CM_NO_RSC;
 	status = nvtgt_rdma_check_request(conn->private_data, conn->private_data_len, &limits,
 					  &q->request);
-	/* without them nothing can be written but what comes in capsules */
+	/* without RDMA READs nothing can be written but what comes in capsules */
 	if (!status && !conn->initiator_depth)
 		status = NVME_RDMA_CM_INVALID_IRD;
 	if (status)
@@ -602,7 +602,7 @@ int nvtgt_rdma_queue_create(struct nvtgt_port *port, struct rdma_cm_id *cm_id,
 	q->pi = q->conn.queue.pi && q->request.qid;
 	q->sq_size = nvtgt_rdma_entry_wrs(q->dev->needs_mr || q->pi) * q->max_open +
 		     nvtgt_rdma_max_wrs(q->dev, port);
-	q->sq_free = q->sq_size - 1;	/* one for the end */
+	q->sq_free = q->sq_size - 1;	/* one for sq_drain */
 	cm_id->context = q;
 	cm_id->event_handler = nvtgt_rdma_cm_event;
 	queue_work(nvtgt_rdma_conns.wq, &q->setup_work);

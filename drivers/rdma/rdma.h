@@ -26,12 +26,12 @@
 #define NVTGT_RDMA_SIGNAL	16		/* work requests between two signalled ones */
 #define NVTGT_RDMA_WCS		16		/* completions taken in one call */
 #define NVTGT_RDMA_PASS_WCS	64		/* and in one pass */
-#define NVTGT_RDMA_REAP_MS	100		/* a response's memory waits for an event no longer */
+#define NVTGT_RDMA_REAP_MS	100		/* then sends' completions are looked for */
 #define NVTGT_RDMA_PI_MDTS	5		/* with protection information: 128 KiB */
-#define NVTGT_RDMA_PI_QUEUE_SIZE 128		/* and so many entries */
+#define NVTGT_RDMA_PI_QUEUE_SIZE 128		/* and at most this many entries */
 #define NVTGT_RDMA_RX_STEP	256U		/* receives that a shared receive queue grows by */
-#define NVTGT_RDMA_RX_PAUSE	(HZ / 10)	/* before one that is low is looked at again */
-#define NVTGT_RDMA_RX_RETIRED	4		/* of a reactor that get no new connections */
+#define NVTGT_RDMA_RX_PAUSE	(HZ / 10)	/* until grow_work looks, or tries again */
+#define NVTGT_RDMA_RX_RETIRED	4		/* retired ones of a reactor, at most */
 
 /**
  * struct nvtgt_rdma_piece - contiguous memory, mapped for a device
@@ -49,10 +49,10 @@ struct nvtgt_rdma_piece {
 
 /* struct nvtgt_rdma_pool - free pieces of a device, for the reactor of a CPU */
 struct nvtgt_rdma_pool {
-	spinlock_t lock;		/* the reactor's alone but for trimming */
+	spinlock_t lock;		/* reactor, works that fill or free receives, trim_work */
 	struct list_head free[NVTGT_RDMA_ORDERS];
 	unsigned int nr_free[NVTGT_RDMA_ORDERS];
-	unsigned int least[NVTGT_RDMA_ORDERS];	/* nr_free since the last trimming */
+	unsigned int least[NVTGT_RDMA_ORDERS];	/* smallest nr_free since the last trimming */
 } ____cacheline_aligned_in_smp;
 
 struct nvtgt_rdma_rx;
@@ -116,8 +116,8 @@ struct nvtgt_rdma_recvs {
  * struct nvtgt_rdma_rx - where capsules arrive: of one queue, or of many
  *
  * A completion queue for what is received, and a shared receive queue of as many
- * entries, so that it cannot overrun; or the receive queue of one queue. It is in
- * the hands of one reactor, and with it are all of its queues.
+ * entries, so that it cannot overrun; or the receive queue of one queue. One reactor
+ * owns it and all queues that receive there.
  */
 struct nvtgt_rdma_rx {
 	struct nvtgt_source source;
@@ -128,24 +128,24 @@ struct nvtgt_rdma_rx {
 	struct ib_srq *srq;		/* NULL: the receive queue of @queue */
 	struct nvtgt_rdma_queue *queue;
 	unsigned int users;		/* dev->rx_lock */
-	unsigned int nr_ended;		/* that were users, in this epoch; dev->rx_lock */
-	unsigned int nr_ended_before;	/* and before; the buffers that they may have lost at most */
+	unsigned int nr_ended;		/* users that have ended in this epoch; dev->rx_lock */
+	unsigned int nr_ended_before;	/* and before it; bounded by what may be lost */
 	u32 epoch;			/* written under dev->rx_lock; wraps */
 	bool retired;			/* dev->rx_lock */
 	struct list_head entry;		/* dev->rx_retired, if it is */
 	int index;			/* in dev->rx, if shared */
 	u8 nr_pages;			/* of data in a capsule */
 	unsigned int nr_recvs, max_recvs;
-	struct list_head recvs;		/* nvtgt_rdma_recvs; work items of grow_work only */
+	struct list_head recvs;		/* nvtgt_rdma_recvs; grow_work's until rx_put() */
 	struct delayed_work grow_work;
-	bool going;			/* it grows no more */
+	bool going;			/* rx_put() frees it: grow_work does nothing */
 	struct completion gone;
 
 	/* the reactor only */
 	bool dead;			/* the completion queue is on its way out */
 	unsigned int pass;
 	struct ib_recv_wr *first, *last;	/* to be posted in this pass */
-	unsigned int nr_held;		/* that wait for memory, or for a slot */
+	unsigned int nr_held;		/* buffers of capsules that wait for memory or a slot */
 	struct nvtgt_rdma_key keys[NVTGT_RDMA_MAX_KEYS];
 	struct ib_wc wc[NVTGT_RDMA_WCS];
 };
@@ -166,9 +166,9 @@ struct nvtgt_rdma_more {
  *
  * Where it stands: MEMORY as in nvtgt_req_state; it may hold the receive buffer that its data
  * came in. FETCHING: READs wait in queue->tx_list; DATA: they are in queue->posted. WRITING:
- * data and completion are in queue->tx_list, then in queue->posted until the device has done
- * with them; with protection information the data go alone, and RESPONDING follows when the
- * device has said what it found. RESPONDING: the same with a completion alone.
+ * data and completion wait in queue->tx_list, RESPONDING: a completion alone; SENT: they are in
+ * queue->posted until the device has done with them. A read's data in registered memory are
+ * sent alone; RESPONDING follows when the device has said what it found.
  */
 struct nvtgt_rdma_cmd {
 	struct nvtgt_req req;
@@ -177,7 +177,6 @@ struct nvtgt_rdma_cmd {
 	struct ib_cqe cqe;
 	u8 nr_keys;
 	bool invalidate;
-	bool posted;
 	u16 nr_wrs;			/* posted together */
 	u16 nr_reg_wrs;			/* with registered memory */
 	u16 nr_pieces;
@@ -197,7 +196,7 @@ struct nvtgt_rdma_cmd {
 /* bits of nvtgt_conn.flags */
 #define NVTGT_RDMA_F_ESTABLISHED NVTGT_CONN_F_OWN	/* the CM says so */
 #define NVTGT_RDMA_F_ERROR	(NVTGT_CONN_F_OWN + 1)	/* the queue pair is in the error state */
-#define NVTGT_RDMA_F_LAST_WQE	(NVTGT_CONN_F_OWN + 2)	/* it takes nothing from the shared receive queue any more */
+#define NVTGT_RDMA_F_LAST_WQE	(NVTGT_CONN_F_OWN + 2)	/* it takes no shared receive any more */
 
 /*
  * struct nvtgt_rdma_queue - a connection
@@ -218,7 +217,7 @@ struct nvtgt_rdma_queue {
 	struct nvtgt_rdma_request request;
 	u8 initiator_depth;
 	struct work_struct setup_work, disconnect_work;
-	bool accepted;			/* the works', in turn */
+	bool accepted;			/* set by setup_work, read by disconnect_work */
 	bool pi;			/* the queue pair can move protection information */
 
 	/* everything below: the owning reactor only */
@@ -228,7 +227,7 @@ struct nvtgt_rdma_queue {
 
 	/* commands */
 	u16 max_open;			/* commands that the host may have outstanding */
-	u16 nr_open;			/* and has */
+	u16 nr_open;			/* and has outstanding */
 	struct list_head rx_wait;	/* nvtgt_rdma_recv: no slot yet, or not established */
 	u16 nr_wait;			/* of them */
 
@@ -237,7 +236,7 @@ struct nvtgt_rdma_queue {
 	struct list_head posted;	/* in the order of the send queue */
 	u16 sq_size, sq_free;		/* work requests */
 	bool sq_full;			/* the first of tx_list does not fit */
-	unsigned int nr_awaited;	/* of posted: something follows */
+	unsigned int nr_awaited;	/* of posted: their completion is waited for */
 	unsigned int pass;		/* rx->pass in which its send queue was looked at */
 	struct nvme_completion *cqes;	/* by slot; 2 * request.size */
 	u64 cqes_addr;
@@ -335,13 +334,22 @@ void nvtgt_rdma_capsule(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_recv *recv
 void nvtgt_rdma_run_wait(struct nvtgt_rdma_queue *q);
 void nvtgt_rdma_drop_failed(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd, u16 status);
 void nvtgt_rdma_fail(struct nvtgt_req *req, u16 status);
+void nvtgt_rdma_connected(struct nvtgt_conn *conn);
+void nvtgt_rdma_respond(struct nvtgt_req *req);
+void nvtgt_rdma_drop(struct nvtgt_req *req);
+void nvtgt_rdma_drop_cmds(struct nvtgt_rdma_queue *q);
+void nvtgt_rdma_drop_posted(struct nvtgt_rdma_queue *q);
+
+/* memory.c */
+void nvtgt_rdma_let_recv(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd);
+void nvtgt_rdma_put_mem(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd);
+struct nvtgt_rdma_more *nvtgt_rdma_need_more(struct nvtgt_rdma_cmd *cmd);
+int nvtgt_rdma_room_regs(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd);
+bool nvtgt_rdma_rx_is_short(const struct nvtgt_rdma_rx *rx);
+void nvtgt_rdma_want_mem(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd);
 int nvtgt_rdma_mem_get(struct nvtgt_req *req);
 void nvtgt_rdma_mem_got(struct nvtgt_req *req);
 void nvtgt_rdma_mem_done(struct nvtgt_conn *conn);
-void nvtgt_rdma_connected(struct nvtgt_conn *conn);
-void nvtgt_rdma_respond(struct nvtgt_req *req);
-void nvtgt_rdma_drop_cmds(struct nvtgt_rdma_queue *q);
-void nvtgt_rdma_drop_posted(struct nvtgt_rdma_queue *q);
 
 /* send.c */
 unsigned int nvtgt_rdma_entry_wrs(bool regs);

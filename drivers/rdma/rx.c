@@ -17,16 +17,19 @@
  * The shared receive queue begins small. When it has run low (the limit event), a
  * work item adds buffers, up to srq_size.
  *
- * Buffers that are to be posted again are chained; one call posts them all. Some devices
- * never complete a buffer that they have taken for a SEND in which the host died: it is
- * back when the last queue that shares it is gone. No verb tells how many these are. But
- * a queue takes one at most, and a buffer that comes back later has not been lost. So
- * queues that have ended are counted by epochs, and each buffer knows in which one it was
- * posted last: no more are lost than queues have ended, and of those that ended before this
- * epoch no more than buffers are left that have not been back in it. When a shared receive
- * queue of full size runs low, and a quarter of it may be lost, it is retired: new queues
- * get a new one, and it goes with the last of its own. When too many of a reactor's are
- * retired, the connections of the one that has the fewest are ended.
+ * Buffers that are to be posted again are chained; one call posts them all.
+ *
+ * Some devices never complete a buffer that they have taken for a SEND in which the host
+ * died: such a buffer is lost until the last queue that shares the receive queue is gone.
+ * No verb tells how many buffers are lost. But a queue that ends loses one at most, and a
+ * buffer that completes later has not been lost. So queues that have ended are counted by
+ * epochs, and each buffer knows the epoch in which it was posted last. Queues that ended in
+ * this epoch have lost no more buffers than there are such queues; queues that ended before
+ * it have lost no more than there are buffers that were not posted in this epoch.
+ *
+ * When a shared receive queue of full size runs low, and a quarter of it may be lost, it is
+ * retired: new queues get a new one, and the retired one is freed with its last queue. When
+ * too many of a reactor's are retired, the connections of the one with the fewest are ended.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -41,7 +44,7 @@ static void nvtgt_rdma_rx_ready(struct ib_cq *cq, void *context)
 	nvtgt_source_kick(&rx->source);
 }
 
-/* The limit is for once: grow_work sets it again. Adding buffers cannot wait, looking can. */
+/* A limit gives one event; grow_work sets the next. It runs at once if it can add buffers. */
 static void nvtgt_rdma_srq_event(struct ib_event *event, void *context)
 {
 	struct nvtgt_rdma_rx *rx = context;
@@ -76,7 +79,7 @@ void nvtgt_rdma_rx_again(struct nvtgt_rdma_rx *rx, struct nvtgt_rdma_recv *recv)
 	struct ib_device *ib = rx->dev->ib;
 	u8 i;
 
-	/* the queue pair will take no more: teardown has the memory */
+	/* the queue pair will take no more: nvtgt_rdma_rx_put() frees the buffer */
 	if (!rx->srq && rx->queue->conn.state >= NVTGT_CONN_CLOSING)
 		return;
 	ib_dma_sync_single_for_device(ib, recv->sge[0].addr, sizeof(*recv->capsule),
@@ -187,7 +190,7 @@ free:
 	return NULL;
 }
 
-/* As many buffers more, posted at once. */
+/* Adds @nr buffers, and posts them. */
 static int nvtgt_rdma_rx_grow(struct nvtgt_rdma_rx *rx, unsigned int nr)
 {
 	struct nvtgt_rdma_recvs *some;
@@ -207,7 +210,7 @@ static int nvtgt_rdma_rx_grow(struct nvtgt_rdma_rx *rx, unsigned int nr)
 	return ret;
 }
 
-/* Wants to be told when half of the buffers are in use. */
+/* Asks for an event when more than half of the buffers are in use. */
 static void nvtgt_rdma_rx_set_limit(struct nvtgt_rdma_rx *rx)
 {
 	struct ib_srq_attr attr = { .srq_limit = rx->nr_recvs / 2 };
@@ -215,7 +218,7 @@ static void nvtgt_rdma_rx_set_limit(struct nvtgt_rdma_rx *rx)
 	ib_modify_srq(rx->srq, &attr, IB_SRQ_LIMIT);
 }
 
-/* There is one more that is retired: of too many, the one with the fewest queues ends them. */
+/* @rx has been retired. Of too many, the queues of the one with the fewest are ended. */
 static void nvtgt_rdma_rx_end_one(struct nvtgt_rdma_rx *rx)
 {
 	struct nvtgt_rdma_rx *pos, *least = NULL;
@@ -229,7 +232,7 @@ static void nvtgt_rdma_rx_end_one(struct nvtgt_rdma_rx *rx)
 			least = pos;
 		nr++;
 	}
-	/* it has users, or it would not be in the list */
+	/* it has users: nvtgt_rdma_rx_put() takes it out of the list with the last one */
 	if (nr > NVTGT_RDMA_RX_RETIRED)
 		nvtgt_rdma_disconnect_rx(least);
 }
@@ -247,13 +250,13 @@ static void nvtgt_rdma_rx_count_ended(struct nvtgt_rdma_rx *rx)
 	WRITE_ONCE(rx->epoch, rx->epoch + 1);
 }
 
-/* Buffers that have not been back in this epoch: lost, or waiting, or in use. */
+/* Buffers that were not posted in this epoch: lost, posted before it, or kept by a capsule. */
 static unsigned int nvtgt_rdma_rx_count_unseen(const struct nvtgt_rdma_rx *rx)
 {
 	const struct nvtgt_rdma_recvs *some;
 	unsigned int i, nr = 0;
 
-	/* the reactor goes on meanwhile: what it posts now is seen or not */
+	/* the reactor goes on meanwhile: what it posts now may be counted or not */
 	list_for_each_entry(some, &rx->recvs, entry)
 		for (i = 0; i < some->nr; i++)
 			nr += READ_ONCE(some->recv[i].epoch) != rx->epoch;
@@ -267,15 +270,16 @@ static unsigned int nvtgt_rdma_rx_count_lost(struct nvtgt_rdma_rx *rx)
 
 	lockdep_assert_held(&rx->dev->rx_lock);
 	unseen = nvtgt_rdma_rx_count_unseen(rx);
-	/* those that wait for memory or a slot are not lost */
+	/* buffers of capsules that wait for memory or a slot are not lost */
 	unseen -= min(unseen, READ_ONCE(rx->nr_held));
 	rx->nr_ended_before = min(rx->nr_ended_before, unseen);
 	return rx->nr_ended_before + rx->nr_ended;
 }
 
 /*
- * It is low at its full size. Its queues may just be busy; or it has lost buffers
- * to queues that have ended, and then new queues get another. Returns whether that is so.
+ * A receive queue is low at its full size. Its queues may just be busy; or it has lost
+ * buffers to queues that have ended: then it is retired, and new queues get another one.
+ * Returns whether it was retired.
  */
 static bool nvtgt_rdma_rx_retire(struct nvtgt_rdma_rx *rx)
 {
@@ -285,7 +289,7 @@ static bool nvtgt_rdma_rx_retire(struct nvtgt_rdma_rx *rx)
 
 	mutex_lock(&dev->rx_lock);
 	lost = nvtgt_rdma_rx_count_lost(rx);
-	/* without users it is on its way out */
+	/* nvtgt_rdma_rx_put() may have taken it from dev->rx with its last user */
 	retire = dev->rx[rx->index] == rx && lost >= rx->nr_recvs / 4;
 	if (retire) {
 		pr_info_ratelimited("%s: a receive queue of CPU %d is low after connections have ended with up to %u of its buffers: new ones get another\n",
@@ -309,7 +313,7 @@ static void nvtgt_rdma_grow_work(struct work_struct *work)
 
 	if (READ_ONCE(rx->going))
 		return;
-	noio = memalloc_noio_save();	/* a host that writes back to free memory may wait for this */
+	noio = memalloc_noio_save();	/* reclaim may wait for a host */
 	if (nr)
 		ret = nvtgt_rdma_rx_grow(rx, nr);
 	else if (nvtgt_rdma_rx_retire(rx))
@@ -324,7 +328,7 @@ out:
 
 /**
  * nvtgt_rdma_rx_fill - the first buffers
- * @rx: new; a queue's own: its queue pair is there
+ * @rx: new; if it is a queue's own, the queue pair is there
  *
  * Context: process, may sleep.
  * Return: 0 or a negative errno
@@ -360,7 +364,7 @@ static void nvtgt_rdma_rx_one(struct nvtgt_rdma_rx *rx, const struct ib_wc *wc)
 		nvtgt_rdma_close(&q->conn);
 		return;
 	}
-	/* its slots may have been free for long */
+	/* completions of its sends, not yet looked for, may free slots */
 	if (q->pass != rx->pass) {
 		bool more;
 
@@ -405,7 +409,7 @@ static bool nvtgt_rdma_rx_receive(struct nvtgt_source *source)
 	return false;
 }
 
-/* Told to kick; what has arrived before is not forgotten. */
+/* Arms the completion queue. Returns whether it holds completions already. */
 static bool nvtgt_rdma_rx_arm(struct nvtgt_source *source)
 {
 	struct nvtgt_rdma_rx *rx = container_of(source, struct nvtgt_rdma_rx, source);
@@ -451,7 +455,7 @@ static int nvtgt_rdma_rx_create_srq(struct nvtgt_rdma_rx *rx)
 static int nvtgt_rdma_rx_create_cq(struct nvtgt_rdma_rx *rx)
 {
 	struct ib_cq_init_attr attr = {
-		/* and the end of a queue's own receive queue */
+		/* one more for rq_drain, of a receive queue that is not shared */
 		.cqe		= rx->max_recvs + 1,
 		.comp_vector	= nvtgt_rdma_comp_vector(rx->dev, rx->reactor),
 	};
@@ -526,7 +530,7 @@ free:
  * @q: the queue; its port and device are known
  * @reactor: the one that will own it
  *
- * A queue's own needs nvtgt_rdma_rx_fill() when its queue pair is there.
+ * One that is not shared needs nvtgt_rdma_rx_fill() when the queue pair is there.
  *
  * Context: process, may sleep.
  * Return: to be given back with nvtgt_rdma_rx_put(), or an ERR_PTR
@@ -597,13 +601,13 @@ void nvtgt_rdma_rx_put(struct nvtgt_rdma_rx *rx)
 	if (!last)
 		return;
 
-	/* the reactor lets go of the completion queue, and that of the reactor */
+	/* first the reactor stops polling the completion queue; the source goes after the queue */
 	nvtgt_rdma_run(rx->reactor, nvtgt_rdma_rx_die, rx);
 	if (rx->srq) {
 		WRITE_ONCE(rx->going, true);
-		cancel_delayed_work_sync(&rx->grow_work);	/* from now on it does nothing */
+		cancel_delayed_work_sync(&rx->grow_work);	/* queued again it does nothing */
 		ib_destroy_srq(rx->srq);
-		cancel_delayed_work_sync(&rx->grow_work);	/* and now no event queues it */
+		cancel_delayed_work_sync(&rx->grow_work);	/* no event queues it any more */
 	}
 	ib_destroy_cq(rx->cq);
 	nvtgt_rdma_run(rx->reactor, nvtgt_rdma_rx_del, rx);

@@ -142,7 +142,7 @@ static unsigned int nvtgt_rdma_build_rw(struct nvtgt_rdma_queue *q, struct nvtgt
 	return nr;
 }
 
-/* The memory goes to the device, or comes from it. */
+/* Hands a command's memory to the device, or back to the CPU. */
 static void nvtgt_rdma_sync(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd, bool device)
 {
 	struct nvtgt_rdma_piece **piece = cmd->more && cmd->more->pieces ?
@@ -159,7 +159,7 @@ static void nvtgt_rdma_sync(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *c
 	}
 }
 
-/* The completion queue entry, made when it is sent: they tell the SQ head in order. */
+/* The completion queue entry, made when it is sent: entries tell the SQ head in order. */
 static struct ib_send_wr *nvtgt_rdma_build_send(struct nvtgt_rdma_queue *q,
 						struct nvtgt_rdma_cmd *cmd)
 {
@@ -280,9 +280,8 @@ void nvtgt_rdma_flush(struct nvtgt_queue *queue)
 		end = last;
 		q->sq_free -= cmd->nr_wrs;
 		q->nr_wrs += cmd->nr_wrs;
-		cmd->posted = true;
-		if (cmd->req.state == NVTGT_REQ_FETCHING)
-			nvtgt_req_set_state(&cmd->req, NVTGT_REQ_DATA);
+		nvtgt_req_set_state(&cmd->req, cmd->req.state == NVTGT_REQ_FETCHING ?
+				    NVTGT_REQ_DATA : NVTGT_REQ_SENT);
 		cmd->posted_at = now;
 		list_move_tail(&cmd->req.entry, &q->posted);
 		unsignalled += cmd->nr_wrs;
@@ -302,7 +301,7 @@ void nvtgt_rdma_flush(struct nvtgt_queue *queue)
 		}
 		nvtgt_rdma_set_timer(q);
 	}
-	/* a command waits for a completion: from now on it is looked for */
+	/* a command waits for a completion: nvtgt_rdma_receive() polls from now on */
 	if (q->nr_awaited || q->sq_full)
 		nvtgt_source_kick(&q->conn.source);
 }
@@ -312,11 +311,11 @@ static void nvtgt_rdma_regs_moved(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_
 {
 	u16 status = nvtgt_rdma_regs_check(q, cmd);
 
-	/* it has a mapping of its own, whose end brings the data */
+	/* the registration has a DMA mapping of its own: its end syncs the data for the CPU */
 	nvtgt_rdma_regs_put(q, cmd);
-	if (cmd->req.state == NVTGT_REQ_WRITING) {
+	if (cmd->req.state == NVTGT_REQ_SENT) {
 		if (unlikely(status))
-			nvtgt_req_spoil(&cmd->req, status);
+			nvtgt_req_set_error(&cmd->req, status);
 		nvtgt_req_set_state(&cmd->req, NVTGT_REQ_RESPONDING);
 		nvtgt_rdma_want_send(q, cmd);
 	} else if (unlikely(status)) {
@@ -330,9 +329,8 @@ static void nvtgt_rdma_regs_moved(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_
 static void nvtgt_rdma_sent_one(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *cmd)
 {
 	list_del_init(&cmd->req.entry);
-	cmd->posted = false;
 	q->sq_free += cmd->nr_wrs;
-	if (cmd->req.state != NVTGT_REQ_RESPONDING && nvtgt_rdma_has_regs(cmd)) {
+	if (nvtgt_rdma_has_regs(cmd)) {
 		q->nr_awaited--;
 		nvtgt_rdma_regs_moved(q, cmd);
 	} else if (cmd->req.state == NVTGT_REQ_DATA) {
@@ -346,7 +344,7 @@ static void nvtgt_rdma_sent_one(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cm
 
 /*
  * A completion speaks for all before it. siw completes a SEND while READs before it are
- * out: over iWARP each of these has a completion of its own, and waits for it.
+ * out: over iWARP each READ has a completion of its own, and its command waits for that.
  */
 static void nvtgt_rdma_sent_to(struct nvtgt_rdma_queue *q, struct nvtgt_rdma_cmd *to)
 {
@@ -375,7 +373,7 @@ static void nvtgt_rdma_reap_one(struct nvtgt_rdma_queue *q, const struct ib_wc *
 		nvtgt_rdma_sent_to(q, cmd);
 		return;
 	}
-	/* on its way out all of them go together, when the last has come back */
+	/* a connection that ends drops its posted commands together: nvtgt_rdma_drop_posted() */
 	if (wc->status != IB_WC_SUCCESS && q->conn.state < NVTGT_CONN_CLOSING) {
 		if (wc->status != IB_WC_WR_FLUSH_ERR)
 			nvtgt_rdma_warn(q, "command %#x, %s: %s\n",
@@ -429,7 +427,7 @@ void nvtgt_rdma_post_drain(struct nvtgt_rdma_queue *q)
 	};
 	struct ib_recv_wr rlast = { .wr_cqe = &q->rq_drain };
 
-	/* a queue pair that never got further than its creation takes none, and has none */
+	/* a post fails on a queue pair that was never connected: nothing of it is under way */
 	if (ib_post_send(q->qp, &last.wr, NULL))
 		q->sq_drained = true;
 	if (!q->rx->srq && ib_post_recv(q->qp, &rlast, NULL))

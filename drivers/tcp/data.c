@@ -19,8 +19,8 @@ void nvtgt_tcp_init_req(struct nvtgt_req *req)
  * nvtgt_tcp_mem_kick - let commands that wait for memory try
  * @q: the connection
  *
- * Data in a capsule try also while the connection stands in line for credit, for they
- * may have more than that.
+ * A command with data in its capsule tries also while the connection stands in line for
+ * credit: it may get memory beyond the bounds, see nvtgt_tcp_mem_get().
  */
 void nvtgt_tcp_mem_kick(struct nvtgt_tcp_queue *q)
 {
@@ -28,7 +28,7 @@ void nvtgt_tcp_mem_kick(struct nvtgt_tcp_queue *q)
 
 	first = list_first_entry_or_null(&q->conn.mem_wait, struct nvtgt_req, entry);
 	if (unlikely(first))
-		nvtgt_conn_mem_kick(&q->conn, first->state == NVTGT_REQ_INLINE && !q->over);
+		nvtgt_conn_mem_kick(&q->conn, first->state == NVTGT_REQ_INLINE && !q->beyond);
 }
 
 /**
@@ -38,8 +38,8 @@ void nvtgt_tcp_mem_kick(struct nvtgt_tcp_queue *q)
  */
 void nvtgt_tcp_put_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 {
-	if (unlikely(q->over == cmd))
-		q->over = NULL;
+	if (unlikely(q->beyond == cmd))
+		q->beyond = NULL;
 	nvtgt_conn_put_req(&q->conn, &cmd->req);
 	if (unlikely(q->rx_no_slot)) {
 		q->rx_no_slot = false;
@@ -69,7 +69,7 @@ static void nvtgt_tcp_read_on(struct nvtgt_tcp_queue *q)
  * @req: in MEMORY, INLINE or FETCHING, in no list
  * @status: why
  *
- * What is in a capsule is still to be taken from the stream.
+ * Data in a capsule are read from the stream all the same, and thrown away.
  */
 void nvtgt_tcp_fail(struct nvtgt_req *req, u16 status)
 {
@@ -122,7 +122,7 @@ void nvtgt_tcp_mem_got(struct nvtgt_req *req)
 	nvtgt_req_set_state(req, NVTGT_REQ_FETCHING);
 	list_add_tail(&req->entry, &q->ctrl_list);
 	nvtgt_tcp_want_send(q);
-	/* the host may be slow: nobody waits for the namespace meanwhile */
+	/* the host may be slow: disabling the namespace does not wait for it */
 	nvtgt_req_park(req);
 }
 
@@ -130,9 +130,9 @@ void nvtgt_tcp_mem_got(struct nvtgt_req *req)
  * nvtgt_tcp_mem_get - memory for a command's data
  * @req: parsed
  *
- * Data in a capsule hold up what stands behind them in the stream: data that
- * commands wait for which have the memory. So that nobody waits for himself, one
- * such command of a connection may have memory beyond the bounds.
+ * Data in a capsule hold up what stands behind them in the stream: perhaps the data of
+ * the commands that have all the memory. So that a connection does not wait for itself, one
+ * of its commands with data in the capsule may have memory beyond the bounds.
  *
  * Return: 0; -EBUSY: what this connection gives back lets it try again; -EAGAIN:
  *	there is no credit; -ENOMEM
@@ -149,15 +149,15 @@ int nvtgt_tcp_mem_get(struct nvtgt_req *req)
 	if (nvtgt_conn_has_room(&q->conn, req->data_len))
 		ret = cmd->req.dir == DMA_TO_DEVICE && !cmd->inline_data ?
 			nvtgt_buf_reserve(&cmd->req) : nvtgt_buf_get(&cmd->req);
-	if ((ret == -EBUSY || ret == -EAGAIN) && cmd->inline_data && !q->over) {
+	if ((ret == -EBUSY || ret == -EAGAIN) && cmd->inline_data && !q->beyond) {
 		ret = nvtgt_buf_get_over(&cmd->req);
 		if (!ret)
-			q->over = cmd;
+			q->beyond = cmd;
 	}
 	return ret;
 }
 
-/* Pages for the data of a header that waits. If there are none the header asks again. */
+/* Pages for the data of a header that waits. If none is free nvtgt_tcp_recv_h2c() asks again. */
 static void nvtgt_tcp_retry_fill(struct nvtgt_tcp_queue *q)
 {
 	struct nvtgt_req *req = &q->rx_short->req;
@@ -167,11 +167,11 @@ static void nvtgt_tcp_retry_fill(struct nvtgt_tcp_queue *q)
 }
 
 /**
- * nvtgt_tcp_retry - there may be memory for what the connection could not go on without
- * @waiter: its second one
+ * nvtgt_tcp_retry - there may be memory now that the connection could not go on without
+ * @waiter: q->retry of the connection
  *
- * What can be had is taken here: later the connection may not use what is kept for
- * interrupts.
+ * Pages are taken here: only during this call may the connection use what the kernel
+ * keeps for interrupts.
  *
  * Context: the reactor.
  */
@@ -256,7 +256,7 @@ void nvtgt_tcp_new_cmd(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd, u32
 	if (likely(nvtgt_conn_try_mem(&q->conn, req, false, nvtgt_tcp_mem_get)))
 		nvtgt_tcp_mem_got(req);
 	else
-		nvtgt_conn_wait_mem(&q->conn, req, inline_bytes && !q->over);
+		nvtgt_conn_wait_mem(&q->conn, req, inline_bytes && !q->beyond);
 }
 
 /**
@@ -294,7 +294,8 @@ void nvtgt_tcp_run_exec(struct nvtgt_tcp_queue *q)
  * nvtgt_tcp_connected - a Connect has succeeded
  * @conn: the connection
  *
- * From here on there are as many commands as the host may have outstanding, and one.
+ * From here on there is a slot for each command that the host may have outstanding, and
+ * one more.
  */
 void nvtgt_tcp_connected(struct nvtgt_conn *conn)
 {
@@ -332,47 +333,46 @@ void nvtgt_tcp_respond(struct nvtgt_req *req)
 }
 
 /**
- * nvtgt_tcp_drop_cmds - forget all commands that are not the core's or sent
+ * nvtgt_tcp_drop - the connection ends: a command gets neither data nor an answer
+ * @req: waits for memory or data, or for its response to be sent
+ *
+ * Context: the reactor.
+ */
+void nvtgt_tcp_drop(struct nvtgt_req *req)
+{
+	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(req->queue);
+	struct nvtgt_tcp_cmd *cmd = to_nvtgt_tcp_cmd(req);
+
+	list_del_init(&req->entry);
+	if (req->state != NVTGT_REQ_RESPONDING && req->state != NVTGT_REQ_WRITING) {
+		list_del_init(&cmd->wait);
+		nvtgt_req_fail(req, NVME_SC_ABORT_QUEUE);
+	} else if (!q->tx_nr) {
+		nvtgt_tcp_put_cmd(q, cmd);
+	} else {
+		/* a part of it may stand in the send vector */
+		nvtgt_req_set_state(req, NVTGT_REQ_SENT);
+		cmd->tx_end = q->tx_built;
+		list_add_tail(&req->entry, &q->sent_list);
+	}
+}
+
+/**
+ * nvtgt_tcp_drop_cmds - drop all commands but those that are executing, done or sent
  * @q: a connection that has stopped receiving; its state says so
+ *
+ * Context: the reactor.
  */
 void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q)
 {
-	unsigned int i;
-
-	nvtgt_conn_unwait(&q->conn);
-	nvtgt_buf_unwait(&q->retry);
+	/* while ENDING the C2HTermReq or the FIN may be behind what waits for a page */
+	if (q->conn.state >= NVTGT_CONN_CLOSING || !q->tx_no_mem)
+		nvtgt_buf_unwait(&q->retry);
 	q->rx_cmd = NULL;
 	q->rx_r2t = NULL;
-	/* what comes from now on waits for nothing: the peer's FIN must be seen */
+	/* input is read on, without a wait, and thrown away: the peer's FIN must be seen */
 	q->rx_no_mem = false;
 	q->rx_no_slot = false;
 	q->rx_state = NVTGT_TCP_RECV_HDR;
-
-	for (i = 0; i < q->conn.nr_slots; i++) {
-		struct nvtgt_tcp_cmd *cmd = to_nvtgt_tcp_cmd(nvtgt_conn_find_req(&q->conn, i));
-
-		switch (READ_ONCE(cmd->req.state)) {
-		case NVTGT_REQ_MEMORY:
-		case NVTGT_REQ_INLINE:
-		case NVTGT_REQ_FETCHING:
-		case NVTGT_REQ_DATA:
-		case NVTGT_REQ_READY:
-			list_del_init(&cmd->req.entry);
-			list_del_init(&cmd->wait);
-			nvtgt_req_fail(&cmd->req, NVME_SC_ABORT_QUEUE);
-			break;
-		case NVTGT_REQ_RESPONDING:
-		case NVTGT_REQ_WRITING:
-			list_del_init(&cmd->req.entry);
-			if (!q->tx_nr) {
-				nvtgt_tcp_put_cmd(q, cmd);
-				break;
-			}
-			/* a part of it may stand in the send vector */
-			nvtgt_req_set_state(&cmd->req, NVTGT_REQ_SENT);
-			cmd->tx_end = q->tx_built;
-			list_add_tail(&cmd->req.entry, &q->sent_list);
-			break;
-		}
-	}
+	nvtgt_conn_drop_reqs(&q->conn);
 }

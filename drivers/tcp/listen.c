@@ -32,7 +32,7 @@ static void nvtgt_tcp_accept(struct nvtgt_tcp_port *tport)
 	int i, ret;
 
 	for (i = 0; i < NVTGT_TCP_ACCEPT_BATCH; i++) {
-		/* the reactors first let go of those that have to make room */
+		/* first the reactors end the connections that were told to make room */
 		if (nvtgt_conns_busy(&nvtgt_tcp_conns)) {
 			queue_delayed_work(nvtgt_tcp_conns.wq, &tport->accept_work, 1);
 			return;
@@ -44,7 +44,7 @@ static void nvtgt_tcp_accept(struct nvtgt_tcp_port *tport)
 			return;
 		if (ret < 0) {
 			pr_warn_ratelimited("port %u: accept: error %d\n", tport->port->id, ret);
-			/* the host stays in the backlog, and nobody calls when memory is back */
+			/* the host stays in the backlog; no callback tells when memory is free */
 			if (ret == -ENOMEM)
 				queue_delayed_work(nvtgt_tcp_conns.wq, &tport->accept_work,
 						   NVTGT_TCP_ACCEPT_RETRY);
@@ -67,7 +67,7 @@ static void nvtgt_tcp_accept_work(struct work_struct *work)
 {
 	struct nvtgt_tcp_port *tport = container_of(to_delayed_work(work),
 						    struct nvtgt_tcp_port, accept_work);
-	unsigned int noio = memalloc_noio_save();	/* a task that waits for memory may wait for a host */
+	unsigned int noio = memalloc_noio_save();	/* reclaim may wait for a host */
 
 	nvtgt_tcp_accept(tport);
 	memalloc_noio_restore(noio);

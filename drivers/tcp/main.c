@@ -56,6 +56,7 @@ const struct nvtgt_transport_ops nvtgt_tcp_ops = {
 	.mem_got	= nvtgt_tcp_mem_got,
 	.mem_done	= nvtgt_tcp_mem_done,
 	.fail		= nvtgt_tcp_fail,
+	.drop		= nvtgt_tcp_drop,
 	.respond	= nvtgt_tcp_respond,
 	.flush		= nvtgt_tcp_flush,
 	.hung_up	= nvtgt_tcp_hung_up,

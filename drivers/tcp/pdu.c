@@ -31,7 +31,7 @@ static u8 nvtgt_tcp_hlen(u8 type)
 	case nvme_tcp_h2c_data:
 		return sizeof(struct nvme_tcp_data_pdu);
 	default:
-		return 0;	/* not a host's to send */
+		return 0;	/* a host may not send it */
 	}
 }
 
@@ -110,7 +110,7 @@ int nvtgt_tcp_check_hdr(const struct nvme_tcp_hdr *hdr, const struct nvtgt_tcp_r
 	hlen = nvtgt_tcp_hlen(hdr->type);
 	if (!hlen)
 		return BAD_FIELD(err, type);
-	/* 3.5: ICReq is the first PDU and comes once; an error may come first */
+	/* 3.5: ICReq is the first PDU and comes once; only H2CTermReq may come before it */
 	if ((hdr->type == nvme_tcp_icreq) == rules->live && hdr->type != nvme_tcp_h2c_term)
 		return nvtgt_tcp_bad(err, NVME_TCP_FES_PDU_SEQ_ERR, 0);
 	if (hdr->hlen != hlen)
@@ -186,7 +186,7 @@ bool nvtgt_tcp_check_icreq(const struct nvme_tcp_icreq_pdu *pdu, struct nvtgt_tc
  * @err: what is wrong
  *
  * The data of one R2T come in order and without a gap, in as many PDUs as the
- * host likes; LAST_PDU stands on the one that ends them (3.6.2.7).
+ * host likes; the PDU that ends them has LAST_PDU set (3.6.2.8).
  *
  * Return: whether it is right
  */

@@ -10,7 +10,7 @@
  *
  * struct nvtgt_conn tells who may still see the connection then. The wire's part of it: the
  * socket's callbacks find the connection under RCU until nvtgt_tcp_detach() has put the
- * old ones back, and the socket is there until the grace period after that is over.
+ * old callbacks back, and the socket is there until the grace period after that is over.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -46,7 +46,7 @@ static void nvtgt_tcp_acknowledged(struct nvtgt_tcp_queue *q, struct sock *sk)
 	}
 	if (!sk_stream_is_writeable(sk))
 		return;
-	/* while it stays set TCP calls */
+	/* while SOCK_NOSPACE stays set TCP calls sk_write_space */
 	if (!ack_wanted) {
 		clear_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 		smp_mb__after_atomic();	/* pairs with nvtgt_tcp_want_ack(), which may have set it */
@@ -103,14 +103,16 @@ static unsigned long nvtgt_tcp_data_due(const struct nvtgt_tcp_queue *q)
 	unsigned long due, last;
 
 	/*
-	 * It may have sent them, and they stand in the socket. Not so without a slot:
-	 * only a host that sends more commands than its queue holds brings that about.
+	 * The host may have sent its data, and they stand in the socket. Want of a slot does
+	 * not count here: either the host has sent more commands than its queue holds, or
+	 * memory for a slot is short, and nvtgt_tcp_retry() moves rx_progress on.
 	 */
 	if (q->rx_state == NVTGT_TCP_RECV_MEM || q->rx_no_mem)
 		return jiffies + timeout;
 	/*
-	 * Data of any command are progress, for on a slow link the others wait; but
-	 * not for ever, or a host could hold the memory of one behind the others'.
+	 * Data of any command are progress, for on a slow link those of other commands wait
+	 * behind them; but not for ever, or a host could hold one command's memory and send
+	 * data of other commands.
 	 */
 	cmd = list_first_entry(&q->data_wait, struct nvtgt_tcp_cmd, wait);
 	due = cmd->last_rx;
@@ -169,7 +171,7 @@ void nvtgt_tcp_timer(struct nvtgt_conn *conn)
 	unsigned long due;
 
 	if (conn->state == NVTGT_CONN_ENDING) {
-		/* it may have fired for another reason, before it was set for this one */
+		/* the timer may have fired earlier, before it was set for the linger time */
 		if (!timer_pending(&conn->timer))
 			nvtgt_tcp_close(conn);
 		return;
@@ -219,7 +221,7 @@ void nvtgt_tcp_hang_up(struct nvtgt_conn *conn)
 	if (q->conn.state >= NVTGT_CONN_ENDING)
 		return;
 	nvtgt_conn_set_state(&q->conn, NVTGT_CONN_ENDING);
-	q->term_sent = true;		/* there is none to be sent */
+	q->term_sent = true;		/* no C2HTermReq is to be sent */
 	nvtgt_queue_stop(&q->conn.queue);
 	nvtgt_tcp_drop_cmds(q);
 	mod_timer(&q->conn.timer, jiffies + msecs_to_jiffies(NVTGT_TCP_HANG_UP_MS));
@@ -239,9 +241,9 @@ void nvtgt_tcp_close(struct nvtgt_conn *conn)
 	if (q->conn.state >= NVTGT_CONN_CLOSING)
 		return;
 	nvtgt_conn_set_state(&q->conn, NVTGT_CONN_CLOSING);
-	/* before the host notices: it may connect anew at once */
+	/* before the host notices the end: it may connect anew at once */
 	nvtgt_queue_stop(&q->conn.queue);
-	/* it does so now, however long the commands in flight take */
+	/* the host notices now, however long the commands in flight take */
 	kernel_sock_shutdown(q->sock, SHUT_RDWR);
 	nvtgt_tcp_drop_cmds(q);
 	nvtgt_tcp_drop_tx(q);
@@ -264,7 +266,7 @@ void nvtgt_tcp_detach(struct nvtgt_conn *conn)
 
 /**
  * nvtgt_tcp_end - the socket goes
- * @conn: the connection; nobody uses the socket any more
+ * @conn: the connection; neither its reactor nor a callback uses the socket any more
  *
  * Context: process, may sleep.
  */
@@ -287,13 +289,13 @@ static void nvtgt_tcp_move(struct nvtgt_source *source, struct nvtgt_reactor *to
 {
 	struct nvtgt_tcp_queue *q = container_of(source, struct nvtgt_tcp_queue, conn.source);
 
-	/* nvtgt_tcp_arrive(), or the next command, puts it into the other's list */
+	/* nvtgt_tcp_arrive(), or the next command, puts it into the list of the other reactor */
 	list_del_init(&q->hold.node);
 	nvtgt_conn_move(&q->conn, to);
 	nvtgt_buf_move(&q->retry, to);
 }
 
-/* It has come: into the lists again where it may have stood in them. */
+/* The connection has come to its reactor: into the lists that nvtgt_tcp_move() took it from. */
 static void nvtgt_tcp_arrive(struct nvtgt_source *source)
 {
 	struct nvtgt_tcp_queue *q = container_of(source, struct nvtgt_tcp_queue, conn.source);
@@ -339,7 +341,7 @@ static void nvtgt_tcp_queue_init(struct nvtgt_tcp_queue *q, struct socket *sock)
 	q->conn.source.arrive = nvtgt_tcp_arrive;
 	q->retry.ready = nvtgt_tcp_retry;
 	q->hold.look = nvtgt_tcp_look;
-	/* ICReq answered, a Connect, and what may come too early */
+	/* for Connect, and commands that come too early; nvtgt_tcp_connected() allows more */
 	q->conn.max_slots = 4;
 	q->rx_state = NVTGT_TCP_RECV_HDR;
 	q->rx_want = sizeof(struct nvme_tcp_hdr);
@@ -366,7 +368,7 @@ int nvtgt_tcp_queue_create(struct nvtgt_port *port, struct socket *sock)
 
 	ret = kernel_getpeername(sock, (void *)&addr);
 	if (ret < 0)
-		return ret;		/* it has gone again */
+		return ret;		/* the peer has gone again */
 	reactor = nvtgt_reactor_get(port->cpus, READ_ONCE(sock->sk->sk_incoming_cpu));
 	if (IS_ERR(reactor))
 		return PTR_ERR(reactor);

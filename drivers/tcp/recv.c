@@ -9,8 +9,8 @@
  *
  * The parser is a small state machine over the stream (enum nvtgt_tcp_recv). It
  * stops, and leaves the rest in the socket (so that TCP's window stops the host),
- * when no slot is free, when data in a capsule have no memory, and when the
- * pass's share is used up.
+ * when no slot is free, when there is no memory for data in a capsule or no page for
+ * data that an R2T asked for, and when the pass's share is used up.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -184,9 +184,9 @@ static void nvtgt_tcp_recv_pdu(struct nvtgt_tcp_queue *q)
 }
 
 /*
- * Bytes of a header. Nearly always it is a command capsule's and there in one
- * piece: then it is taken at once, and checked before it is known how much of it
- * was the header's.
+ * Bytes of a header. Nearly always it is a command capsule's and lies in one piece: so
+ * as many bytes are copied at once if they are there, and nvtgt_tcp_check_hdr() says
+ * afterwards how many of them are the header's.
  */
 static size_t nvtgt_tcp_recv_hdr(struct nvtgt_tcp_queue *q, const u8 *from, size_t len)
 {
@@ -220,7 +220,7 @@ static size_t nvtgt_tcp_recv_hdr(struct nvtgt_tcp_queue *q, const u8 *from, size
 	return part;
 }
 
-/* The data of a PDU are through, with their digest. */
+/* The last byte of a PDU's data, and of their digest, has been read. */
 static void nvtgt_tcp_recv_data_end(struct nvtgt_tcp_queue *q)
 {
 	struct nvtgt_tcp_r2t *r2t = q->rx_r2t;
@@ -235,7 +235,7 @@ static void nvtgt_tcp_recv_data_end(struct nvtgt_tcp_queue *q)
 	r2t->next = q->rx_off;
 	if (r2t->next == r2t->end)
 		r2t->end = 0;
-	/* a byte now and then does not keep a command's memory */
+	/* a host that sends a byte now and then may not keep a command's memory */
 	if (!r2t->end || cmd->rx_len - cmd->rx_mark >= NVTGT_TCP_STEP) {
 		cmd->rx_mark = cmd->rx_len;
 		cmd->last_rx = jiffies;
@@ -330,8 +330,9 @@ static size_t nvtgt_tcp_recv_step(struct nvtgt_tcp_queue *q, const u8 *from, siz
 }
 
 /*
- * Where in an skb the parser is. The kernel's own walk (skb_seq_read()) forbids to
- * sleep while it is at a fragment, and the parser may have to for memory.
+ * Where in an skb the parser is. The kernel's own walk, skb_seq_read(), keeps preemption
+ * disabled while it is at a fragment: too long for a parser that copies, computes digests
+ * and takes locks.
  */
 struct nvtgt_tcp_cursor {
 	const struct sk_buff *skb;	/* the first one, then those of its list */
@@ -346,8 +347,8 @@ struct nvtgt_tcp_cursor {
 #endif
 
 /*
- * The bytes from @off on that lie in one piece; not before an offset asked for
- * earlier. 0: where they lie nobody can read them (a device's memory, say).
+ * The bytes from @off on that lie in one piece; @off never goes back. Returns 0 when the
+ * CPU cannot read them where they lie (a device's memory, say).
  */
 static size_t nvtgt_tcp_block(struct nvtgt_tcp_cursor *cur, u32 off, const u8 **from)
 {
@@ -376,7 +377,7 @@ static size_t nvtgt_tcp_block(struct nvtgt_tcp_cursor *cur, u32 off, const u8 **
 			cur->frag_base += size;
 		}
 		if (cur->listed && skb_has_frag_list(skb))
-			return 0;	/* a list in a list: nobody makes one */
+			return 0;	/* the kernel makes no list in a list */
 		cur->base += cur->frag_base;
 		cur->frag = -1;
 		cur->skb = cur->listed ? skb->next : skb_shinfo(skb)->frag_list;
@@ -451,7 +452,7 @@ static bool nvtgt_tcp_peer_gone(struct nvtgt_tcp_queue *q, bool drained)
 	       (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN);
 }
 
-/* What others want of the connection. */
+/* What conn->flags says: the core, the timer and write_space have set them. */
 static void nvtgt_tcp_take_flags(struct nvtgt_tcp_queue *q)
 {
 	nvtgt_conn_take_events(&q->conn);
@@ -489,7 +490,7 @@ bool nvtgt_tcp_receive(struct nvtgt_source *source)
 	ret = nvtgt_tcp_read_sock(q);
 	nvtgt_source_follow(source, READ_ONCE(q->sock->sk->sk_incoming_cpu));
 	nvtgt_tcp_run_exec(q);
-	/* the rest of a capsule may take its time */
+	/* disabling the namespace does not wait for the rest of a capsule */
 	if (q->rx_cmd && !q->rx_r2t) {
 		nvtgt_req_park(&q->rx_cmd->req);
 		if (list_empty(&q->rx_cmd->req.entry) && list_empty(&q->rx_cmd->wait))

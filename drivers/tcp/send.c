@@ -5,12 +5,12 @@
  * All that is ready on a connection is described by one vector of segments
  * (headers, padding, data, digests, completions of many commands) and given to
  * the socket in one call; the pages are spliced, not copied. Headers and digests
- * are written into a page that the connection keeps for this and leaves to the
- * sockets when it is full.
+ * are written into a page that the connection keeps for this and gives back to the
+ * pool when it is full.
  *
- * First what is short and what others wait for: ICResp, R2Ts and completions
- * (ctrl_list); then data (data_list), where a long read takes turns with the
- * others after each C2HData PDU of NVTGT_TCP_C2H_PART bytes. A completion
+ * First what is short and holds up the host: ICResp, R2Ts and completions
+ * (ctrl_list); then data (data_list), where a long read takes turns with other
+ * reads after each C2HData PDU of NVTGT_TCP_C2H_PART bytes. A completion
  * follows its data in the same vector.
  *
  * What the socket does not take stays in the vector; the next is built when it
@@ -81,7 +81,7 @@ static __always_inline void *nvtgt_tcp_tx_room(struct nvtgt_tcp_queue *q, unsign
  * nvtgt_tcp_tx_page - a page with room for a PDU's headers
  * @q: the connection, not closing
  *
- * The one that is full stays until the socket has taken the vector that speaks of it.
+ * A full page stays until the socket has taken the vector that points into it.
  *
  * Context: the reactor.
  * Return: whether there is one
@@ -104,7 +104,7 @@ bool nvtgt_tcp_tx_page(struct nvtgt_tcp_queue *q)
 	return true;
 }
 
-/* The vector is empty: its pages go back, though the socket may still read them. */
+/* The vector is empty: its full pages go to the pool, though the socket may still read them. */
 static void nvtgt_tcp_tx_put_full(struct nvtgt_tcp_queue *q)
 {
 	while (unlikely(q->tx_nr_full))
@@ -118,8 +118,8 @@ static bool nvtgt_tcp_tx_fits(struct nvtgt_tcp_queue *q, unsigned int nr_data)
 }
 
 /*
- * Begins a PDU: common header, padding, and room for the digest that finish_hdr()
- * writes. The caller writes every byte of the rest.
+ * Begins a PDU: common header, padding, and room for the digest that
+ * nvtgt_tcp_tx_finish_hdr() writes. The caller writes every byte of the rest.
  */
 static __always_inline void *nvtgt_tcp_tx_begin(struct nvtgt_tcp_queue *q, u8 type, u8 hlen,
 						u8 pdo, u32 plen)
@@ -244,7 +244,7 @@ static bool nvtgt_tcp_tx_c2h(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cm
 	u32 len = min_t(u32, cmd->req.data_len - cmd->tx_len, NVTGT_TCP_C2H_PART);
 	u32 tail = q->rules.ddgst ? NVME_TCP_DIGEST_LENGTH : 0;
 	bool last = cmd->tx_len + len == cmd->req.data_len;
-	/* without SQ flow control the completion says nothing that data cannot */
+	/* without SQ flow control the completion says nothing that the SUCCESS flag cannot */
 	bool success = last && q->conn.queue.sqhd_disabled && !cmd->req.result.u64;
 	struct nvme_tcp_data_pdu *pdu;
 	u32 crc = ~0, end;
@@ -365,7 +365,7 @@ static u64 nvtgt_tcp_acked(const struct nvtgt_tcp_queue *q)
 	return q->tx_done - min_t(u64, left, q->tx_done);
 }
 
-/* Does the peer owe acknowledgments for memory that it keeps so? */
+/* Does the peer keep memory of ours by not acknowledging? */
 static bool nvtgt_tcp_owes_acks(const struct nvtgt_tcp_queue *q)
 {
 	return q->held_nr || (q->no_space && !q->tx_no_mem);
@@ -380,8 +380,8 @@ static void nvtgt_tcp_set_mark(struct nvtgt_tcp_queue *q, u64 acked)
 }
 
 /*
- * The peer has memory to give back from now on, or still. A mark that it has not come up
- * to yet stays, however often the socket is full anew.
+ * From now on, or still, the peer keeps memory by not acknowledging. A mark that it has not
+ * come up to yet stays, however often the socket is full anew.
  */
 static void nvtgt_tcp_watch(struct nvtgt_tcp_queue *q)
 {
@@ -391,7 +391,7 @@ static void nvtgt_tcp_watch(struct nvtgt_tcp_queue *q)
 	if (q->conn.state != NVTGT_CONN_LIVE || (q->ack_marked && acked < q->ack_goal))
 		return;
 	nvtgt_tcp_set_mark(q, acked);
-	/* before Connect the set-up deadline is in force; a time-out may be shorter than it was */
+	/* before Connect the set-up deadline is in force; early: data_timeout_ms may be lowered */
 	if (!q->conn.half_open)
 		nvtgt_conn_look_by(&q->conn, look);
 }
@@ -451,7 +451,7 @@ static void nvtgt_tcp_want_ack(struct nvtgt_tcp_queue *q)
 	ahead = q->tx_done - held->end;
 	WRITE_ONCE(q->ack_seq, READ_ONCE(tcp_sk(sk)->write_seq) - ahead);
 	WRITE_ONCE(q->ack_wanted, true);
-	smp_mb__before_atomic();	/* write_space, which clears the bit, then sees that it is wanted */
+	smp_mb__before_atomic();	/* wanted, then the bit; write_space: bit, then wanted */
 	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 	smp_mb__after_atomic();		/* set before the look: a later acknowledgment calls */
 	if (nvtgt_tcp_acked(q) >= held->end) {
@@ -465,15 +465,15 @@ static void nvtgt_tcp_want_ack(struct nvtgt_tcp_queue *q)
  * @q: the connection; slow is set
  *
  * Context: the reactor.
- * Return: true when others wait for memory that this connection holds in its socket;
- *	it is looked at again when the peer has acknowledged a part
+ * Return: true when other connections wait for memory that this one holds in its socket;
+ *	its reads try again when the peer has acknowledged a part
  */
 bool nvtgt_tcp_is_slow(struct nvtgt_tcp_queue *q)
 {
 	if (!nvtgt_buf_is_wanted(q->conn.queue.reactor))
 		return false;
 	nvtgt_tcp_unhold(q);
-	/* what it was to wait for may have come meanwhile, and not be enough */
+	/* the acknowledgment may have come meanwhile, and free too little: ask for the next */
 	while (q->slow && !READ_ONCE(q->ack_wanted))
 		nvtgt_tcp_want_ack(q);
 	return q->slow;
@@ -491,7 +491,7 @@ void nvtgt_tcp_look(struct nvtgt_buf_hold *hold, bool wanted)
 	struct nvtgt_tcp_queue *q = container_of(hold, struct nvtgt_tcp_queue, hold);
 
 	if (q->conn.state >= NVTGT_CONN_LEFT)
-		return;		/* the socket may be gone; nvtgt_tcp_give_back() does so */
+		return;		/* the socket may be gone; nvtgt_tcp_give_back() returns credit */
 	nvtgt_tcp_unhold(q);
 	if (q->held_nr && wanted && !q->ack_wanted)
 		nvtgt_tcp_want_ack(q);
@@ -501,16 +501,16 @@ void nvtgt_tcp_look(struct nvtgt_buf_hold *hold, bool wanted)
 	}
 }
 
-/* So many bytes of the stream up to this position are held until they are acknowledged. */
+/* Credit for q->tx_unheld bytes is held until the stream is acknowledged up to @end. */
 static noinline void nvtgt_tcp_hold(struct nvtgt_tcp_queue *q, u64 end)
 {
 	u32 bytes = q->tx_unheld;
 	struct nvtgt_tcp_held *last;
 
 	q->tx_unheld = 0;
-	/* of none it is not looked at */
+	/* not used while held_nr is 0 */
 	last = &q->held[(q->held_first + q->held_nr + NVTGT_TCP_HELD - 1) % NVTGT_TCP_HELD];
-	/* larger steps where there is more, so that they suffice */
+	/* larger steps where more is held, so that held[] suffices */
 	if (!q->held_nr || (q->held_nr < NVTGT_TCP_HELD &&
 			    last->bytes + bytes > q->hold.bytes / (NVTGT_TCP_HELD / 2))) {
 		last = &q->held[(q->held_first + q->held_nr++) % NVTGT_TCP_HELD];
@@ -541,7 +541,7 @@ void nvtgt_tcp_give_back(struct nvtgt_conn *conn)
 		nvtgt_buf_unhold(conn->queue.reactor, &q->hold, q->hold.bytes);
 }
 
-/* The socket has a command's last byte: the command is over, its pages may not be. */
+/* The socket has a command's last byte: the command is over, its pages may still be read. */
 static __always_inline void nvtgt_tcp_put_sent(struct nvtgt_tcp_queue *q, struct nvtgt_tcp_cmd *cmd)
 {
 	if (cmd->req.dir == DMA_FROM_DEVICE) {
@@ -586,8 +586,9 @@ static void nvtgt_tcp_tx_done(struct nvtgt_tcp_queue *q, u32 bytes)
 }
 
 /*
- * The socket has taken nothing. It calls when something has been acknowledged; if
- * nothing is to be, it was memory that there was none of, and the pool calls.
+ * The socket has taken nothing. It calls write_space when the peer has acknowledged
+ * something. If nothing is left to be acknowledged, memory was short: the pool calls
+ * nvtgt_tcp_retry().
  */
 static void nvtgt_tcp_tx_wait(struct nvtgt_tcp_queue *q, bool no_mem)
 {

@@ -17,17 +17,17 @@
 #define NVTGT_TCP_MAXH2CDATA	(256 * 1024)	/* bytes, told in ICResp */
 #define NVTGT_TCP_C2H_PART	(128 * 1024)	/* bytes of one C2HData PDU at most */
 #define NVTGT_TCP_TX_BVECS	128
-#define NVTGT_TCP_UNHELD	(64 * 1024)	/* bytes of a socket's memory that no credit is for */
-#define NVTGT_TCP_SLOW		(256 * 1024)	/* a connection with more waits, while others want memory */
-#define NVTGT_TCP_HELD		16	/* steps in which credit for the rest is given back */
+#define NVTGT_TCP_UNHELD	(64 * 1024)	/* bytes in a socket without credit */
+#define NVTGT_TCP_SLOW		(256 * 1024)	/* held bytes that make a connection slow */
+#define NVTGT_TCP_HELD		16	/* entries of held[]: steps in which credit is given back */
 #define NVTGT_TCP_TX_FULL	4	/* pages of headers in a vector, beside the last */
 #define NVTGT_TCP_HDR_ROOM	192	/* header, digest, padding, data digest, CQE */
 #define NVTGT_TCP_RX_CMDS	64	/* commands that one pass takes from a queue */
 #define NVTGT_TCP_RX_BYTES	(512 * 1024)	/* bytes that one pass takes from a queue */
 #define NVTGT_TCP_TERM_LINGER_MS 5000
 #define NVTGT_TCP_HANG_UP_MS	1000	/* for the peer to close its end as well */
-#define NVTGT_TCP_DATA_PATIENCE	4	/* time-outs for NVTGT_TCP_STEP bytes */
-#define NVTGT_TCP_STEP		(64 * 1024)	/* bytes that are progress: of a command's data, of acknowledged ones */
+#define NVTGT_TCP_DATA_PATIENCE	4	/* times data_timeout_ms, for NVTGT_TCP_STEP bytes */
+#define NVTGT_TCP_STEP		(64 * 1024)	/* bytes received, or acknowledged: progress */
 #define NVTGT_TCP_INLINE_SIZE	(16 * 1024)	/* default of param_inline_data_size */
 #define NVTGT_TCP_MAX_INLINE	(64 * 1024)
 #define NVTGT_TCP_SLOT_BITS	2	/* a transfer tag is slot << 2 | R2T */
@@ -37,7 +37,7 @@ static_assert(1 << NVTGT_TCP_SLOT_BITS == NVTGT_TCP_R2TS);
 /*
  * struct nvtgt_tcp_cmd - a command; the owning reactor only
  *
- * Where it stands: MEMORY and FETCHING as in nvtgt_req_state; INLINE: its in-capsule data
+ * Where it stands: MEMORY as in nvtgt_req_state; INLINE: its in-capsule data
  * are being received (queue->rx_cmd); FETCHING: wants to send its first R2T, in
  * queue->ctrl_list; DATA: an R2T has been sent, in queue->ctrl_list if it wants to send
  * another; READY: in queue->exec_list; RESPONDING: in queue->ctrl_list; WRITING: in
@@ -56,7 +56,7 @@ struct nvtgt_tcp_cmd {
 	u16 rx_status;			/* what went wrong while receiving its data */
 	bool inline_data;		/* its data came in the capsule */
 
-	unsigned long last_rx;		/* jiffies: the host sent a good part of it, or was asked */
+	unsigned long last_rx;		/* jiffies: the host was asked, or made progress */
 	u32 rx_mark;			/* rx_len then */
 	struct nvtgt_tcp_r2t r2t[NVTGT_TCP_R2TS];
 };
@@ -73,7 +73,7 @@ enum nvtgt_tcp_recv {
 
 /* bits of nvtgt_conn.flags */
 #define NVTGT_TCP_F_SPACE	NVTGT_CONN_F_OWN	/* the socket has room again */
-#define NVTGT_TCP_F_ACKED	(NVTGT_CONN_F_OWN + 1)	/* the peer has acknowledged what it was to */
+#define NVTGT_TCP_F_ACKED	(NVTGT_CONN_F_OWN + 1)	/* the peer has reached ack_seq */
 
 /*
  * struct nvtgt_tcp_queue - a connection
@@ -90,15 +90,15 @@ struct nvtgt_tcp_queue {
 	u8 c2h_pdo;			/* where data begin in a C2HData PDU, bytes */
 	u32 maxr2t;			/* from 1 */
 	struct list_head data_wait;	/* commands that hold memory for data, by last_rx */
-	unsigned long rx_progress;	/* jiffies: data arrived, or reading went on after a stall */
+	unsigned long rx_progress;	/* jiffies: data came, or a stall was over */
 
 	/* memory */
 	bool rx_no_mem;			/* stalled: no page for the data that a header announces */
 	struct nvtgt_tcp_cmd *rx_short;	/* with rx_no_mem: whose data these are */
-	bool tx_no_mem;			/* no_space, and the socket will not call */
+	bool tx_no_mem;			/* no_space, and no call of write_space will come */
 	bool slow;			/* hold is for more than NVTGT_TCP_SLOW */
-	struct nvtgt_tcp_cmd *over;	/* has memory beyond the bounds, or NULL */
-	struct nvtgt_buf_waiter retry;	/* for all but data's memory; in no line for credit */
+	struct nvtgt_tcp_cmd *beyond;	/* has memory beyond the bounds, or NULL */
+	struct nvtgt_buf_waiter retry;	/* for slots and pages; in no line for credit */
 
 	/* receiving */
 	u8 rx_state;			/* enum nvtgt_tcp_recv */
@@ -110,7 +110,7 @@ struct nvtgt_tcp_queue {
 	u32 rx_off;			/* where they go in rx_cmd's data */
 	u32 rx_crc;
 	struct nvtgt_tcp_r2t *rx_r2t;	/* the R2T that is being answered, or NULL */
-	struct nvtgt_tcp_cmd *rx_cmd;	/* NULL: data are thrown away */
+	struct nvtgt_tcp_cmd *rx_cmd;	/* whose data come now, or NULL */
 	u8 rx_dgst[NVME_TCP_DIGEST_LENGTH];
 	unsigned int rx_cmds_left, rx_bytes_left;	/* of this pass's share */
 	struct nvtgt_tcp_error rx_err;
@@ -126,11 +126,11 @@ struct nvtgt_tcp_queue {
 	bool no_space;			/* the socket was full */
 	bool term_sent;
 	u16 tx_first, tx_nr;		/* of tx[] */
-	u32 tx_unheld;			/* bytes in the socket without credit: NVTGT_TCP_UNHELD at most */
+	u32 tx_unheld;			/* bytes in the socket without credit */
 	u64 tx_built, tx_done;		/* positions in the stream */
 	struct page *tx_page;		/* headers, digests */
 	unsigned int tx_page_off;
-	struct page *tx_full[NVTGT_TCP_TX_FULL];	/* before it in this vector */
+	struct page *tx_full[NVTGT_TCP_TX_FULL];	/* full ones, of this vector */
 	unsigned int tx_nr_full;
 	struct bio_vec tx[NVTGT_TCP_TX_BVECS];
 	/* memory of commands that the socket has taken and the peer has not acknowledged */
@@ -141,11 +141,11 @@ struct nvtgt_tcp_queue {
 	} held[NVTGT_TCP_HELD];
 	struct nvtgt_buf_hold hold;	/* credit for them */
 	u32 ack_seq;			/* kick when the peer has acknowledged this */
-	bool ack_wanted;		/* the reactor waits for that; read by write_space */
+	bool ack_wanted;		/* the reactor waits for that; write_space clears it */
 	bool ack_marked;		/* the peer is to acknowledge up to ack_goal in time */
 	u64 ack_goal;			/* position in the stream */
 	unsigned long ack_marked_at;	/* jiffies */
-	struct msghdr tx_msg;		/* here, for a variable would be cleared at each call */
+	struct msghdr tx_msg;		/* here: on the stack each call would clear it */
 
 	/* the socket's own callbacks */
 	void (*old_data_ready)(struct sock *sk);
@@ -237,6 +237,7 @@ void nvtgt_tcp_fail(struct nvtgt_req *req, u16 status);
 void nvtgt_tcp_retry(struct nvtgt_buf_waiter *waiter);
 void nvtgt_tcp_connected(struct nvtgt_conn *conn);
 void nvtgt_tcp_respond(struct nvtgt_req *req);
+void nvtgt_tcp_drop(struct nvtgt_req *req);
 void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q);
 
 /* send.c */

@@ -6,6 +6,7 @@
  * range and length: slba + nlb lies inside ns->size, req->data_len is right and
  * req->bvec describes that many bytes; with req->pi_len, which comes only where the
  * backend has set ns->pi_type, req->pi describes the blocks' protection information.
+ * Nothing that writes comes while ns->readonly is set.
  */
 #ifndef _NVTGT_BACKEND_H
 #define _NVTGT_BACKEND_H
@@ -14,7 +15,7 @@
 #include <nvtgt/types.h>
 
 /** NVTGT_BACKEND_VERSION - grows with each change of this contract */
-#define NVTGT_BACKEND_VERSION	4
+#define NVTGT_BACKEND_VERSION	5
 
 /**
  * struct nvtgt_backend_ops - what a backend provides
@@ -28,7 +29,9 @@
  *
  * @open: make ready for I/O: sets ns->priv, size, blksize_shift and the other
  *	fields of its own. Returns 0 or a negative errno, and has logged the
- *	reason. Required.
+ *	reason. Required. It may set ns->ops to another table of the same module's, which
+ *	serves what it has found there; that one has all that is required, and the table
+ *	that was registered needs @open alone.
  * @close: undo open(). No request is in flight and none will come. When it returns,
  *	no work item of the backend's own is in one of its functions. Required.
  * @revalidate: read ns->size and readonly again, or find that the device is gone
@@ -44,23 +47,23 @@
  * buffered_io do not change from before open() until after close(), but for
  * backend_options after set_options().
  *
- * @rw: NVMe Read or Write (cmd->rw), FUA in cmd->rw.control honoured.
- * @flush: everything completed before is made durable.
+ * @rw: NVMe Read or Write (cmd->rw), FUA in cmd->rw.control honoured. Required.
+ * @flush: every write that was completed before is made durable. Required.
  * @write_zeroes: NVMe Write Zeroes. Optional: the command is not supported.
  * @discard: deallocate @nr_ranges ranges; each has been checked. The array
  *	belongs to the core and lives until the request is complete. Optional:
  *	ranges are accepted and nothing is done.
  *
- * @poll: look whether @req's device has completed something, of this request or of
- *	others of the namespace that nvtgt_req_poll() was called for. Runs in the
+ * @poll: look whether @req's device has completed @req, or another request of the
+ *	namespace that nvtgt_req_poll() was called for. Runs in the
  *	reactor that executed @req, must not sleep. @req may be complete already,
- *	but has not been released. Returns false when @req cannot speak for others
- *	(it has not reached the device yet). Required of a backend that calls
+ *	but has not been released. Returns false when this did not look for the other
+ *	requests (@req has not reached the device yet). Required of a backend that calls
  *	nvtgt_req_poll().
  *
- * Commands' functions, @rw to @discard, run in the reactor (plug open) or in a worker, must not block for
- * long in the reactor and must not touch the request after they have called
- * nvtgt_req_complete(), which they do exactly once, in any context.
+ * Commands' functions, @rw to @discard, run in the reactor (mostly under its block plug) or
+ * in a worker. They must not block for long in the reactor, and must not touch the request
+ * after nvtgt_req_complete(), which the backend calls exactly once, in any context.
  */
 struct nvtgt_backend_ops {
 	u32 version;
@@ -92,14 +95,14 @@ void nvtgt_req_poll_others(struct nvtgt_req *req);
 bool nvtgt_req_in_reactor(const struct nvtgt_req *req);
 
 /**
- * nvtgt_req_poll_over - the reactor need not poll for a request any more
+ * nvtgt_req_poll_done - the reactor need not poll for a request any more
  * @req: executing, after nvtgt_req_poll(): it will complete by itself
  *
  * Context: any.
  */
-static inline void nvtgt_req_poll_over(struct nvtgt_req *req)
+static inline void nvtgt_req_poll_done(struct nvtgt_req *req)
 {
-	WRITE_ONCE(req->poll_over, true);
+	WRITE_ONCE(req->poll_done, true);
 }
 
 void nvtgt_req_defer(struct nvtgt_req *req, void (*fn)(struct nvtgt_req *req));
@@ -108,9 +111,9 @@ void nvtgt_req_defer(struct nvtgt_req *req, void (*fn)(struct nvtgt_req *req));
  * nvtgt_req_stopped - has the request's queue been stopped?
  * @req: executing
  *
- * The host may be writing the same blocks anew as soon as this command has come
- * back: what has not begun, or a part of it, must not begin. nvtgt_req_defer() looks
- * by itself; a backend that works through parts looks before each.
+ * The host may write the same blocks anew as soon as a command of a stopped queue has been
+ * completed: no part of the command may begin after the stop. nvtgt_req_defer() checks that
+ * itself; a backend that works through parts checks it before each.
  *
  * Context: any.
  * Return: whether it has; the request is completed with any status
@@ -120,29 +123,29 @@ static inline bool nvtgt_req_stopped(const struct nvtgt_req *req)
 	return READ_ONCE(req->queue->stopped);
 }
 
-/* A work queue for what is no request's and would block in the reactor. */
+/* Where nvtgt_req_defer() runs; also for a backend's own work items that may block. */
 extern struct workqueue_struct *nvtgt_io_wq;
 
 /**
- * nvtgt_req_room - the backend's part of a request
+ * nvtgt_req_priv - the backend's part of a request
  * @req: the request
  *
- * Return: NVTGT_BACKEND_ROOM bytes, aligned to a cache line, contents undefined at first.
+ * Return: NVTGT_BACKEND_PRIV bytes, aligned to a cache line, contents undefined at first.
  */
-static inline void *nvtgt_req_room(struct nvtgt_req *req)
+static inline void *nvtgt_req_priv(struct nvtgt_req *req)
 {
-	return req->room;
+	return req->backend_priv;
 }
 
 /**
- * nvtgt_req_from_room - the request that a backend's part belongs to
- * @room: what nvtgt_req_room() gave
+ * nvtgt_req_from_priv - the request that a backend's part belongs to
+ * @priv: what nvtgt_req_priv() gave
  *
  * Return: the request
  */
-static inline struct nvtgt_req *nvtgt_req_from_room(void *room)
+static inline struct nvtgt_req *nvtgt_req_from_priv(void *priv)
 {
-	return container_of(room, struct nvtgt_req, room[0]);
+	return container_of(priv, struct nvtgt_req, backend_priv[0]);
 }
 
 /* What the device's error means to a host; sets error_loc, error_slba. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Connections: what all transports' have in common, from the first packet to the end.
+ * Connections: what is common to all transports, from the first packet to the end.
  *
  * A transport embeds struct nvtgt_conn in its own object, and struct nvtgt_req in its
- * object for a command. It keeps what is about its wire.
+ * object for a command. What concerns the wire is left to the transport.
  */
 #ifndef _NVTGT_CONN_H
 #define _NVTGT_CONN_H
@@ -29,7 +29,7 @@
 #define NVTGT_PEER_BUCKETS	256
 #define NVTGT_PEER_LEVELS	32
 
-/** NVTGT_CONN_MAX_CHARGED - bytes of data that a connection holds, unless for one command */
+/** NVTGT_CONN_MAX_CHARGED - most bytes that a connection's commands hold, unless one alone */
 #define NVTGT_CONN_MAX_CHARGED	(16U << 20)
 
 /**
@@ -55,7 +55,7 @@
  * @entry: in the core's list of transports' connections; nvtgt_conns_mutex
  * @peer_lock: protects what follows, and the peers
  * @key: so that no peer can choose addresses that share a bucket
- * @nr_connections: connections without those on their way out for want of room
+ * @nr_connections: connections without the ones that were told to end for want of room
  * @nr_half_open: of these, half-open ones
  * @nr_ending: connections that were told to end for want of room, and are not gone
  * @hash: the peers
@@ -153,7 +153,7 @@ enum nvtgt_conn_state {
 /* bits of nvtgt_conn.flags */
 #define NVTGT_CONN_F_DISCONNECT	0	/* the core, the port or the wire ends the connection */
 #define NVTGT_CONN_F_TIMER	1	/* the timer has fired */
-#define NVTGT_CONN_F_OWN	8	/* from here on they are the transport's */
+#define NVTGT_CONN_F_OWN	8	/* this bit and those above are the transport's */
 
 /**
  * struct nvtgt_slots - the requests of a connection, by slot
@@ -168,15 +168,15 @@ struct nvtgt_slots {
 };
 
 /**
- * struct nvtgt_conn - a connection: a queue of a host's, and how it comes to us
+ * struct nvtgt_conn - a connection: a queue of a host's, and how its commands reach the target
  *
  * @queue: the core's view
  * @source: the reactor's; the transport sets receive(), and move(), arrive() and arm() if it
  *	has them
  * @flags: NVTGT_CONN_F_*; any context, atomic
- * @state: enum nvtgt_conn_state; nvtgt_conn_set_state(); others read it with READ_ONCE()
+ * @state: enum nvtgt_conn_state; nvtgt_conn_set_state(); other threads read it with READ_ONCE()
  * @half_open: no Connect has succeeded on it
- * @in_line: @waiter stands in line
+ * @in_line: @waiter waits, for credit or for a page
  * @charged: bytes of memory that its commands hold
  * @free: requests that no command has
  * @mem_wait: requests that wait for memory, in their turn
@@ -184,17 +184,17 @@ struct nvtgt_slots {
  * @short_since: jiffies, never 0: since when there is no page for it; 0: there was one
  * @slots: all requests, by slot; debugfs reads them under RCU, with conns->lock held
  * @nr_slots: allocated so far
- * @max_slots: that the host may use at a time, as the transport sees it
+ * @max_slots: most requests that the transport lets the host use at a time
  * @timer: fires for what takes too long
  * @setup_deadline: jiffies: when the Connect has to have succeeded
  * @conns: its transport's
  * @entry: in conns->list
  * @host_traddr: the peer's address, text
  * @end_work: runs when nothing is in flight any more: ends what points 3 to 5 below name
- * @leave_call: runs in the reactor after it: the source leaves the reactor
+ * @leave_call: runs in the reactor after @end_work: the source leaves the reactor
  * @free_work: runs last: frees the memory
  *
- * Everything but what says otherwise is the owning reactor's. Its way:
+ * Everything but what says otherwise is the owning reactor's. The way of a connection:
  *
  *	nvtgt_conn_init()	the transport has it, half-open
  *	nvtgt_conn_start()	a reactor has it; nvtgt_conn_go() follows
@@ -204,15 +204,15 @@ struct nvtgt_slots {
  *	ops->end()		nothing comes from the wire any more
  *	ops->free()		no thread but this worker has it
  *
- * Who may still see it when it leaves, and what ends that:
+ * What may still use the connection when it leaves, and what ends that:
  *  1. the core and the backends, through requests in flight: nvtgt_conn_try_leave() lets
  *     it leave when there are none
- *  2. who found it in an RCU read-side critical section: a grace period passes, for
- *     transports with ops->detach() or ops->hung_up()
+ *  2. threads that found it in an RCU read-side critical section: a grace period passes,
+ *     for transports with ops->detach() or ops->hung_up()
  *  3. the wire: ops->end()
  *  4. the timer: deleted
- *  5. its controller, ports that are closed, devices that go, newcomers that need its
- *     room, debugfs: taken out of their lists
+ *  5. its controller, ports that are closed, devices that go, new connections that need
+ *     its room, debugfs: it is taken out of their lists
  *  6. the reactor: last of all, when none of these is left to kick it
  */
 struct nvtgt_conn {
@@ -266,7 +266,7 @@ void nvtgt_conns_disconnect(struct nvtgt_conns *conns,
 			    const void *arg);
 void nvtgt_conns_disconnect_port(struct nvtgt_conns *conns, const struct nvtgt_port *port);
 
-/* One of them. */
+/* A connection. */
 int __must_check nvtgt_conn_init(struct nvtgt_conn *conn, struct nvtgt_port *port,
 				 const struct nvtgt_transport_ops *ops,
 				 const struct sockaddr_storage *addr);
@@ -304,7 +304,7 @@ static inline void nvtgt_conn_go(struct nvtgt_conn *conn)
 	__nvtgt_source_kick(&conn->source);
 }
 
-/* Its requests. */
+/* A connection's requests. */
 int __must_check nvtgt_conn_reserve(struct nvtgt_conn *conn, unsigned int nr);
 struct nvtgt_req *__nvtgt_conn_new_req(struct nvtgt_conn *conn);
 
@@ -345,8 +345,8 @@ static inline struct nvtgt_req *nvtgt_conn_get_req(struct nvtgt_conn *conn)
 /**
  * nvtgt_conn_put_req - a command is over
  * @conn: the connection
- * @req: responding, in no list; the transport has taken back what it gave but for what
- *	nvtgt_buf_get() gave
+ * @req: executed or failed, in no list; the transport has released all that the command
+ *	used, except the memory from nvtgt_buf_get()
  *
  * Context: the reactor.
  */
@@ -358,17 +358,17 @@ static inline void nvtgt_conn_put_req(struct nvtgt_conn *conn, struct nvtgt_req 
 	list_add(&req->entry, &conn->free);	/* the warmest first */
 }
 
-/* Memory for their data. */
+/* Memory for the requests' data. */
 bool nvtgt_conn_may_wait(struct nvtgt_conn *conn);
 void nvtgt_conn_wait_mem(struct nvtgt_conn *conn, struct nvtgt_req *req, bool force);
 void __nvtgt_conn_mem_kick(struct nvtgt_conn *conn, bool force);
-void nvtgt_conn_unwait(struct nvtgt_conn *conn);
+void nvtgt_conn_drop_reqs(struct nvtgt_conn *conn);
 
 /**
  * nvtgt_conn_mem_kick - let commands that wait for memory try
  * @conn: the connection
- * @force: also while it stands in line for credit: the first of them may have some
- *	otherwise
+ * @force: also while the connection waits in line for credit: ops->mem_get() may give the
+ *	first of the commands memory without credit
  *
  * Context: the reactor.
  */
@@ -392,17 +392,17 @@ static inline bool nvtgt_conn_has_room(const struct nvtgt_conn *conn, u32 bytes)
 }
 
 /**
- * nvtgt_conn_try_mem - get memory for a command's data if none of its connection waits
+ * nvtgt_conn_try_mem - get memory for a command's data if no other of its connection waits
  * @conn: the connection
  * @req: parsed, in no list
- * @now: try although others of the connection wait, for this one would keep something
+ * @now: try although other commands of the connection wait, for this command holds something
  *	that other connections need (a receive buffer that queues share)
  * @get: ops->mem_get(), by its name, so that it is called directly
  *
  * The caller goes on as ops->mem_got() does; on failure nvtgt_conn_wait_mem() follows.
  *
  * Context: the reactor.
- * Return: whether it has it
+ * Return: whether @req has its memory
  */
 static __always_inline bool nvtgt_conn_try_mem(struct nvtgt_conn *conn, struct nvtgt_req *req,
 					       bool now, int (*get)(struct nvtgt_req *req))

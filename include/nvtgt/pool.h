@@ -28,11 +28,11 @@ enum nvtgt_buf_place {
 
 /**
  * struct nvtgt_buf_waiter - a place in the line for the pool's credit
- * @node: in the line, or in the reactor's list of those that were given credit
+ * @node: in the line, or in the reactor's list of connections that were given credit
  * @reactor: the reactor of the connection, while it waits
  * @bytes: what it asked for
  * @place: enum nvtgt_buf_place
- * @was_short: no page was free for it, and it stands in the line anew, for credit; the core's
+ * @was_short: it has waited for a page, has tried again, and waits once more; the core's
  * @ready: after nvtgt_buf_wait(): @bytes of credit are there, and the connection stands in the
  *	line no more. Call nvtgt_buf_get() again, for one request or for several. Credit
  *	that has not been used when this returns goes to the next connection in the line; a
@@ -52,7 +52,7 @@ struct nvtgt_buf_waiter {
 };
 
 /**
- * NVTGT_BUF_PATIENCE_MS - how long a command waits for pages before it fails
+ * NVTGT_BUF_PATIENCE_MS - how long a connection's commands wait for pages before they fail
  */
 #define NVTGT_BUF_PATIENCE_MS	10000
 
@@ -96,7 +96,7 @@ int __must_check nvtgt_buf_reserve(struct nvtgt_req *req);
 int __must_check nvtgt_buf_fill(struct nvtgt_req *req);
 int __must_check nvtgt_buf_get(struct nvtgt_req *req);
 int __must_check nvtgt_buf_get_over(struct nvtgt_req *req);
-void nvtgt_buf_reserve_over(struct nvtgt_req *req);
+void nvtgt_buf_reserve_beyond(struct nvtgt_req *req);
 void nvtgt_buf_put(struct nvtgt_req *req);
 void nvtgt_buf_wait(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *waiter, long bytes);
 void nvtgt_buf_retry(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *waiter);

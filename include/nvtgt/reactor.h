@@ -42,22 +42,25 @@ struct nvtgt_reactor;
  *	again what @move took back. receive() follows. Runs in the new reactor,
  *	must not sleep. Optional.
  * @cpus: where its reactor may run; lives as long as the source. Required.
- * @reactor: the reactor that owns the source; set by nvtgt_source_add().
+ * @reactor: the reactor that owns the source; set by nvtgt_source_add(), changed by the old
+ *	reactor when the source moves.
  * @node: in the reactor's list of kicked sources (any context adds).
  * @flags: NVTGT_SOURCE_* bits (atomic).
- * @active: in the reactor's list of sources of this pass, or of those that are
+ * @active: in the reactor's list of sources of this pass, or of sources that are
  *	polled (the rest: reactor only).
  * @polled_at: the reactor's busy pass in which it brought something last.
  * @home: in the reactor's list of its sources.
  * @to: the reactor that it is to go to, or has just come to, or NULL.
- * @work: what it has made the reactor do, in no unit: the transport adds
+ * @work: what it has made the reactor do, in no unit: the transport calls
  *	nvtgt_source_work() for each command; wraps.
  * @work_seen: @work when the loads were compared last.
  * @moved: jiffies when it came, never 0; 0: it has not come to its first reactor.
- * @net_cpu: the CPU where its input arrives, as far as its place took note.
- * @stray_cpu: another CPU where it has arrived lately.
- * @nr_stray: how many passes in a row.
- * @away: not where its input arrives, for that reactor had too much to do.
+ * @net_cpu: the CPU where its input arrives: at first the CPU of the first reactor, then what
+ *	__nvtgt_source_follow() has noted.
+ * @elsewhere_cpu: another CPU where its input has arrived lately.
+ * @nr_elsewhere: for how many passes in a row it has.
+ * @away: not in the reactor of @net_cpu, which had too much to do, or whose CPU was offline:
+ *	the source goes there when there is room.
  * @fixed: on its way out: it moves no more.
  */
 struct nvtgt_source {
@@ -79,8 +82,8 @@ struct nvtgt_source {
 	u32 work_seen;
 	unsigned long moved;
 	int net_cpu;
-	int stray_cpu;
-	u16 nr_stray;
+	int elsewhere_cpu;
+	u16 nr_elsewhere;
 	bool away;
 	bool fixed;
 };
@@ -138,8 +141,8 @@ static inline void nvtgt_source_follow(struct nvtgt_source *source, int cpu)
 {
 	if (unlikely(cpu != source->net_cpu))
 		__nvtgt_source_follow(source, cpu);
-	else if (unlikely(source->nr_stray))
-		source->nr_stray = 0;
+	else if (unlikely(source->nr_elsewhere))
+		source->nr_elsewhere = 0;
 }
 
 /**

@@ -31,7 +31,7 @@ struct nvtgt_conns;
 struct seq_file;
 
 /** NVTGT_TRANSPORT_VERSION - grows with each change of this contract */
-#define NVTGT_TRANSPORT_VERSION	7
+#define NVTGT_TRANSPORT_VERSION	8
 
 /** NVTGT_CTRL_SGLS_TRANSPORT - SGLS of Identify Controller: transport SGL data blocks */
 #define NVTGT_CTRL_SGLS_TRANSPORT	BIT(21)
@@ -55,27 +55,27 @@ struct seq_file;
  *	success connections may arrive at once. Returns 0 or a negative errno,
  *	and has logged the reason. Required.
  * @remove_port: close the listener. May sleep; the configuration lock is held. Returns
- *	when no new connection can appear. The core ends those that came in through
+ *	when no new connection can appear. The core ends the connections of
  *	@port afterwards; they hold references of their own on the port's memory. Required.
  * @close: end the connection: nothing is received or sent from here on. Calls
  *	nvtgt_queue_stop(), drops what the transport has in hand, and, as soon as nothing is
  *	in flight, here or later, nvtgt_conn_try_leave(). Nothing happens when it is on its way out
  *	already. Reactor context, must not sleep. Required.
- * @hang_up: the same without a fault of the peer's, which is let down gently: state
- *	ENDING first. A half-open one is closed instead. Optional; the default is @close.
+ * @hang_up: the same through no fault of the peer's, which is told of the end first, in state
+ *	ENDING. A half-open connection gets @close instead. Optional; the default is @close.
  * @timer: the connection's timer has fired: has something of the transport's own taken
  *	too long? nvtgt_conn_look_by() has it called again. Reactor context, must not
  *	sleep. Optional.
  * @connected: a Connect has succeeded; queue->size and queue->qid are known. Reactor
  *	context, must not sleep. Optional.
- * @detach: nothing is in flight any more: from here on nothing that arrives may find the
- *	connection. What has found it already holds rcu_read_lock(). Reactor context, must
- *	not sleep. Optional, but required of a transport whose wire does so.
+ * @detach: nothing is in flight any more: from here on no callback of the wire may find the
+ *	connection under RCU. A callback that has found it already holds rcu_read_lock().
+ *	Reactor context, must not sleep. Required of a transport with such callbacks.
  * @end: nothing from the wire may touch the connection when this returns. A grace period
  *	has passed if there is @detach or @hung_up; otherwise none has. May sleep; memory that it
  *	allocates starts no I/O. Required.
- * @give_back: give back to the reactor what only it may take. Reactor context, must not
- *	sleep; the last call there. Optional.
+ * @give_back: give back what only the reactor may take (credit that is held). Reactor
+ *	context, must not sleep; the last call in the reactor. Optional.
  * @free: free the memory around the connection, whose requests are gone. May sleep. Required.
  * @init_req: a request's memory is there, zeroed, for the first time. Reactor
  *	context, must not sleep. Optional.
@@ -83,13 +83,19 @@ struct seq_file;
  *	Returns 0; -EBUSY: what this connection gives back lets it try again;
  *	-EAGAIN: there is no credit; -ENOMEM: no page is free; -E2BIG: it will never have
  *	as much. Reactor context, must not sleep. Required.
- * @mem_got: @req, in no list, has it: fetch the host's data, or execute. Reactor context,
+ * @mem_got: @req, in no list, has its memory: fetch the host's data, or execute. Reactor context,
  *	must not sleep. Required.
  * @mem_done: commands that had waited were given memory outside of receive(). Reactor
  *	context, must not sleep. Optional.
  * @fail: a command will not be executed: give back what is the transport's and call
- *	nvtgt_req_fail(), in INLINE when its data are through. @req is in no list, in MEMORY, INLINE
- *	or FETCHING. Reactor context, must not sleep. Optional; the default is nvtgt_req_fail().
+ *	nvtgt_req_fail(), for a @req in INLINE only when its data have been read. @req is in no
+ *	list, in MEMORY, INLINE or FETCHING. Reactor context, must not sleep. Optional; the
+ *	default is nvtgt_req_fail().
+ * @drop: the connection ends: @req will neither get its data (MEMORY, INLINE, FETCHING, DATA,
+ *	READY) nor be answered (RESPONDING, WRITING). Take it out of its list, and fail it with
+ *	nvtgt_req_fail() or free its slot; or leave it while the wire has it. Reactor context,
+ *	must not sleep. Optional if @respond itself answers a request; by default requests that
+ *	have not been executed fail.
  * @respond: the request has its result. Reactor context, must not sleep.
  *	Usually puts it into a list and asks for @flush with
  *	nvtgt_queue_want_flush(). Required.
@@ -131,6 +137,7 @@ struct nvtgt_transport_ops {
 	void (*mem_got)(struct nvtgt_req *req);
 	void (*mem_done)(struct nvtgt_conn *conn);
 	void (*fail)(struct nvtgt_req *req, u16 status);
+	void (*drop)(struct nvtgt_req *req);
 	void (*respond)(struct nvtgt_req *req);
 	void (*flush)(struct nvtgt_queue *queue);
 	bool (*hung_up)(struct nvtgt_conn *conn);
@@ -142,7 +149,7 @@ struct nvtgt_transport_ops {
 int __must_check nvtgt_transport_register(const struct nvtgt_transport_ops *ops);
 void nvtgt_transport_unregister(const struct nvtgt_transport_ops *ops);
 
-/* Ports: a transport's object that outlives remove_port() holds its own. */
+/* Ports: a transport's object that outlives remove_port() holds a reference of its own. */
 void nvtgt_port_get(struct nvtgt_port *port);
 void nvtgt_port_put(struct nvtgt_port *port);
 bool nvtgt_sockaddr_is_any(const struct sockaddr_storage *ss);
@@ -183,7 +190,7 @@ bool __must_check nvtgt_req_parse(struct nvtgt_req *req);
 void nvtgt_req_park(struct nvtgt_req *req);
 void nvtgt_req_execute(struct nvtgt_req *req);
 void nvtgt_req_fail(struct nvtgt_req *req, u16 status);
-void nvtgt_req_spoil(struct nvtgt_req *req, u16 status);
+void nvtgt_req_set_error(struct nvtgt_req *req, u16 status);
 void nvtgt_req_cqe(struct nvtgt_req *req, struct nvme_completion *cqe);
 void nvtgt_req_release(struct nvtgt_req *req);
 

@@ -35,8 +35,8 @@ struct nvtgt_transport_ops;
 /** NVTGT_INLINE_BVECS - segments that every request has room for */
 #define NVTGT_INLINE_BVECS	8
 
-/** NVTGT_BACKEND_ROOM - bytes in every request that its backend may use */
-#define NVTGT_BACKEND_ROOM	192
+/** NVTGT_BACKEND_PRIV - bytes in every request that its backend may use */
+#define NVTGT_BACKEND_PRIV	192
 
 /** NVTGT_MAX_MDTS - largest MDTS exponent: 2^10 pages of 4 KiB are 4 MiB */
 #define NVTGT_MAX_MDTS		10
@@ -44,9 +44,9 @@ struct nvtgt_transport_ops;
 /** NVTGT_DEFAULT_MDTS - MDTS unless the port says otherwise: 1 MiB */
 #define NVTGT_DEFAULT_MDTS	8
 
-/** NVTGT_MIN_QUEUE_SIZE - smallest value of param_max_queue_size, entries */
+/** NVTGT_MIN_QUEUE_SIZE - smallest port->max_queue_size in force; a smaller setting is raised */
 #define NVTGT_MIN_QUEUE_SIZE	16
-/** NVTGT_MAX_QUEUE_SIZE - largest value of param_max_queue_size, entries */
+/** NVTGT_MAX_QUEUE_SIZE - largest port->max_queue_size in force; a larger setting is lowered */
 #define NVTGT_MAX_QUEUE_SIZE	1024
 /** NVTGT_ADMIN_QUEUE_SIZE - most entries an admin queue may have */
 #define NVTGT_ADMIN_QUEUE_SIZE	128
@@ -60,14 +60,14 @@ struct nvtgt_transport_ops;
 /**
  * enum nvtgt_req_state - where a request is on its way, and whose it is
  *
- * The transport's, before the command is executed; it may be executed from any of these
- * with nvtgt_req_execute(), or failed with nvtgt_req_fail():
+ * The transport's, before the command is executed; from any of these but FREE it may be
+ * executed with nvtgt_req_execute(), or failed with nvtgt_req_fail():
  *
- * @NVTGT_REQ_FREE: no command; in conn->free, or just taken. Only debugfs looks at its state.
+ * @NVTGT_REQ_FREE: no command; in conn->free, or just taken from there.
  * @NVTGT_REQ_RECEIVED: nvtgt_req_parse() judges the command, or has just done so.
  * @NVTGT_REQ_MEMORY: waits for memory, in conn->mem_wait. May be aborted.
- * @NVTGT_REQ_INLINE: its data are in the capsule, and the stream stops until they have
- *	been taken; they may still wait for memory, in conn->mem_wait.
+ * @NVTGT_REQ_INLINE: its data are in the capsule, and nothing behind them in the stream is
+ *	read before they are; it may still wait for memory, in conn->mem_wait.
  * @NVTGT_REQ_FETCHING: has memory; the host has not been asked for the data yet, in
  *	a list of the transport's. May be aborted.
  * @NVTGT_REQ_DATA: the host's data are on their way.
@@ -77,15 +77,15 @@ struct nvtgt_transport_ops;
  *
  * @NVTGT_REQ_EXECUTING: the core's or the backend's, in any context. The
  *	transport may not touch it, nor its memory.
- * @NVTGT_REQ_DONE: completed; on its way to the reactor of its queue through
- *	a lock-free list. Nobody may touch it before the reactor has it.
+ * @NVTGT_REQ_DONE: completed; on its way to the reactor of its queue, in a reactor's list
+ *	done or local_done. Only that reactor may touch it.
  *
  * The transport's again, in the reactor, until nvtgt_req_release():
  *
  * @NVTGT_REQ_RESPONDING: the completion is to be sent, in a list of the transport's.
  * @NVTGT_REQ_WRITING: the same with data before it.
- * @NVTGT_REQ_SENT: all of it has been put into what is sent, which is not over. RDMA leaves
- *	it in one of the two before, for it has to know which.
+ * @NVTGT_REQ_SENT: all of it has been handed over for sending, which has not ended. Where the
+ *	data are sent first, alone (registered memory of RDMA), RESPONDING follows.
  *
  * @NVTGT_REQ_STATES: how many there are.
  */
@@ -109,9 +109,10 @@ enum nvtgt_req_state {
  * enum nvtgt_peer_state - how a connection counts for the address that it comes from
  *
  * @NVTGT_PEER_HALF_OPEN: no Connect has succeeded on it. It may be told to end so that
- *	there is room for others.
+ *	there is room for a new connection.
  * @NVTGT_PEER_SETTLED: it is a queue of a controller's.
- * @NVTGT_PEER_ENDING: it has been told to end, and counts as that alone.
+ * @NVTGT_PEER_ENDING: it was told to end for want of room; it counts in conns->nr_ending,
+ *	and in no other number that is bounded.
  */
 enum nvtgt_peer_state {
 	NVTGT_PEER_HALF_OPEN,
@@ -125,15 +126,15 @@ enum nvtgt_peer_state {
  * @ops: the transport
  * @port: where the host came in; a reference is held
  * @reactor: the reactor that owns the queue, or is to; set by the transport, or by
- *	nvtgt_conn_start(), changed by nvtgt_conn_move() in that reactor; others read it with
- *	READ_ONCE()
+ *	nvtgt_conn_start(), changed by nvtgt_conn_move() in that reactor; other threads read
+ *	it with READ_ONCE()
  * @tls: the connection is encrypted
  * @max_size: most entries that the transport has room for in any queue of this
  *	host, or 0: as many as the port allows
  * @size_limit: most entries in this queue, as agreed on by the transport, or 0
  * @want_qid: the queue id that the host has told the transport, or -1
- * @pi: protection information can come and go through it: the port asks for that,
- *	and its device has what it takes
+ * @pi: protection information can be moved through the queue: the port asks for that, and
+ *	the queue's device can do it
  * @ctrl: the controller; NULL before Connect succeeded
  * @qid: queue id, 0: admin queue
  * @size: entries: SQSIZE + 1
@@ -143,19 +144,19 @@ enum nvtgt_peer_state {
  * @ns: the namespace that the queue's requests share a reference on, or NULL
  * @ns_users: requests that share it; the last one gives it back
  * @nr_inflight: requests parsed and not yet released
- * @stopped: nvtgt_queue_stop() was called: nothing more is received, nothing begins; others
- *	read it with READ_ONCE()
+ * @stopped: nvtgt_queue_stop() was called: nothing more is received, no command begins; other
+ *	threads read it with READ_ONCE()
  * @flush: in the reactor's list of queues to flush
- * @nr_cmds: commands received; written by the reactor, read by anybody
+ * @nr_cmds: commands received; written by the reactor, read in any context
  * @in_ctrl: stands in ctrl->queues[]
- * @ka_reactor: its reactor, when the keep alive time-out found nothing new
- * @ka_round: how many passes that one had made then
+ * @ka_reactor: the queue's reactor when the keep alive work found that no command had come
+ * @ka_round: how many passes @ka_reactor had made then
  * @late: nvtgt_req.late_entry: commands that were executing when it was stopped and still
  *	are, those that change the medium first
- * @nr_late: how many these are
- * @nr_late_writes: how many of them change the medium
- * @late_known: stopped, and all of them are in @late
- * @drained: stopped, and nothing of it is in a backend any more
+ * @nr_late: commands in @late
+ * @nr_late_writes: those of them that change the medium
+ * @late_known: stopped, and all of its late commands are in @late
+ * @drained: stopped, and none of its commands is in a backend any more
  * @peer: the address that it comes from, from nvtgt_peer_enter() on, or NULL: it is not
  *	counted
  * @peer_entry: in the peer's list of half-open connections
@@ -165,7 +166,7 @@ enum nvtgt_peer_state {
  * nvtgt_queue_destroy().
  */
 struct nvtgt_queue {
-	/* constant after nvtgt_queue_init() */
+	/* constant from nvtgt_conn_start() on */
 	const struct nvtgt_transport_ops *ops;
 	struct nvtgt_port *port;
 	bool tls;
@@ -213,16 +214,16 @@ struct nvtgt_queue {
  * @transfer_len: bytes that the SGL describes
  * @data_len: bytes to move; 0 for none or on failure
  * @pi_len: bytes of protection information that go with the data, or 0
- * @pi_wire: as many of them are the host's, each block's behind its data (an extended
- *	LBA); or 0: PRACT is set, they are made and taken away here
+ * @pi_wire: bytes of protection information that the host sends or gets, each block's behind
+ *	its data (extended LBA): @pi_len; or 0: PRACT is set, the target inserts and strips them
  * @pi_type: enum NVME_NS_DPS_PI_*, with @pi_len
  * @dir: DMA_TO_DEVICE: host to target; DMA_FROM_DEVICE; DMA_NONE
  * @state: enum nvtgt_req_state, changed by nvtgt_req_set_state() alone
  * @backend_flags: the backend's
  * @parked: the namespace was let go; it is looked up again for execution
  * @ns_shared: the reference on the namespace is the queue's
- * @polled: stands in the list of @poller; the reactor only, before and after execution
- * @poll_over: it is to be polled no more; set in any context
+ * @polled: nvtgt_req_poll() was called: its result goes to @poller; written by reactors only
+ * @poll_done: it is to be polled no more; set in any context
  * @slot: its place among the requests of its connection; constant
  * @waits: stands in its namespace's list of commands that no worker is free for
  * @ns: the namespace, with a reference until completion, or NULL
@@ -246,7 +247,7 @@ struct nvtgt_queue {
  * @late_write: counts in queue->nr_late_writes; ctrl->lock
  * @scratch: the core's; freed with kfree() at release
  * @work: the executor's, for what may sleep
- * @room: the backend's, see nvtgt_req_room()
+ * @backend_priv: the backend's, see nvtgt_req_priv()
  *
  * The first member of the transport's object for a command, at a cache line's beginning.
  * The transport sets cmd, queue and transfer_len before nvtgt_req_parse(), which
@@ -292,11 +293,11 @@ struct nvtgt_req {
 	struct list_head poll_entry;
 	struct list_head late_entry;
 	bool late_write;
-	bool poll_over;
+	bool poll_done;
 	bool waits;
 	u8 pi_type;
 	struct work_struct work;
-	u8 room[NVTGT_BACKEND_ROOM] ____cacheline_aligned;
+	u8 backend_priv[NVTGT_BACKEND_PRIV] ____cacheline_aligned;
 };
 
 /* No place in the command is to blame (NVMe base 2.1, error log PEL). */
@@ -305,7 +306,7 @@ struct nvtgt_req {
 /**
  * struct nvtgt_ns - what a backend sees of a namespace
  *
- * @ref: one reference for each request that uses the namespace
+ * @ref: held by the requests that use the namespace; those of a queue share a reference
  * @ops: the backend
  * @subsys: whose namespace
  * @nsid: namespace id
@@ -326,8 +327,8 @@ struct nvtgt_req {
  * @backend_options: as configured, or NULL
  * @buffered_io: files: through the page cache
  *
- * The core embeds it in its own object. A backend may read everything from
- * open() to close() and writes only what is marked as its own.
+ * The core embeds it in its own object. A backend may read everything from open() to
+ * close() and writes only what is marked as the backend's, and @ops in open().
  */
 struct nvtgt_ns {
 	struct percpu_ref ref;
@@ -335,7 +336,7 @@ struct nvtgt_ns {
 	struct nvtgt_subsys *subsys;
 	u32 nsid;
 
-	/* the backend's, set in open(), revalidate() */
+	/* the backend's, set in open(), revalidate(), set_options() */
 	void *priv;
 	loff_t size;
 	u8 blksize_shift;
@@ -356,7 +357,7 @@ struct nvtgt_ns {
 };
 
 /**
- * struct nvtgt_addr - the transport address of a port
+ * struct nvtgt_addr - the transport address of a port or a referral
  * @trtype: NVMF_TRTYPE_*
  * @adrfam: NVMF_ADDR_FAMILY_*
  * @treq: NVMF_TREQ_*
@@ -375,7 +376,7 @@ struct nvtgt_addr {
  * struct nvtgt_port - what a transport sees of a port
  *
  * @ops: the transport, while the port is enabled
- * @net: the network namespace that made the port
+ * @net: the network namespace of the process that made the port
  * @id: port id
  * @addr: the address
  * @inline_data_size: bytes; -1: the transport decides in add_port()

@@ -10,7 +10,7 @@ struct nvtgt_abort {
 	bool aborted;
 };
 
-static_assert(sizeof(struct nvtgt_abort) <= NVTGT_BACKEND_ROOM);
+static_assert(sizeof(struct nvtgt_abort) <= NVTGT_BACKEND_PRIV);
 
 static void nvtgt_abort_complete(struct nvtgt_req *req, bool aborted)
 {
@@ -19,13 +19,13 @@ static void nvtgt_abort_complete(struct nvtgt_req *req, bool aborted)
 	nvtgt_req_complete(req, 0);
 }
 
-/* As a number, which is what transports know; the header leaves it as it came. */
+/* The CID as nvtgt_conn_abort() takes it; <linux/nvme.h> declares it without a byte order. */
 static u16 nvtgt_abort_cid(struct nvtgt_req *req)
 {
 	return le16_to_cpu((__force __le16)req->cmd->abort.cid);
 }
 
-/* The queue that is named, if it is there. Under ctrl->lock its memory lives. */
+/* The queue that the Abort names, or NULL. It is not freed while ctrl->lock is held. */
 static struct nvtgt_queue *nvtgt_abort_queue(struct nvtgt_req *req)
 {
 	struct nvtgt_ctrl *ctrl = req->queue->ctrl;
@@ -36,15 +36,15 @@ static struct nvtgt_queue *nvtgt_abort_queue(struct nvtgt_req *req)
 }
 
 /*
- * In the reactor of the queue that was named. The queue may have gone meanwhile,
- * to another reactor or for ever, and another may have come: it is looked up again. One that is in the list, is
- * this reactor's and has not been stopped cannot go before this function returns,
- * because its way out begins in this reactor.
+ * In the reactor of the queue that the Abort names. That queue may have moved to another
+ * reactor meanwhile, or have ended, and a new queue may have its id: look it up again. A queue
+ * in ctrl->queues[] that belongs to this reactor and has not been stopped stays until this
+ * function returns, because its way out begins in this reactor.
  */
 static void nvtgt_abort_call(struct nvtgt_call *call)
 {
 	struct nvtgt_abort *abort = container_of(call, struct nvtgt_abort, call);
-	struct nvtgt_req *req = nvtgt_req_from_room(abort);
+	struct nvtgt_req *req = nvtgt_req_from_priv(abort);
 	struct nvtgt_ctrl *ctrl = req->queue->ctrl;
 	struct nvtgt_reactor *reactor;
 	struct nvtgt_queue *queue;
@@ -54,7 +54,7 @@ static void nvtgt_abort_call(struct nvtgt_call *call)
 	queue = nvtgt_abort_queue(req);
 	reactor = queue ? smp_load_acquire(&queue->reactor) : NULL;	/* nvtgt_queue_move() */
 	if (queue && !nvtgt_in_reactor(reactor)) {
-		nvtgt_reactor_call(reactor, call);	/* after it */
+		nvtgt_reactor_call(reactor, call);	/* follow the queue */
 		spin_unlock_irq(&ctrl->lock);
 		return;
 	}
@@ -69,7 +69,7 @@ static void nvtgt_abort_call(struct nvtgt_call *call)
 
 static void nvtgt_abort_execute(struct nvtgt_req *req)
 {
-	struct nvtgt_abort *abort = nvtgt_req_room(req);
+	struct nvtgt_abort *abort = nvtgt_req_priv(req);
 	struct nvtgt_ctrl *ctrl = req->queue->ctrl;
 	struct nvtgt_queue *queue;
 
@@ -81,7 +81,7 @@ static void nvtgt_abort_execute(struct nvtgt_req *req)
 	abort->call.fn = nvtgt_abort_call;
 	spin_lock_irq(&ctrl->lock);
 	queue = nvtgt_abort_queue(req);
-	/* a queue in the list has a reactor, which lives as long as it */
+	/* a queue in ctrl->queues[] has a reactor, which lives longer than the queue */
 	if (queue)
 		nvtgt_reactor_call(READ_ONCE(queue->reactor), &abort->call);
 	spin_unlock_irq(&ctrl->lock);
@@ -120,7 +120,7 @@ static u16 nvtgt_keep_alive_parse(struct nvtgt_req *req)
  */
 u16 nvtgt_admin_parse(struct nvtgt_req *req)
 {
-	/* NVMe base 2.1, 3.5.1: nothing but fabrics commands before it is ready */
+	/* NVMe base 2.1, 3.5.1: nothing but fabrics commands before the controller is ready */
 	if (!nvtgt_ctrl_enabled(req->queue->ctrl))
 		return NVME_SC_CMD_SEQ_ERROR | NVME_STATUS_DNR;
 

@@ -37,9 +37,9 @@ static enum nvme_ana_state nvtgt_ana_state(struct nvtgt_port *port, u32 grpid)
  */
 u16 nvtgt_ana_check(struct nvtgt_req *req)
 {
-	struct nvtgt_cns *cns = to_nvtgt_cns(req->ns);
+	struct nvtgt_core_ns *core_ns = to_nvtgt_core_ns(req->ns);
 
-	switch (nvtgt_ana_state(req->queue->port, READ_ONCE(cns->anagrpid))) {
+	switch (nvtgt_ana_state(req->queue->port, READ_ONCE(core_ns->anagrpid))) {
 	case NVME_ANA_OPTIMIZED:
 	case NVME_ANA_NONOPTIMIZED:
 		return 0;
@@ -52,7 +52,7 @@ u16 nvtgt_ana_check(struct nvtgt_req *req)
 	}
 }
 
-/* What the log is made from: who is in which group. */
+/* What the log is made from: which namespace is in which group. */
 struct nvtgt_ana_members {
 	unsigned int nr;
 	unsigned int nr_in[NVTGT_LOST_ANAGRP + 1];
@@ -64,12 +64,12 @@ struct nvtgt_ana_members {
 
 static void nvtgt_ana_collect(struct nvtgt_subsys *subsys, struct nvtgt_ana_members *members)
 {
-	struct nvtgt_cns *cns;
+	struct nvtgt_core_ns *core_ns;
 	unsigned long nsid;
 
 	mutex_lock(&subsys->lock);
-	xa_for_each(&subsys->namespaces, nsid, cns) {
-		u32 grpid = READ_ONCE(cns->anagrpid);	/* nvtgt_ns_lost() takes no lock */
+	xa_for_each(&subsys->namespaces, nsid, core_ns) {
+		u32 grpid = READ_ONCE(core_ns->anagrpid);	/* nvtgt_ns_lost() takes no lock */
 
 		if (members->nr == ARRAY_SIZE(members->ns) ||
 		    WARN_ON_ONCE(grpid > NVTGT_LOST_ANAGRP))

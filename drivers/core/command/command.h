@@ -40,7 +40,7 @@ u16 nvtgt_ana_check(struct nvtgt_req *req);
 /* Is the namespace's group optimized on this port? Nearly always it is. */
 static inline bool nvtgt_ana_optimized(const struct nvtgt_req *req)
 {
-	u32 grpid = READ_ONCE(to_nvtgt_cns(req->ns)->anagrpid);
+	u32 grpid = READ_ONCE(to_nvtgt_core_ns(req->ns)->anagrpid);
 
 	return READ_ONCE(to_nvtgt_cport(req->queue->port)->ana_state[grpid]) ==
 		NVME_ANA_OPTIMIZED;

@@ -35,7 +35,7 @@ static void nvtgt_disc_put_names(struct nvmf_disc_rsp_page_entry *entry, u8 subt
 	strscpy(entry->subnqn, nqn, sizeof(entry->subnqn));
 }
 
-/* What the port exports: itself, then the subsystems. */
+/* Adds an entry for a subsystem on the host's own port: discovery itself, or an exported one. */
 static void nvtgt_disc_add_local(struct nvmf_disc_rsp_page_hdr *hdr, size_t *nr, u8 subtype,
 				 const char *nqn, struct nvtgt_cport *cport, const char *traddr)
 {
@@ -47,7 +47,7 @@ static void nvtgt_disc_add_local(struct nvmf_disc_rsp_page_hdr *hdr, size_t *nr,
 	entry->treq |= NVMF_TREQ_DISABLE_SQFLOW;
 	static_assert(sizeof(entry->tsas) == sizeof(cport->tsas));
 	memcpy(&entry->tsas, cport->tsas, sizeof(entry->tsas));
-	/* a discovery controller that is kept, with keep alive and events */
+	/* the host may keep its connection to this discovery controller, for events */
 	if (subtype == NVME_NQN_CURR)
 		entry->eflags = cpu_to_le16(NVME_DISC_EFLAGS_EPCSD);
 }

@@ -21,14 +21,14 @@ struct nvtgt_connect {
 struct nvtgt_connect_retry {
 	struct delayed_work work;
 	struct nvtgt_req *req;
-	unsigned long until;		/* jiffies: then the host is to try again */
+	unsigned long until;		/* jiffies: after that the host has to try again */
 };
 
-/* A device that is only slow costs the host no attempt. */
+/* How long a Connect waits for a slow device before it is failed, and between two tries */
 #define NVTGT_CONNECT_WAIT_MS	1000
 #define NVTGT_CONNECT_RETRY_MS	20
 
-static_assert(sizeof(struct nvtgt_connect) <= NVTGT_BACKEND_ROOM);
+static_assert(sizeof(struct nvtgt_connect) <= NVTGT_BACKEND_PRIV);
 static_assert(sizeof(struct nvmf_connect_data) == 1024);
 
 /* Invalid parameter offset, with IATTR: in the data or in the SQE (NVMe-oF 1.1, 3.3) */
@@ -45,7 +45,7 @@ static u16 nvtgt_connect_bad_sqe(struct nvtgt_req *req, __le32 ipo)
 }
 
 /*
- * The field names what is not there, now: the administrator may be about to put it
+ * What the field names is not there at the moment: the administrator may be about to put it
  * (back) in place. With DNR a host that reconnects meanwhile would give up for good.
  */
 static u16 nvtgt_connect_not_there(struct nvtgt_req *req, __le32 ipo)
@@ -140,7 +140,7 @@ static u16 nvtgt_connect_io(struct nvtgt_req *req, struct nvmf_connect_data *d,
 	u16 status;
 
 	ctrl = nvtgt_ctrl_find_get(subsys, le16_to_cpu(d->cntlid));
-	if (!ctrl)	/* which may have ended since its host knows of it */
+	if (!ctrl)	/* it may have ended without the host's knowledge */
 		return nvtgt_connect_not_there(req, NVTGT_IPO_DATA(cntlid));
 
 	if (strcmp(ctrl->hostnqn, d->hostnqn)) {
@@ -150,7 +150,7 @@ static u16 nvtgt_connect_io(struct nvtgt_req *req, struct nvmf_connect_data *d,
 	} else if (qid > ctrl->max_qid || subsys->discovery) {
 		status = nvtgt_connect_bad_sqe(req, NVTGT_IPO_SQE(qid));
 	} else if (ctrl->pi && !req->queue->pi) {
-		/* it has come by another device than the admin queue */
+		/* the queue has come through another device than the admin queue */
 		nvtgt_ctrl_warn(ctrl, "queue %u refused: its device cannot move protection information\n",
 				qid);
 		status = NVME_SC_CONNECT_CTRL_BUSY | NVME_STATUS_DNR;
@@ -168,7 +168,7 @@ static u16 nvtgt_connect_io(struct nvtgt_req *req, struct nvmf_connect_data *d,
 	return 0;
 }
 
-/* Finds the subsystem, asks whether the host may, and makes or joins. */
+/* Finds the subsystem, checks the host's right, and creates or joins a controller. */
 static u16 nvtgt_connect_join(struct nvtgt_req *req, struct nvmf_connect_data *d,
 			      struct nvtgt_ctrl **ctrl)
 {
@@ -176,7 +176,7 @@ static u16 nvtgt_connect_join(struct nvtgt_req *req, struct nvmf_connect_data *d
 	struct nvtgt_subsys *subsys;
 	u16 status;
 
-	/* held to the end: a right that is taken away finds the controller */
+	/* held to the end: a handler that takes the right away finds the controller in the list */
 	down_read(&nvtgt_config_sem);
 	subsys = nvtgt_subsys_find_get(queue->port, d->subsysnqn);
 	if (!subsys) {
@@ -189,7 +189,7 @@ static u16 nvtgt_connect_join(struct nvtgt_req *req, struct nvmf_connect_data *d
 		pr_warn_ratelimited("%s: host %s is not allowed\n", subsys->nqn,
 				    nvtgt_host_name(d->hostnqn));
 		req->result.u32 = NVTGT_IPO_DATA(hostnqn);
-		status = NVME_SC_CONNECT_INVALID_HOST;	/* so far: no DNR */
+		status = NVME_SC_CONNECT_INVALID_HOST;	/* may be allowed later: no DNR */
 	} else if (req->cmd->connect.qid) {
 		status = nvtgt_connect_io(req, d, subsys, ctrl);
 	} else {
@@ -209,11 +209,14 @@ static void nvtgt_connect_retry_work(struct work_struct *work)
 							 struct nvtgt_connect_retry, work);
 	unsigned int noio = memalloc_noio_save();	/* as in nvtgt_req_work() */
 
-	nvtgt_connect_run(retry->req);	/* which may free it */
+	nvtgt_connect_run(retry->req);	/* the request's end frees retry */
 	memalloc_noio_restore(noio);
 }
 
-/* Writes of the host's earlier association are in a device. Returns whether to look again. */
+/*
+ * Writes of the host's earlier association are in a device. Returns whether the Connect has
+ * been scheduled for another try.
+ */
 static bool nvtgt_connect_later(struct nvtgt_req *req)
 {
 	struct nvtgt_connect_retry *retry = req->scratch;
@@ -236,7 +239,7 @@ static bool nvtgt_connect_later(struct nvtgt_req *req)
 static void nvtgt_connect_run(struct nvtgt_req *req)
 {
 	struct nvmf_connect_command *c = &req->cmd->connect;
-	struct nvtgt_connect *connect = nvtgt_req_room(req);
+	struct nvtgt_connect *connect = nvtgt_req_priv(req);
 	struct nvtgt_ctrl *ctrl = NULL;
 	struct nvmf_connect_data *d;
 	u16 status;
@@ -279,15 +282,15 @@ static void nvtgt_connect_execute(struct nvtgt_req *req)
 }
 
 /*
- * nvtgt_req.came_back of a Connect: it has its result, and is answered next. When it has
- * succeeded the queue belongs to its controller from here on.
+ * nvtgt_req.came_back of a Connect, which has its result and is answered next. If it has
+ * succeeded, the queue belongs to its controller from here on.
  */
 static void nvtgt_connect_done(struct nvtgt_req *req)
 {
-	struct nvtgt_connect *connect = nvtgt_req_room(req);
+	struct nvtgt_connect *connect = nvtgt_req_priv(req);
 	struct nvtgt_queue *queue = req->queue;
 
-	if (queue->connect_req != req)	/* it has not been executed */
+	if (queue->connect_req != req)	/* the Connect has not been executed */
 		return;
 	queue->connect_req = NULL;
 	if (req->status)
@@ -296,7 +299,7 @@ static void nvtgt_connect_done(struct nvtgt_req *req)
 	queue->size = connect->size;
 	queue->sqhd_disabled = connect->sqhd_disabled;
 	queue->ctrl = connect->ctrl;
-	/* stopped meanwhile: nothing but this Connect was executing */
+	/* the queue was stopped meanwhile: only this Connect was executing, nothing is late */
 	if (unlikely(queue->stopped && queue->qid))
 		nvtgt_queue_late_known(queue);
 	nvtgt_conn_connected(to_nvtgt_conn(queue));

@@ -3,8 +3,8 @@
  * Get Features, Set Features (NVMe base 2.1, 5.1.11 and 5.1.25).
  *
  * No feature can be saved and none is kept per namespace; what was set is forgotten
- * with a controller level reset. Nothing here sleeps: the commands are executed in
- * the reactor.
+ * with a controller level reset, but for the keep alive time-out. Nothing here sleeps:
+ * the commands are executed in the reactor.
  */
 #include "command.h"
 
@@ -39,8 +39,8 @@ enum {
 /**
  * struct nvtgt_feature - a feature that there is
  * @get: the value, current or (@dflt) default; in the reactor
- * @set: a new value is judged and taken, DWORD 0 of the completion may be set;
- *	in the reactor. NULL: refused, not changeable.
+ * @set: judge and take a new value; may set DWORD 0 of the completion; in the reactor.
+ *	NULL: not changeable, every value but the present one is refused.
  * @discovery: discovery controllers have it
  */
 struct nvtgt_feature {
@@ -168,7 +168,7 @@ static u16 nvtgt_set_num_queues(struct nvtgt_req *req, u32 value)
 		return nvtgt_feature_bad_value(req);
 
 	spin_lock_irq(&ctrl->lock);
-	has_queues = ctrl->nr_undrained;	/* one that is drained is gone but for its connection */
+	has_queues = ctrl->nr_undrained;	/* of a drained queue only the connection is left */
 	spin_unlock_irq(&ctrl->lock);
 	if (has_queues)
 		return NVME_SC_CMD_SEQ_ERROR | NVME_STATUS_DNR;

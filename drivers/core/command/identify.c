@@ -110,24 +110,24 @@ static void nvtgt_identify_ns_pi(const struct nvtgt_ns *ns, struct nvme_id_ns *i
 static u16 nvtgt_identify_ns(struct nvtgt_req *req, void *page)
 {
 	struct nvme_id_ns *id = page;
-	struct nvtgt_cns *cns;
+	struct nvtgt_core_ns *core_ns;
 	struct nvtgt_ns *ns;
 	u16 status;
 
 	status = nvtgt_identify_get_ns(req, &ns);
 	if (status || !ns)
 		return status;
-	cns = to_nvtgt_cns(ns);
-	nvtgt_ns_try_revalidate(cns);
+	core_ns = to_nvtgt_core_ns(ns);
+	nvtgt_ns_try_revalidate(core_ns);
 	nvtgt_identify_ns_geometry(ns, id);
 	if (ns->pi_type && req->queue->ctrl->pi)
 		nvtgt_identify_ns_pi(ns, id);
 	id->nmic = NVME_NS_NMIC_SHARED;
-	id->anagrpid = cpu_to_le32(READ_ONCE(cns->anagrpid));
+	id->anagrpid = cpu_to_le32(READ_ONCE(core_ns->anagrpid));
 	if (ns->readonly)
 		id->nsattr |= NVME_NS_ATTR_RO;
 	/* the identifiers do not change while the namespace is enabled */
-	memcpy(id->nguid, cns->nguid, sizeof(id->nguid));
+	memcpy(id->nguid, core_ns->nguid, sizeof(id->nguid));
 	nvtgt_ns_put(ns);
 	return 0;
 }
@@ -226,14 +226,14 @@ static u16 nvtgt_identify_ns_list(struct nvtgt_req *req, void *page)
 	struct nvtgt_subsys *subsys = req->queue->ctrl->subsys;
 	u32 above = nvtgt_identify_nsid(req);
 	__le32 *list = page;
-	struct nvtgt_cns *cns;
+	struct nvtgt_core_ns *core_ns;
 	unsigned long nsid;
 	unsigned int n = 0;
 
-	/* so says the specification of these two */
+	/* the specification refuses FFFFFFFEh and FFFFFFFFh */
 	if (above >= NVME_NSID_ALL - 1)
 		return nvtgt_identify_bad_nsid(req);
-	xa_for_each_range(&subsys->namespaces, nsid, cns, above + 1UL, NVTGT_MAX_NSID) {
+	xa_for_each_range(&subsys->namespaces, nsid, core_ns, above + 1UL, NVTGT_MAX_NSID) {
 		if (n == NVME_IDENTIFY_DATA_SIZE / sizeof(*list))
 			break;
 		list[n++] = cpu_to_le32(nsid);
@@ -255,29 +255,29 @@ static void *nvtgt_identify_add_desc(void *at, u8 type, u8 len, const void *id)
 static u16 nvtgt_identify_ns_descs(struct nvtgt_req *req, void *page)
 {
 	static const u8 csi = NVME_CSI_NVM;
-	struct nvtgt_cns *cns;
+	struct nvtgt_core_ns *core_ns;
 	struct nvtgt_ns *ns;
 	u16 status;
 
 	status = nvtgt_identify_get_ns(req, &ns);
 	if (status)
 		return status;
-	/* this one asks for an active namespace */
+	/* CNS 03h is for active namespaces only */
 	if (!ns)
 		return nvtgt_identify_bad_nsid(req);
-	cns = to_nvtgt_cns(ns);
-	if (!uuid_is_null(&cns->uuid))
+	core_ns = to_nvtgt_core_ns(ns);
+	if (!uuid_is_null(&core_ns->uuid))
 		page = nvtgt_identify_add_desc(page, NVME_NIDT_UUID, NVME_NIDT_UUID_LEN,
-					       &cns->uuid);
-	if (memchr_inv(cns->nguid, 0, sizeof(cns->nguid)))
+					       &core_ns->uuid);
+	if (memchr_inv(core_ns->nguid, 0, sizeof(core_ns->nguid)))
 		page = nvtgt_identify_add_desc(page, NVME_NIDT_NGUID, NVME_NIDT_NGUID_LEN,
-					       cns->nguid);
+					       core_ns->nguid);
 	nvtgt_identify_add_desc(page, NVME_NIDT_CSI, NVME_NIDT_CSI_LEN, &csi);
 	nvtgt_ns_put(ns);
 	return 0;
 }
 
-/* CNS 05h, NVM: no protection information, no metadata, so nothing is set. */
+/* CNS 05h, NVM: protection information has 16-bit guards and no storage tag: all zero. */
 static u16 nvtgt_identify_ns_nvm(struct nvtgt_req *req, void *page)
 {
 	struct nvtgt_ns *ns;
@@ -309,7 +309,7 @@ static u16 nvtgt_identify_ns_indep(struct nvtgt_req *req, void *page)
 	if (status || !ns)
 		return status;
 	id->nmic = NVME_NS_NMIC_SHARED;
-	id->anagrpid = cpu_to_le32(READ_ONCE(to_nvtgt_cns(ns)->anagrpid));
+	id->anagrpid = cpu_to_le32(READ_ONCE(to_nvtgt_core_ns(ns)->anagrpid));
 	if (ns->readonly)
 		id->nsattr |= NVME_NS_ATTR_RO;
 	if (ns->rotational)

@@ -22,12 +22,26 @@ static u16 nvtgt_bad_range(struct nvtgt_req *req, u64 slba)
 	return NVME_SC_LBA_RANGE | NVME_STATUS_DNR;
 }
 
+/*
+ * The namespace may have become read-only since the command was parsed. Returns whether the
+ * command has been completed for that reason.
+ */
+static bool nvtgt_refuse_write(struct nvtgt_req *req)
+{
+	if (likely(!READ_ONCE(req->ns->readonly)))
+		return false;
+	nvtgt_req_complete(req, NVME_SC_NS_WRITE_PROTECTED | NVME_STATUS_DNR);
+	return true;
+}
+
 static void nvtgt_rw_execute(struct nvtgt_req *req)
 {
 	/* a reactor whose CPU is offline runs anywhere: a count may be lost then */
-	struct nvtgt_ns_stats *stats = raw_cpu_ptr(to_nvtgt_cns(req->ns)->stats);
+	struct nvtgt_ns_stats *stats = raw_cpu_ptr(to_nvtgt_core_ns(req->ns)->stats);
 
 	if (req->dir == DMA_TO_DEVICE) {
+		if (nvtgt_refuse_write(req))
+			return;
 		stats->writes++;
 		stats->written_sectors += req->data_len >> SECTOR_SHIFT;
 	} else {
@@ -38,8 +52,8 @@ static void nvtgt_rw_execute(struct nvtgt_req *req)
 }
 
 /*
- * Extended LBAs, or PRACT (NVM command set 1.1, 5.3.3). What is protected by what is
- * checked where the data are moved; here is what the command alone tells.
+ * Extended LBAs, or PRACT (NVM command set 1.1, 5.3.3). Here only the command is checked; the
+ * data are checked against their protection information where they are moved.
  */
 static u16 nvtgt_rw_parse_pi(struct nvtgt_req *req, u64 slba, u32 nlb)
 {
@@ -93,7 +107,8 @@ static void nvtgt_flush_execute(struct nvtgt_req *req)
 
 static void nvtgt_write_zeroes_execute(struct nvtgt_req *req)
 {
-	req->ns->ops->write_zeroes(req);
+	if (!nvtgt_refuse_write(req))
+		req->ns->ops->write_zeroes(req);
 }
 
 static u16 nvtgt_write_zeroes_parse(struct nvtgt_req *req)
@@ -114,6 +129,8 @@ static void nvtgt_dsm_discard(struct nvtgt_req *req, const struct nvme_dsm_range
 {
 	struct nvtgt_ns *ns = req->ns;
 
+	if (nvtgt_refuse_write(req))
+		return;
 	/* the command's own reference may be gone when the backend returns */
 	percpu_ref_get(&ns->ref);
 	ns->ops->discard(req, ranges, nr);
@@ -166,8 +183,8 @@ static u16 nvtgt_dsm_parse(struct nvtgt_req *req)
 	unsigned int nr = (le32_to_cpu(req->cmd->dsm.nr) & 0xff) + 1;
 
 	/*
-	 * Hosts may send the whole buffer of 256 ranges, whatever the number of
-	 * those that count: Linux does.
+	 * Hosts may send the whole buffer of 256 ranges, whatever number of
+	 * ranges the command names: Linux does.
 	 */
 	req->data_len = clamp_t(u32, req->transfer_len, nr * sizeof(struct nvme_dsm_range),
 				NVME_DSM_MAX_RANGES * sizeof(struct nvme_dsm_range));

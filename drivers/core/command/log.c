@@ -27,6 +27,8 @@ static_assert(sizeof(struct nvme_effects_log) == 4096);
  * @make: the page, kvmalloc'ed, and its length in bytes; may sleep. Returns an
  *	ERR_PTR: -ENOMEM, or -ENOENT when the namespace is not there.
  * @event: NVME_AEN_BIT_* of the event that is cleared by reading the page
+ * @len: its length, where @make() forgets what it reports: an offset beyond that is refused
+ *	before anything is forgotten
  * @io: I/O controllers have it
  * @discovery: discovery controllers have it
  * @per_ns: may be asked for one namespace
@@ -34,6 +36,7 @@ static_assert(sizeof(struct nvme_effects_log) == 4096);
 struct nvtgt_log {
 	void *(*make)(struct nvtgt_req *req, size_t *len);
 	int event;
+	size_t len;
 	bool io;
 	bool discovery;
 	bool per_ns;
@@ -81,12 +84,12 @@ static void *nvtgt_log_error(struct nvtgt_req *req, size_t *len)
 	return log;
 }
 
-static void nvtgt_ns_add_stats(const struct nvtgt_cns *cns, struct nvtgt_ns_stats *sum)
+static void nvtgt_ns_add_stats(const struct nvtgt_core_ns *core_ns, struct nvtgt_ns_stats *sum)
 {
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu) {
-		const struct nvtgt_ns_stats *stats = per_cpu_ptr(cns->stats, cpu);
+		const struct nvtgt_ns_stats *stats = per_cpu_ptr(core_ns->stats, cpu);
 
 		sum->reads += READ_ONCE(stats->reads);
 		sum->writes += READ_ONCE(stats->writes);
@@ -102,21 +105,21 @@ static int nvtgt_log_smart_stats(struct nvtgt_req *req, struct nvtgt_ns_stats *s
 	u32 only = le32_to_cpu(req->cmd->get_log_page.nsid);
 	bool all = !only || only == NVME_NSID_ALL;
 	bool found = all;
-	struct nvtgt_cns *cns;
+	struct nvtgt_core_ns *core_ns;
 	unsigned long nsid;
 
 	mutex_lock(&subsys->lock);
-	xa_for_each(&subsys->namespaces, nsid, cns) {
+	xa_for_each(&subsys->namespaces, nsid, core_ns) {
 		if (!all && nsid != only)
 			continue;
-		nvtgt_ns_add_stats(cns, sum);
+		nvtgt_ns_add_stats(core_ns, sum);
 		found = true;
 	}
 	mutex_unlock(&subsys->lock);
 	return found ? 0 : -ENOENT;
 }
 
-/* LID 02h: there is no medium here, so only what the hosts did is known */
+/* LID 02h: only what hosts did is known, not in what state the medium is */
 static void *nvtgt_log_smart(struct nvtgt_req *req, size_t *len)
 {
 	struct nvtgt_ctrl *ctrl = req->queue->ctrl;
@@ -195,8 +198,8 @@ static void *nvtgt_log_changed_ns(struct nvtgt_req *req, size_t *len)
 }
 
 /*
- * LID 05h. The Zoned command set is answered for, with nothing supported: stock
- * hosts ask for it after NVM and take a refusal for a failure of the whole.
+ * LID 05h. The Zoned command set has a page as well, without any I/O command: Linux hosts ask
+ * for it after NVM's, and take a refusal for a failure of the whole.
  */
 static void *nvtgt_log_effects(struct nvtgt_req *req, size_t *len)
 {
@@ -243,7 +246,8 @@ static const struct nvtgt_log nvtgt_logs[] = {
 	[NVME_LOG_ERROR]	= { nvtgt_log_error, NVTGT_NO_EVENT, .io = true },
 	[NVME_LOG_SMART]	= { nvtgt_log_smart, NVTGT_NO_EVENT, .io = true, .per_ns = true },
 	[NVME_LOG_FW_SLOT]	= { nvtgt_log_fw_slot, NVTGT_NO_EVENT, .io = true },
-	[NVME_LOG_CHANGED_NS]	= { nvtgt_log_changed_ns, NVME_AEN_BIT_NS_ATTR, .io = true },
+	[NVME_LOG_CHANGED_NS]	= { nvtgt_log_changed_ns, NVME_AEN_BIT_NS_ATTR, .io = true,
+				    .len = sizeof_field(struct nvtgt_ctrl, changed_ns) },
 	[NVME_LOG_CMD_EFFECTS]	= { nvtgt_log_effects, NVTGT_NO_EVENT, .io = true },
 	[NVME_LOG_ANA]		= { nvtgt_ana_log, NVME_AEN_BIT_ANA_CHANGE, .io = true },
 	[NVME_LOG_FEATURES]	= { nvtgt_log_features, NVTGT_NO_EVENT, .io = true },
@@ -276,6 +280,12 @@ static u64 nvtgt_get_log_page_offset(const struct nvme_command *cmd)
 	return le64_to_cpu(cmd->get_log_page.lpo);
 }
 
+static u16 nvtgt_log_bad_offset(struct nvtgt_req *req)
+{
+	req->error_loc = offsetof(struct nvme_get_log_page_command, lpo);
+	return NVME_SC_INVALID_FIELD | NVME_STATUS_DNR;
+}
+
 /* The piece that the host wants; what it wants beyond the end is zero. */
 static u16 nvtgt_log_copy(struct nvtgt_req *req, const void *page, size_t len)
 {
@@ -283,10 +293,8 @@ static u16 nvtgt_log_copy(struct nvtgt_req *req, const void *page, size_t len)
 	size_t part;
 	u16 status;
 
-	if (offset > len) {
-		req->error_loc = offsetof(struct nvme_get_log_page_command, lpo);
-		return NVME_SC_INVALID_FIELD | NVME_STATUS_DNR;
-	}
+	if (offset > len)
+		return nvtgt_log_bad_offset(req);
 	part = min_t(u64, len - offset, req->data_len);
 	status = nvtgt_copy_out(req, 0, page + offset, part);
 	return status ?: nvtgt_zero_out(req, part, req->data_len - part);
@@ -300,6 +308,10 @@ static void nvtgt_log_work(struct nvtgt_req *req)
 	void *page;
 	u16 status;
 
+	if (log->len && nvtgt_get_log_page_offset(req->cmd) > log->len) {
+		nvtgt_req_complete(req, nvtgt_log_bad_offset(req));
+		return;
+	}
 	if (log->event != NVTGT_NO_EVENT && !(c->lsp & NVTGT_LOG_RAE))
 		nvtgt_event_rearm(req->queue->ctrl, log->event);
 	page = log->make(req, &len);

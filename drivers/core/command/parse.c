@@ -77,7 +77,7 @@ bool nvtgt_req_parse(struct nvtgt_req *req)
 }
 EXPORT_SYMBOL_GPL(nvtgt_req_parse);
 
-/* The namespace may be another by now, or gone: the command as if it came now. */
+/* Judges a parked command anew: its namespace may be another one by now, or gone. */
 static u16 nvtgt_req_unpark(struct nvtgt_req *req)
 {
 	u32 data_len = req->data_len, pi_len = req->pi_len;
@@ -90,7 +90,7 @@ static u16 nvtgt_req_unpark(struct nvtgt_req *req)
 		req->error_loc = offsetof(struct nvme_common_command, dptr);
 		status = NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR;
 	}
-	/* the memory is there for as many bytes as it was given for */
+	/* nvtgt_req_dispatch() may have changed the lengths; the memory has the old ones */
 	req->data_len = data_len;
 	req->pi_len = pi_len;
 	return status;
@@ -100,7 +100,7 @@ static u16 nvtgt_req_unpark(struct nvtgt_req *req)
  * nvtgt_req_execute - do what the command asks for
  * @req: parsed, with memory for its data and the host's data in it
  *
- * ops->respond() is called later, or before this returns to the reactor's loop.
+ * The reactor's loop calls ops->respond() when the result is there; never from in here.
  *
  * Context: the reactor of the queue.
  */

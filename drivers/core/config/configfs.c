@@ -171,7 +171,6 @@ static void nvtgt_hosts_drop_link(struct config_item *parent, struct config_item
 	list_for_each_entry_safe(link, next, &subsys->hosts, entry) {
 		if (link->host != host)
 			continue;
-		/* while the log still shows it to the host, so that it is told */
 		nvtgt_subsys_log_changed(subsys);
 		list_del(&link->entry);
 		kfree(link);
@@ -595,7 +594,7 @@ static ssize_t nvtgt_root_discovery_nqn_show(struct config_item *item, char *pag
 	struct nvtgt_subsys *subsys;
 	ssize_t len;
 
-	/* the well-known one comes first, its name is the answer without another */
+	/* the well-known subsystem comes first in the list; one with a name of its own is last */
 	down_read(&nvtgt_config_sem);
 	subsys = list_last_entry(&nvtgt_disc_subsystems, struct nvtgt_subsys, entry);
 	len = sysfs_emit(page, "%s\n", subsys->nqn);
@@ -681,7 +680,7 @@ int nvtgt_configfs_init(void)
 /**
  * nvtgt_configfs_exit - take the tree away
  *
- * Context: module unload; the tree is empty, else the module were in use.
+ * Context: module unload; the tree is empty, otherwise the module would be in use.
  */
 void nvtgt_configfs_exit(void)
 {

@@ -14,40 +14,40 @@
 
 #define NVTGT_MAX_OPTIONS	256	/* bytes of backend_options, with the NUL */
 
-static struct nvtgt_cns *to_cns(struct config_item *item)
+static struct nvtgt_core_ns *to_core_ns(struct config_item *item)
 {
-	return container_of(to_config_group(item), struct nvtgt_cns, group);
+	return container_of(to_config_group(item), struct nvtgt_core_ns, group);
 }
 
 /* As nvtgt_refuse(), with the namespace's name in front. */
-#define nvtgt_ns_refuse(cns, err, page, fmt, ...)				\
+#define nvtgt_ns_refuse(core_ns, err, page, fmt, ...)				\
 	nvtgt_refuse(err, page, "%s namespace %u: " fmt,			\
-		     (cns)->ns.subsys->nqn, (cns)->ns.nsid, ##__VA_ARGS__)
+		     (core_ns)->ns.subsys->nqn, (core_ns)->ns.nsid, ##__VA_ARGS__)
 
 /* device_path */
 
 static ssize_t nvtgt_ns_device_path_show(struct config_item *item, char *page)
 {
-	struct nvtgt_cns *cns = to_cns(item);
+	struct nvtgt_core_ns *core_ns = to_core_ns(item);
 	ssize_t len;
 
-	mutex_lock(&cns->ns.subsys->lock);
-	len = sysfs_emit(page, "%s\n", cns->ns.device_path ?: "");
-	mutex_unlock(&cns->ns.subsys->lock);
+	mutex_lock(&core_ns->ns.subsys->lock);
+	len = sysfs_emit(page, "%s\n", core_ns->ns.device_path ?: "");
+	mutex_unlock(&core_ns->ns.subsys->lock);
 	return len;
 }
 
 static ssize_t nvtgt_ns_device_path_store(struct config_item *item, const char *page,
 					  size_t count)
 {
-	struct nvtgt_cns *cns = to_cns(item);
-	struct mutex *lock = &cns->ns.subsys->lock;
+	struct nvtgt_core_ns *core_ns = to_core_ns(item);
+	struct mutex *lock = &core_ns->ns.subsys->lock;
 	size_t len = strcspn(page, "\n");
 	ssize_t ret = count;
 	char *path = NULL;
 
 	if (len >= PATH_MAX || len + 1 < count)
-		return nvtgt_ns_refuse(cns, -EINVAL, page,
+		return nvtgt_ns_refuse(core_ns, -EINVAL, page,
 				       "device_path: must be one line of less than %u bytes",
 				       PATH_MAX);
 	if (len) {
@@ -56,10 +56,10 @@ static ssize_t nvtgt_ns_device_path_store(struct config_item *item, const char *
 			return -ENOMEM;
 	}
 	mutex_lock(lock);
-	if (!cns->in_use)
-		swap(cns->ns.device_path, path);
-	else if (!path || !cns->ns.device_path || strcmp(path, cns->ns.device_path))
-		ret = nvtgt_ns_refuse(cns, -EBUSY, page,
+	if (!core_ns->in_use)
+		swap(core_ns->ns.device_path, path);
+	else if (!path || !core_ns->ns.device_path || strcmp(path, core_ns->ns.device_path))
+		ret = nvtgt_ns_refuse(core_ns, -EBUSY, page,
 				      "device_path: the namespace must be disabled first");
 	mutex_unlock(lock);
 	kfree(path);
@@ -71,17 +71,17 @@ CONFIGFS_ATTR(nvtgt_ns_, device_path);
 
 static ssize_t nvtgt_ns_device_uuid_show(struct config_item *item, char *page)
 {
-	return sysfs_emit(page, "%pUb\n", &to_cns(item)->uuid);
+	return sysfs_emit(page, "%pUb\n", &to_core_ns(item)->uuid);
 }
 
 /* Take over an identifier of 16 bytes: only while hosts don't see the namespace. */
-static int nvtgt_ns_set_id(struct nvtgt_cns *cns, void *field, const void *id)
+static int nvtgt_ns_set_id(struct nvtgt_core_ns *core_ns, void *field, const void *id)
 {
-	struct mutex *lock = &cns->ns.subsys->lock;
+	struct mutex *lock = &core_ns->ns.subsys->lock;
 	int ret = 0;
 
 	mutex_lock(lock);
-	if (!cns->enabled)
+	if (!core_ns->enabled)
 		memcpy(field, id, 16);
 	else if (memcmp(field, id, 16))
 		ret = -EBUSY;
@@ -92,14 +92,14 @@ static int nvtgt_ns_set_id(struct nvtgt_cns *cns, void *field, const void *id)
 static ssize_t nvtgt_ns_device_uuid_store(struct config_item *item, const char *page,
 					  size_t count)
 {
-	struct nvtgt_cns *cns = to_cns(item);
+	struct nvtgt_core_ns *core_ns = to_core_ns(item);
 	uuid_t uuid;
 	char buf[UUID_STRING_LEN + 1];
 
 	if (nvtgt_text(buf, sizeof(buf), page) != UUID_STRING_LEN || uuid_parse(buf, &uuid))
-		return nvtgt_ns_refuse(cns, -EINVAL, page, "device_uuid: must be a UUID");
-	if (nvtgt_ns_set_id(cns, &cns->uuid, &uuid))
-		return nvtgt_ns_refuse(cns, -EBUSY, page,
+		return nvtgt_ns_refuse(core_ns, -EINVAL, page, "device_uuid: must be a UUID");
+	if (nvtgt_ns_set_id(core_ns, &core_ns->uuid, &uuid))
+		return nvtgt_ns_refuse(core_ns, -EBUSY, page,
 				       "device_uuid: the namespace must be disabled first");
 	return count;
 }
@@ -107,7 +107,7 @@ CONFIGFS_ATTR(nvtgt_ns_, device_uuid);
 
 static ssize_t nvtgt_ns_device_nguid_show(struct config_item *item, char *page)
 {
-	return sysfs_emit(page, "%pUb\n", to_cns(item)->nguid);
+	return sysfs_emit(page, "%pUb\n", to_core_ns(item)->nguid);
 }
 
 /* 32 digits, with '-' or ':' between any two bytes */
@@ -132,14 +132,14 @@ static int nvtgt_parse_nguid(const char *page, u8 *nguid)
 static ssize_t nvtgt_ns_device_nguid_store(struct config_item *item, const char *page,
 					   size_t count)
 {
-	struct nvtgt_cns *cns = to_cns(item);
+	struct nvtgt_core_ns *core_ns = to_core_ns(item);
 	u8 nguid[16];
 
 	if (nvtgt_parse_nguid(page, nguid))
-		return nvtgt_ns_refuse(cns, -EINVAL, page,
+		return nvtgt_ns_refuse(core_ns, -EINVAL, page,
 				       "device_nguid: must be 32 hexadecimal digits");
-	if (nvtgt_ns_set_id(cns, cns->nguid, nguid))
-		return nvtgt_ns_refuse(cns, -EBUSY, page,
+	if (nvtgt_ns_set_id(core_ns, core_ns->nguid, nguid))
+		return nvtgt_ns_refuse(core_ns, -EBUSY, page,
 				       "device_nguid: the namespace must be disabled first");
 	return count;
 }
@@ -149,25 +149,25 @@ CONFIGFS_ATTR(nvtgt_ns_, device_nguid);
 
 static ssize_t nvtgt_ns_ana_grpid_show(struct config_item *item, char *page)
 {
-	return sysfs_emit(page, "%u\n", to_cns(item)->conf_anagrpid);
+	return sysfs_emit(page, "%u\n", to_core_ns(item)->conf_anagrpid);
 }
 
 static ssize_t nvtgt_ns_ana_grpid_store(struct config_item *item, const char *page,
 					size_t count)
 {
-	struct nvtgt_cns *cns = to_cns(item);
-	struct nvtgt_subsys *subsys = cns->ns.subsys;
+	struct nvtgt_core_ns *core_ns = to_core_ns(item);
+	struct nvtgt_subsys *subsys = core_ns->ns.subsys;
 	bool changed;
 	u32 grpid;
 
 	if (kstrtou32(page, 0, &grpid) || grpid < 1 || grpid > NVTGT_MAX_ANAGRPS)
-		return nvtgt_ns_refuse(cns, -EINVAL, page, "ana_grpid: must be 1 to %u",
+		return nvtgt_ns_refuse(core_ns, -EINVAL, page, "ana_grpid: must be 1 to %u",
 				       NVTGT_MAX_ANAGRPS);
 	down_write(&nvtgt_config_sem);
 	mutex_lock(&subsys->lock);
-	changed = cns->conf_anagrpid != grpid;
-	cns->conf_anagrpid = grpid;
-	nvtgt_ns_set_anagrp(cns);
+	changed = core_ns->conf_anagrpid != grpid;
+	core_ns->conf_anagrpid = grpid;
+	nvtgt_ns_set_anagrp(core_ns);
 	mutex_unlock(&subsys->lock);
 	if (changed)
 		nvtgt_ana_changed(subsys, NULL);
@@ -180,22 +180,22 @@ CONFIGFS_ATTR(nvtgt_ns_, ana_grpid);
 
 static ssize_t nvtgt_ns_enable_show(struct config_item *item, char *page)
 {
-	return sysfs_emit(page, "%d\n", to_cns(item)->enabled);
+	return sysfs_emit(page, "%d\n", to_core_ns(item)->enabled);
 }
 
 static ssize_t nvtgt_ns_enable_store(struct config_item *item, const char *page,
 				     size_t count)
 {
-	struct nvtgt_cns *cns = to_cns(item);
+	struct nvtgt_core_ns *core_ns = to_core_ns(item);
 	bool enable;
 	int ret = 0;
 
 	if (kstrtobool(page, &enable))
-		return nvtgt_ns_refuse(cns, -EINVAL, page, "enable: must be 0 or 1");
+		return nvtgt_ns_refuse(core_ns, -EINVAL, page, "enable: must be 0 or 1");
 	if (enable)
-		ret = nvtgt_ns_enable(cns);
+		ret = nvtgt_ns_enable(core_ns);
 	else
-		nvtgt_ns_disable(cns);
+		nvtgt_ns_disable(core_ns);
 	return ret ?: count;
 }
 CONFIGFS_ATTR(nvtgt_ns_, enable);
@@ -204,24 +204,24 @@ CONFIGFS_ATTR(nvtgt_ns_, enable);
 
 static ssize_t nvtgt_ns_buffered_io_show(struct config_item *item, char *page)
 {
-	return sysfs_emit(page, "%d\n", to_cns(item)->ns.buffered_io);
+	return sysfs_emit(page, "%d\n", to_core_ns(item)->ns.buffered_io);
 }
 
 static ssize_t nvtgt_ns_buffered_io_store(struct config_item *item, const char *page,
 					  size_t count)
 {
-	struct nvtgt_cns *cns = to_cns(item);
-	struct mutex *lock = &cns->ns.subsys->lock;
+	struct nvtgt_core_ns *core_ns = to_core_ns(item);
+	struct mutex *lock = &core_ns->ns.subsys->lock;
 	ssize_t ret = count;
 	bool val;
 
 	if (kstrtobool(page, &val))
-		return nvtgt_ns_refuse(cns, -EINVAL, page, "buffered_io: must be 0 or 1");
+		return nvtgt_ns_refuse(core_ns, -EINVAL, page, "buffered_io: must be 0 or 1");
 	mutex_lock(lock);
-	if (!cns->in_use)
-		cns->ns.buffered_io = val;
-	else if (cns->ns.buffered_io != val)
-		ret = nvtgt_ns_refuse(cns, -EINVAL, page,
+	if (!core_ns->in_use)
+		core_ns->ns.buffered_io = val;
+	else if (core_ns->ns.buffered_io != val)
+		ret = nvtgt_ns_refuse(core_ns, -EINVAL, page,
 				      "buffered_io: the namespace must be disabled first");
 	mutex_unlock(lock);
 	return ret;
@@ -233,16 +233,16 @@ CONFIGFS_ATTR(nvtgt_ns_, buffered_io);
 static ssize_t nvtgt_ns_revalidate_size_store(struct config_item *item,
 					      const char *page, size_t count)
 {
-	struct nvtgt_cns *cns = to_cns(item);
+	struct nvtgt_core_ns *core_ns = to_core_ns(item);
 	bool val;
 	int ret;
 
 	if (kstrtobool(page, &val) || !val)
-		return nvtgt_ns_refuse(cns, -EINVAL, page, "revalidate_size: must be 1");
-	if (!READ_ONCE(cns->enabled))
-		return nvtgt_ns_refuse(cns, -EINVAL, page,
+		return nvtgt_ns_refuse(core_ns, -EINVAL, page, "revalidate_size: must be 1");
+	if (!READ_ONCE(core_ns->enabled))
+		return nvtgt_ns_refuse(core_ns, -EINVAL, page,
 				       "revalidate_size: the namespace must be enabled first");
-	ret = nvtgt_ns_revalidate(cns);
+	ret = nvtgt_ns_revalidate(core_ns);
 	return ret ?: count;
 }
 CONFIGFS_ATTR_WO(nvtgt_ns_, revalidate_size);
@@ -251,23 +251,25 @@ CONFIGFS_ATTR_WO(nvtgt_ns_, revalidate_size);
 
 static ssize_t nvtgt_ns_size_bytes_show(struct config_item *item, char *page)
 {
-	struct nvtgt_cns *cns = to_cns(item);
+	struct nvtgt_core_ns *core_ns = to_core_ns(item);
 
-	return sysfs_emit(page, "%lld\n", READ_ONCE(cns->enabled) ? READ_ONCE(cns->ns.size) : 0);
+	return sysfs_emit(page, "%lld\n",
+			  READ_ONCE(core_ns->enabled) ? READ_ONCE(core_ns->ns.size) : 0);
 }
 CONFIGFS_ATTR_RO(nvtgt_ns_, size_bytes);
 
 static ssize_t nvtgt_ns_readonly_show(struct config_item *item, char *page)
 {
-	struct nvtgt_cns *cns = to_cns(item);
+	struct nvtgt_core_ns *core_ns = to_core_ns(item);
 
-	return sysfs_emit(page, "%d\n", READ_ONCE(cns->enabled) && READ_ONCE(cns->ns.readonly));
+	return sysfs_emit(page, "%d\n",
+			  READ_ONCE(core_ns->enabled) && READ_ONCE(core_ns->ns.readonly));
 }
 CONFIGFS_ATTR_RO(nvtgt_ns_, readonly);
 
 static ssize_t nvtgt_ns_lost_show(struct config_item *item, char *page)
 {
-	return sysfs_emit(page, "%d\n", atomic_read(&to_cns(item)->lost));
+	return sysfs_emit(page, "%d\n", atomic_read(&to_core_ns(item)->lost));
 }
 CONFIGFS_ATTR_RO(nvtgt_ns_, lost);
 
@@ -284,7 +286,7 @@ static ssize_t nvtgt_ns_resv_enable_store(struct config_item *item, const char *
 	bool val;
 
 	if (kstrtobool(page, &val) || val)
-		return nvtgt_ns_refuse(to_cns(item), -EINVAL, page,
+		return nvtgt_ns_refuse(to_core_ns(item), -EINVAL, page,
 				       "resv_enable: must be 0, there are no reservations here");
 	return count;
 }
@@ -294,12 +296,12 @@ CONFIGFS_ATTR(nvtgt_ns_, resv_enable);
 
 static ssize_t nvtgt_ns_backend_show(struct config_item *item, char *page)
 {
-	struct nvtgt_cns *cns = to_cns(item);
+	struct nvtgt_core_ns *core_ns = to_core_ns(item);
 	ssize_t len;
 
-	mutex_lock(&cns->ns.subsys->lock);
-	len = sysfs_emit(page, "%s\n", cns->backend_name);
-	mutex_unlock(&cns->ns.subsys->lock);
+	mutex_lock(&core_ns->ns.subsys->lock);
+	len = sysfs_emit(page, "%s\n", core_ns->backend_name);
+	mutex_unlock(&core_ns->ns.subsys->lock);
 	return len;
 }
 
@@ -316,19 +318,19 @@ static bool nvtgt_backend_name_valid(const char *name)
 static ssize_t nvtgt_ns_backend_store(struct config_item *item, const char *page,
 				      size_t count)
 {
-	struct nvtgt_cns *cns = to_cns(item);
-	struct mutex *lock = &cns->ns.subsys->lock;
+	struct nvtgt_core_ns *core_ns = to_core_ns(item);
+	struct mutex *lock = &core_ns->ns.subsys->lock;
 	char name[NVTGT_BACKEND_NAME_SIZE];
 	ssize_t ret = count;
 
 	if (nvtgt_text(name, sizeof(name), page) <= 0 || !nvtgt_backend_name_valid(name))
-		return nvtgt_ns_refuse(cns, -EINVAL, page,
+		return nvtgt_ns_refuse(core_ns, -EINVAL, page,
 				       "backend: must be the name of a backend, such as bdev or null");
 	mutex_lock(lock);
-	if (!cns->in_use)
-		strscpy(cns->backend_name, name, sizeof(cns->backend_name));
-	else if (strcmp(cns->backend_name, name))
-		ret = nvtgt_ns_refuse(cns, -EBUSY, page,
+	if (!core_ns->in_use)
+		strscpy(core_ns->backend_name, name, sizeof(core_ns->backend_name));
+	else if (strcmp(core_ns->backend_name, name))
+		ret = nvtgt_ns_refuse(core_ns, -EBUSY, page,
 				      "backend: the namespace must be disabled first");
 	mutex_unlock(lock);
 	return ret;
@@ -337,29 +339,29 @@ CONFIGFS_ATTR(nvtgt_ns_, backend);
 
 static ssize_t nvtgt_ns_backend_options_show(struct config_item *item, char *page)
 {
-	struct nvtgt_cns *cns = to_cns(item);
+	struct nvtgt_core_ns *core_ns = to_core_ns(item);
 	ssize_t len;
 
-	mutex_lock(&cns->ns.subsys->lock);
-	len = sysfs_emit(page, "%s\n", cns->ns.backend_options ?: "");
-	mutex_unlock(&cns->ns.subsys->lock);
+	mutex_lock(&core_ns->ns.subsys->lock);
+	len = sysfs_emit(page, "%s\n", core_ns->ns.backend_options ?: "");
+	mutex_unlock(&core_ns->ns.subsys->lock);
 	return len;
 }
 
 static ssize_t nvtgt_ns_backend_options_store(struct config_item *item,
 					      const char *page, size_t count)
 {
-	struct nvtgt_cns *cns = to_cns(item);
+	struct nvtgt_core_ns *core_ns = to_core_ns(item);
 	char options[NVTGT_MAX_OPTIONS];
 	int ret;
 
 	if (nvtgt_text(options, sizeof(options), page) < 0)
-		return nvtgt_ns_refuse(cns, -EINVAL, page,
+		return nvtgt_ns_refuse(core_ns, -EINVAL, page,
 				       "backend_options: must be one line of less than %u bytes",
 				       NVTGT_MAX_OPTIONS);
-	ret = nvtgt_ns_set_options(cns, options);
+	ret = nvtgt_ns_set_options(core_ns, options);
 	if (ret)
-		return nvtgt_ns_refuse(cns, ret, page,
+		return nvtgt_ns_refuse(core_ns, ret, page,
 				       "backend_options: the backend does not take them now");
 	return count;
 }
@@ -384,7 +386,7 @@ static struct configfs_attribute *nvtgt_ns_attrs[] = {
 
 static void nvtgt_ns_release(struct config_item *item)
 {
-	nvtgt_ns_destroy(to_cns(item));
+	nvtgt_ns_destroy(to_core_ns(item));
 }
 
 static struct configfs_item_operations nvtgt_ns_item_ops = {
@@ -400,24 +402,24 @@ static const struct config_item_type nvtgt_ns_type = {
 static struct config_group *nvtgt_ns_make(struct config_group *group, const char *name)
 {
 	struct nvtgt_subsys *subsys = to_nvtgt_subsys(group->cg_item.ci_parent);
-	struct nvtgt_cns *cns;
+	struct nvtgt_core_ns *core_ns;
 	u32 nsid;
 
 	if (nvtgt_parse_id(name, NVTGT_MAX_NSID, &nsid) || !nsid)
 		return ERR_PTR(nvtgt_refuse(-EINVAL, name,
 					    "subsystem %s: a namespace's name must be a number from 1 to %u",
 					    subsys->nqn, NVTGT_MAX_NSID));
-	cns = nvtgt_ns_create(subsys, nsid);
-	if (!cns)
+	core_ns = nvtgt_ns_create(subsys, nsid);
+	if (!core_ns)
 		return ERR_PTR(-ENOMEM);
-	config_group_init_type_name(&cns->group, name, &nvtgt_ns_type);
-	return &cns->group;
+	config_group_init_type_name(&core_ns->group, name, &nvtgt_ns_type);
+	return &core_ns->group;
 }
 
-/* Here and not in release(), so that it is over when rmdir returns, as a rule. */
+/* Here and not in release(), so that as a rule the namespace is disabled when rmdir returns. */
 static void nvtgt_ns_drop(struct config_group *group, struct config_item *item)
 {
-	nvtgt_ns_remove(to_cns(item));
+	nvtgt_ns_remove(to_core_ns(item));
 }
 
 static struct configfs_group_operations nvtgt_namespaces_group_ops = {

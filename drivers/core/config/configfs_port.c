@@ -289,7 +289,7 @@ CONFIGFS_ATTR(nvtgt_port_, addr_tsas);
 
 /*
  * What was configured stays readable while the port is open: a saved file must
- * ask for the same again. What came of it has a file of its own.
+ * ask for the same again. The value in force has a file of its own (*_in_force).
  */
 static ssize_t nvtgt_port_param_show(const int *conf, char *page)
 {
@@ -847,8 +847,8 @@ static void nvtgt_port_drop(struct config_group *group, struct config_item *item
 	list_del_init(&cport->entry);
 	up_write(&nvtgt_config_sem);
 	/*
-	 * The default ANA group is an object of its own: a process that has its file
-	 * open keeps the group, and not the port, which may be gone by then.
+	 * The default ANA group is an object of its own, whose reference is given back here. A
+	 * process with an open file of the group keeps the group's memory, but not the port's.
 	 */
 	configfs_remove_default_groups(&cport->ana_groups_group);
 	config_item_put(item);

@@ -3,7 +3,7 @@
  * engine/: what the core runs on: reactors (reactor.c), which of them owns what (place.c),
  * memory for data (pool.c), work queues (wq.c), and the code of the tracepoints (trace.c).
  * It is the lowest floor: it uses include/nvtgt/ and nothing else of the core. It knows no
- * command; what a pass has to do for queues and requests it calls through hooks.
+ * command; it calls hooks for what a pass has to do for queues and requests.
  *
  * This header is what the engine offers to the floors above it.
  */
@@ -25,11 +25,11 @@
 struct seq_file;
 
 /*
- * struct nvtgt_ring - pages on their way back, oldest first
+ * struct nvtgt_ring - pages that a reactor keeps
  *
  * A page that was sent stands here until the socket has let go of it (its
  * reference count is 1 again); then it is taken from the front. A ring that is full
- * grows: what comes back has been in use at the same time.
+ * grows, up to max: what comes back has been in use at the same time.
  */
 struct nvtgt_ring {
 	struct page **pages;
@@ -45,7 +45,7 @@ struct nvtgt_ring {
  * struct nvtgt_reactor - a thread and what it owns
  *
  * Its lists of requests and queues (done, local_done, polled, flush) are filled and emptied
- * by object/request.c and object/pass.c, and the engine sees only whether they are empty.
+ * by object/ (request.c, pass.c, conn.c), and the engine sees only whether they are empty.
  * pass.c uses poll_since and plug as well; the rest is the engine's alone.
  */
 struct nvtgt_reactor {
@@ -53,7 +53,7 @@ struct nvtgt_reactor {
 	int cpu;
 	int node;
 	atomic_t users;			/* sources, or queues that share one */
-	unsigned int load;		/* of the last period, NVTGT_LOAD_PERCENT; place.c writes it */
+	unsigned int load;		/* of the last period; NVTGT_LOAD_PERCENT is 1 % */
 	u64 busy_seen;			/* ns; place.c */
 	struct nvtgt_call balance;
 	bool balancing;			/* the call has been made and has not run */
@@ -69,7 +69,7 @@ struct nvtgt_reactor {
 	bool retry_due;			/* retry_timer has fired */
 	bool trim_due;			/* trim_timer has fired */
 	struct list_head granted;	/* nvtgt_buf_waiter; pool.c's lock */
-	struct list_head short_of;	/* the same, of those that no page was free for */
+	struct list_head short_of;	/* nvtgt_buf_waiter: no page was free; pool.c's lock */
 	struct timer_list retry_timer;	/* runs while short_of is not empty */
 
 	/* the thread only */
@@ -83,15 +83,15 @@ struct nvtgt_reactor {
 	unsigned long holds_seen;	/* jiffies: when they were asked for credit last */
 	bool contended;			/* connections stand in line: no credit is taken or kept */
 	bool serving;			/* in ready() of a connection that was given credit */
-	bool urgent;			/* in ready() of one that may use the kernel's reserve */
-	unsigned long urgent_used;	/* jiffies: when one did */
+	bool urgent;			/* in ready() of a connection that may use __GFP_HIGH */
+	unsigned long urgent_used;	/* jiffies: when __GFP_HIGH was used last */
 	struct nvtgt_ring small;
 	struct nvtgt_ring large;
-	struct blk_plug plug;		/* here, for a variable would be cleared at each pass */
+	struct blk_plug plug;		/* not on the stack, which may be cleared at each pass */
 	long credit;			/* bytes taken from the global budget, free here */
 	long credit_keep;		/* bytes: more goes back */
 	u32 spin_ns;			/* learned; 0: sleep at once */
-	u64 poll_since;			/* local_clock() when it began to poll in vain; 0: it does not */
+	u64 poll_since;			/* local_clock() when polling began to be in vain; or 0 */
 	u32 spin_skip;			/* sleeps since the last try to spin */
 	u64 spun_ns;			/* spent spinning and polling, in all */
 	unsigned int measured;		/* load, before anything was given away */

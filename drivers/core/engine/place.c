@@ -8,7 +8,7 @@
  *
  *  - the port's CPUs (param_cpus): where the input arrives elsewhere, the reactor
  *    with the fewest users on one of these CPUs takes it, of the same node if it can
- *  - the network changes its mind: after NVTGT_STRAY_PASSES passes in a row with
+ *  - the network changes its mind: after NVTGT_ELSEWHERE_PASSES passes in a row with
  *    input from another CPU the source follows, at most once in NVTGT_MOVE_PAUSE
  *  - a reactor that has too much to do: every balance_ms the loads are measured, and
  *    one above balance_load gives sources to those that have less to do, as long as
@@ -19,12 +19,12 @@
  * bytes. A work item measures the loads; each reactor compares them and decides about
  * its own sources, so that nothing here takes a lock in a reactor.
  *
- * A CPU that goes offline gives away what can move: its reactor, and each one that a
- * source comes to too late, sends its sources to CPUs that are left. What is fixed to
- * the reactor (RDMA) stays with its thread, which the scheduler lets run anywhere
- * meanwhile. When the CPU is back the thread is bound to it again, sources that went
- * to CPUs outside their port's come back, and the others as if they had been given
- * away for too high a load.
+ * When a CPU goes offline its reactor sends the sources that can move to reactors of the
+ * CPUs that are left; a source that was on its way to it is sent on when it arrives. A
+ * source that cannot move (RDMA) stays with the thread, which the scheduler lets run
+ * anywhere meanwhile. When the CPU is back the thread is bound to it again, and sources
+ * that went to CPUs outside their port's come back at once, the other sources as if they
+ * had been given away for too high a load.
  */
 #include <linux/completion.h>
 #include <linux/cpuhotplug.h>
@@ -51,13 +51,13 @@ MODULE_PARM_DESC(balance_load, "load in per cent of a CPU from which a reactor g
 /* Loads are in thousandths of a per cent: one of a thousand sources counts as well. */
 #define NVTGT_LOAD_PERCENT	1000U
 
-#define NVTGT_STRAY_PASSES	64
+#define NVTGT_ELSEWHERE_PASSES	64
 #define NVTGT_MOVE_PAUSE	(HZ / 20)
 #define NVTGT_BALANCE_MIN_MS	10U
 #define NVTGT_BALANCE_MAX_MS	60000U
 #define NVTGT_BALANCE_MOVES	16	/* at a time */
 
-static DEFINE_MUTEX(nvtgt_place_mutex);		/* protects additions, and what follows */
+static DEFINE_MUTEX(nvtgt_place_mutex);		/* protects nvtgt_balanced_at, new reactors */
 static struct nvtgt_reactor **nvtgt_reactors;	/* by CPU; they stay until the module goes */
 static u64 nvtgt_balanced_at;			/* ns */
 static struct cpumask nvtgt_wanted;		/* CPUs that need a reactor; atomic bits */
@@ -69,7 +69,7 @@ static void nvtgt_start_work(struct work_struct *work);
 static DECLARE_DELAYED_WORK(nvtgt_balance, nvtgt_balance_work);
 static DECLARE_WORK(nvtgt_start, nvtgt_start_work);
 
-/* The load of a reactor that gives a part of it away. */
+/* The load from which on a reactor gives sources away. */
 static unsigned int nvtgt_load_full(void)
 {
 	return clamp(READ_ONCE(balance_load), 1U, 100U) * NVTGT_LOAD_PERCENT;
@@ -94,7 +94,7 @@ static struct nvtgt_reactor *nvtgt_reactor_start(int cpu)
 			return reactor;
 		/* pairs with nvtgt_reactor_of() */
 		smp_store_release(&nvtgt_reactors[cpu], reactor);
-		/* the CPU may have come online, and found no reactor, since the thread was made */
+		/* nvtgt_cpu_online() may have run since, and have found no reactor to bind */
 		smp_mb();	/* pairs with nvtgt_cpu_online() */
 		if (cpumask_test_cpu(cpu, &nvtgt_cpus))
 			nvtgt_reactor_bind(reactor);
@@ -109,7 +109,7 @@ static void nvtgt_place_review(struct nvtgt_reactor *reactor)
 		nvtgt_reactor_call(reactor, &reactor->review);
 }
 
-/* All of them: CPUs have come or gone, or there are new reactors to move to. */
+/* All reactors: CPUs have come or gone, or there are new reactors to move sources to. */
 static void nvtgt_place_review_all(void)
 {
 	int cpu;
@@ -122,10 +122,10 @@ static void nvtgt_place_review_all(void)
 	}
 }
 
-/* Starts the reactors that others would have liked to move to. */
+/* Starts the reactors that nvtgt_want_reactor() asked for. */
 static void nvtgt_start_work(struct work_struct *work)
 {
-	unsigned int noio = memalloc_noio_save();	/* accept waits for the mutex */
+	unsigned int noio = memalloc_noio_save();	/* new connections wait for the mutex */
 	bool review = false;
 	int cpu;
 
@@ -136,13 +136,13 @@ static void nvtgt_start_work(struct work_struct *work)
 			review = true;
 	}
 	mutex_unlock(&nvtgt_place_mutex);
-	/* one whose CPU is offline may have waited for them */
+	/* a reactor whose CPU is offline may have sources for the new reactors */
 	if (review)
 		nvtgt_place_review_all();
 	memalloc_noio_restore(noio);
 }
 
-/* The next time it will be there. Any context. */
+/* Has the reactor of a CPU started; a later look finds it. Any context. */
 static void nvtgt_want_reactor(int cpu)
 {
 	cpumask_set_cpu(cpu, &nvtgt_wanted);
@@ -182,7 +182,7 @@ static int nvtgt_place_choose(const struct cpumask *cpus, int cpu, int node)
 	if (nvtgt_place_allows(cpus, cpu))
 		return cpu;
 	best = nvtgt_place_least(cpus, cpu >= 0 && cpu < nr_cpu_ids ? cpu_to_node(cpu) : node);
-	/* all of them have been taken offline since */
+	/* all CPUs that are allowed are offline */
 	if (best < 0)
 		best = nvtgt_place_least(cpu_possible_mask, node);
 	return best >= 0 ? best : cpumask_first(cpu_online_mask);
@@ -237,8 +237,8 @@ struct nvtgt_reactor *nvtgt_reactor_get_near(const struct cpumask *cpus, int nod
 EXPORT_SYMBOL_GPL(nvtgt_reactor_get_near);
 
 /**
- * nvtgt_reactor_put - a queue is no more
- * @reactor: the one that it belonged to last
+ * nvtgt_reactor_put - give a queue's reactor back
+ * @reactor: the reactor that the queue belonged to last
  *
  * The thread stays, asleep, until the module is unloaded.
  *
@@ -262,20 +262,20 @@ void __nvtgt_source_follow(struct nvtgt_source *source, int cpu)
 	struct nvtgt_reactor *to;
 	int best;
 
-	if (cpu != source->stray_cpu || !source->nr_stray) {
-		source->stray_cpu = cpu;
-		source->nr_stray = 1;
+	if (cpu != source->elsewhere_cpu || !source->nr_elsewhere) {
+		source->elsewhere_cpu = cpu;
+		source->nr_elsewhere = 1;
 		return;
 	}
-	if (source->nr_stray < NVTGT_STRAY_PASSES) {
-		source->nr_stray++;
+	if (source->nr_elsewhere < NVTGT_ELSEWHERE_PASSES) {
+		source->nr_elsewhere++;
 		return;
 	}
 	if (cpu < 0 || cpu >= nr_cpu_ids ||
 	    time_before(jiffies, source->moved + NVTGT_MOVE_PAUSE))
 		return;
 
-	source->nr_stray = 0;
+	source->nr_elsewhere = 0;
 	best = source->reactor->cpu;
 	if (cpumask_test_cpu(cpu, source->cpus) || !nvtgt_place_allows(source->cpus, best))
 		best = nvtgt_place_choose(source->cpus, cpu, NUMA_NO_NODE);
@@ -299,7 +299,7 @@ static void nvtgt_place_review_one(struct nvtgt_reactor *reactor, struct nvtgt_s
 	if (source->to || source->fixed || !source->move ||
 	    nvtgt_place_allows(source->cpus, reactor->cpu))
 		return;
-	/* no CPU of the port's is online: the one where it is will do */
+	/* no CPU of the port's is online: the source stays where it is */
 	if (!cpumask_intersects(source->cpus, &nvtgt_cpus) &&
 	    cpumask_test_cpu(reactor->cpu, &nvtgt_cpus))
 		return;
@@ -334,8 +334,8 @@ void nvtgt_place_review_call(struct nvtgt_call *call)
  * nvtgt_place_arrived - a source has come to a reactor, and stands in its list
  * @source: the source
  *
- * It may have been sent before a CPU came or went, and have come after the reactor had
- * looked at its sources for that reason.
+ * The source may have been sent before a CPU came or went, and have come after the reactor
+ * had looked at its sources for that reason.
  *
  * Context: the reactor of the source.
  */
@@ -346,8 +346,8 @@ void nvtgt_place_arrived(struct nvtgt_source *source)
 }
 
 /*
- * A CPU has come online: the hotplug thread on that CPU. A lock that another thread
- * holds while it waits for a CPU to come or go must not be taken here, nor in the next one.
+ * A CPU has come online: the hotplug thread on that CPU. A lock that another thread holds
+ * while it waits for a CPU to come or go must not be taken here or in nvtgt_cpu_offline().
  */
 static int nvtgt_cpu_online(unsigned int cpu)
 {
@@ -362,7 +362,7 @@ static int nvtgt_cpu_online(unsigned int cpu)
 	return 0;
 }
 
-/* A CPU is about to go offline; its reactor's thread, awake, has left it already. */
+/* A CPU is about to go offline; the scheduler runs its reactor's thread elsewhere already. */
 static int nvtgt_cpu_offline(unsigned int cpu)
 {
 	cpumask_clear_cpu(cpu, &nvtgt_cpus);
@@ -377,9 +377,9 @@ static u32 nvtgt_source_share(const struct nvtgt_source *source)
 	return source->work - source->work_seen;
 }
 
-/* A place for a source. */
+/* A CPU whose reactor may take a source. */
 struct nvtgt_balance_place {
-	const struct cpumask *cpus;	/* what it was looked up for */
+	const struct cpumask *cpus;	/* the mask that it was looked up for */
 	int cpu;			/* -1: none */
 	unsigned int load;
 };
@@ -419,7 +419,7 @@ static bool nvtgt_balance_give_one(struct nvtgt_reactor *reactor, u64 total)
 		if (load <= best_load || source->to || source->fixed || !source->move)
 			continue;
 		nvtgt_balance_find(&place, source->cpus);
-		/* not if the other were then the one that has more to do */
+		/* not if the other reactor had more to do than this one then */
 		if (place.cpu < 0 || place.load + 2 * load > own)
 			continue;
 		best = source;
@@ -441,7 +441,7 @@ static bool nvtgt_balance_give_one(struct nvtgt_reactor *reactor, u64 total)
 	return true;
 }
 
-/* One that is away goes home, if there is room for it. */
+/* One source that is away goes home, if its home reactor has room for it. */
 static void nvtgt_balance_go_home(struct nvtgt_reactor *reactor, u64 total)
 {
 	struct nvtgt_source *source;
@@ -653,7 +653,7 @@ int nvtgt_reactors_init(const struct nvtgt_reactor_hooks *hooks)
 /**
  * nvtgt_reactors_exit - stop all reactors
  *
- * Context: module exit: no queue is left, so nobody adds to a list.
+ * Context: module exit: no queue is left, so no thread adds to a reactor's lists.
  */
 void nvtgt_reactors_exit(void)
 {
@@ -662,7 +662,7 @@ void nvtgt_reactors_exit(void)
 	cpuhp_remove_state_nocalls(nvtgt_cpuhp_state);	/* no callback runs any more */
 	cancel_delayed_work_sync(&nvtgt_balance);
 	cancel_work_sync(&nvtgt_start);
-	nvtgt_reactors_sync();		/* what they were told last */
+	nvtgt_reactors_sync();		/* the last calls for balance and review have run */
 	for (cpu = 0; cpu < nr_cpu_ids; cpu++)
 		if (nvtgt_reactors[cpu])
 			nvtgt_reactor_destroy(nvtgt_reactors[cpu]);

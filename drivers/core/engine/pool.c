@@ -6,11 +6,12 @@
  * credit before any page is allocated. A reactor takes credit from the budget in
  * large pieces and keeps what it does not use at the moment, so that the shared
  * counter is touched seldom. When there is no credit a connection stands in line
- * (struct nvtgt_line), one line for the connections of all reactors. While it is not
- * empty every reactor gives back what it has and what its commands return (one that
- * sleeps, within a second), and no connection takes credit past the line: it is gathered for
- * the first until that one has all it asked for, then its reactor is woken. So a large
- * command waits for as long as those before it take, whatever smaller ones come behind.
+ * (struct nvtgt_line), one line for the connections of all reactors. While the line is not
+ * empty every reactor gives back what it has and what its commands return (a reactor that
+ * sleeps, within a second), and no connection takes credit past the line, but for
+ * nvtgt_buf_reserve_beyond(): credit is gathered for the first connection until it has all
+ * it asked for, then its reactor is woken. So a large command waits for as long as those
+ * before it take, whatever smaller ones come behind.
  *
  * Pages that were sent may still be referenced by the socket (until they are
  * acknowledged, a retransmission reads them), so they go to the end of a ring
@@ -33,9 +34,9 @@
 
 #define NVTGT_LARGE_BYTES	(PAGE_SIZE << NVTGT_LARGE_ORDER)
 #define NVTGT_CREDIT_PIECE	((long)SZ_1M)	/* taken from the budget at once */
-#define NVTGT_RETRY_TIME	max(HZ / 200, 1)	/* until the next try without memory */
+#define NVTGT_RETRY_TIME	max(HZ / 200, 1)	/* from no free page to the next try */
 #define NVTGT_LOOK_TIME		(HZ / 10)	/* between looks at what commands left behind */
-#define NVTGT_CREDIT_KEEP	((long)SZ_4M)	/* a reactor keeps no more than this, idle */
+#define NVTGT_CREDIT_KEEP	((long)SZ_4M)	/* most unused credit that a reactor keeps */
 
 static unsigned int buffer_limit_mb;
 module_param(buffer_limit_mb, uint, 0444);
@@ -50,7 +51,8 @@ static atomic_long_t nvtgt_budget_used ____cacheline_aligned_in_smp;
 /*
  * struct nvtgt_line - the connections that wait for credit, the first to be served first
  *
- * Process context only. The lock protects nvtgt_reactor.granted and nvtgt_buf_waiter too.
+ * Process context only. The lock protects nvtgt_buf_waiter too, and nvtgt_reactor.granted
+ * and short_of.
  */
 static struct nvtgt_line {
 	atomic_t nr;			/* in waiters; each reactor looks at it once a pass */
@@ -99,7 +101,7 @@ static __always_inline struct page *nvtgt_ring_take(struct nvtgt_ring *ring)
 }
 
 /*
- * The reactor does not wait for memory, for all of a CPU's connections would. A
+ * The reactor does not wait for memory, for all of its connections would wait. A
  * connection that gets none asks again with nvtgt_buf_retry().
  */
 static gfp_t nvtgt_pool_gfp(struct nvtgt_reactor *reactor)
@@ -182,7 +184,7 @@ static void nvtgt_retry_timer(struct timer_list *timer)
 	struct nvtgt_reactor *reactor = container_of(timer, struct nvtgt_reactor, retry_timer);
 
 	WRITE_ONCE(reactor->retry_due, true);
-	smp_mb();	/* the addition comes before the look at asleep */
+	smp_mb();	/* retry_due is set before the look at asleep */
 	nvtgt_reactor_wake(reactor);
 }
 
@@ -280,12 +282,12 @@ static void nvtgt_set_contended(struct nvtgt_reactor *reactor, bool contended)
 	reactor->credit_keep = contended ? 0 : nvtgt_credit_keep;
 }
 
-/* Gives the reactor's own credit back, but for some. */
+/* Gives the reactor's own credit back, but for @keep bytes. */
 static void nvtgt_credit_return(struct nvtgt_reactor *reactor, long keep)
 {
 	atomic_long_sub(reactor->credit - keep, &nvtgt_budget_used);
 	reactor->credit = keep;
-	smp_mb__after_atomic();	/* given before the look: a connection may have come to wait meanwhile */
+	smp_mb__after_atomic();	/* given before the look; pairs with nvtgt_buf_wait() */
 	if (atomic_read(&nvtgt_line.nr)) {
 		spin_lock(&nvtgt_line.lock);
 		nvtgt_line_serve();
@@ -399,8 +401,8 @@ static void nvtgt_credit_put(struct nvtgt_reactor *reactor, long bytes)
  * nvtgt_buf_hold - keep credit for memory that a command will leave behind
  * @reactor: the calling thread's
  * @hold: for what; may hold some already, or stand in no list after a move
- * @bytes: how much more; from 0. Given though there may be none: called before
- *	nvtgt_buf_put(), it is what that gives back
+ * @bytes: how much more; 0: only put @hold into the reactor's list again. Taken although
+ *	the budget may not have it: nvtgt_buf_put(), called next, gives as much back
  */
 void nvtgt_buf_hold(struct nvtgt_reactor *reactor, struct nvtgt_buf_hold *hold, long bytes)
 {
@@ -439,7 +441,7 @@ bool nvtgt_buf_is_wanted(const struct nvtgt_reactor *reactor)
 EXPORT_SYMBOL_GPL(nvtgt_buf_is_wanted);
 
 /**
- * nvtgt_pool_look - what was left behind by commands may be free
+ * nvtgt_pool_look - see whether memory that commands have left behind is free
  * @reactor: the calling thread's
  */
 void nvtgt_pool_look(struct nvtgt_reactor *reactor)
@@ -483,7 +485,7 @@ static void nvtgt_buf_free_pages(struct nvtgt_reactor *reactor, struct nvtgt_req
 	req->nr_bvec = 0;
 }
 
-/* What has room in the request itself: pages of 4 KiB, the usual ones. */
+/* A transfer whose bvec has room in the request itself, as most have: pages of 4 KiB. */
 static int nvtgt_buf_alloc_few(struct nvtgt_reactor *reactor, struct nvtgt_req *req)
 {
 	struct bio_vec *bv = req->inline_bvec;
@@ -567,9 +569,8 @@ EXPORT_SYMBOL_GPL(nvtgt_buf_fill);
  * nvtgt_buf_reserve - credit for a request's data
  * @req: parsed; data_len is what it needs, at most MDTS
  *
- * Pages come with nvtgt_buf_fill(), best when the data come: what is warm in the
- * cache then is used, and a host that does not send what it was asked for holds
- * credit and no memory.
+ * Pages come with nvtgt_buf_fill(), best when the data come: pages that are warm in the
+ * cache then are used, and a host that does not send its data holds credit and no memory.
  *
  * Context: the reactor of the request's queue; does not sleep.
  * Return: 0; -EAGAIN: no credit, stand in line with nvtgt_buf_wait()
@@ -611,28 +612,29 @@ int nvtgt_buf_get(struct nvtgt_req *req)
 EXPORT_SYMBOL_GPL(nvtgt_buf_get);
 
 /**
- * nvtgt_buf_reserve_over - credit for a request's data, though there may be none
+ * nvtgt_buf_reserve_beyond - credit for a request's data, though there may be none
  * @req: parsed; data_len is what it needs
  *
- * For a request that others must not wait for, because it has what they need. The
- * transport bounds how many of these there are.
+ * For a request that must not wait, because it holds what other requests wait for (a
+ * receive buffer that connections share). The transport bounds how many such requests
+ * there are.
  *
  * Context: the reactor of the request's queue; does not sleep.
  */
-void nvtgt_buf_reserve_over(struct nvtgt_req *req)
+void nvtgt_buf_reserve_beyond(struct nvtgt_req *req)
 {
 	long bytes = nvtgt_buf_bytes(req);
 
 	nvtgt_credit_overdraw(req->queue->reactor, bytes);
 	req->charged = bytes;
 }
-EXPORT_SYMBOL_GPL(nvtgt_buf_reserve_over);
+EXPORT_SYMBOL_GPL(nvtgt_buf_reserve_beyond);
 
 /**
  * nvtgt_buf_get_over - credit and pages, though there may be no credit
  * @req: parsed; data_len is what it needs
  *
- * See nvtgt_buf_reserve_over().
+ * See nvtgt_buf_reserve_beyond().
  *
  * Context: the reactor of the request's queue; does not sleep.
  * Return: 0; -ENOMEM: no page is free at the moment, see nvtgt_buf_retry()
@@ -641,7 +643,7 @@ int nvtgt_buf_get_over(struct nvtgt_req *req)
 {
 	int ret;
 
-	nvtgt_buf_reserve_over(req);
+	nvtgt_buf_reserve_beyond(req);
 	ret = nvtgt_buf_fill(req);
 	if (unlikely(ret))
 		nvtgt_buf_put(req);
@@ -685,7 +687,7 @@ void nvtgt_buf_wait(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *wait
 	waiter->place = NVTGT_BUF_IN_LINE;
 	list_add_tail(&waiter->node, &nvtgt_line.waiters);
 	atomic_inc(&nvtgt_line.nr);
-	/* in line before the look: the reactor that gives credit back sees it, or we see the credit */
+	/* in line before the look: nvtgt_credit_return() sees nr, or this sees the credit */
 	smp_mb__after_atomic();
 	atomic_long_sub(reactor->credit, &nvtgt_budget_used);
 	reactor->credit = 0;
@@ -695,13 +697,13 @@ void nvtgt_buf_wait(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *wait
 EXPORT_SYMBOL_GPL(nvtgt_buf_wait);
 
 /**
- * nvtgt_buf_retry - no page was free: be called again in a moment
+ * nvtgt_buf_retry - no page was free: have ready() called in a moment
  * @reactor: the calling thread's
  * @waiter: its ready() will be called; nothing happens when it waits already
  *
  * The allocator has woken kswapd, which makes memory free. One connection of the reactor
- * at a time may then use what the kernel keeps for interrupts, so that one of them
- * gets on whose data may be what memory becomes free by.
+ * at a time may then use the kernel's reserve (__GFP_HIGH): its command may be the write
+ * that reclaim waits for.
  */
 void nvtgt_buf_retry(struct nvtgt_reactor *reactor, struct nvtgt_buf_waiter *waiter)
 {
@@ -762,7 +764,7 @@ void nvtgt_buf_move(struct nvtgt_buf_waiter *waiter, struct nvtgt_reactor *to)
 }
 EXPORT_SYMBOL_GPL(nvtgt_buf_move);
 
-/* The first of those that have been given credit, out of the list. */
+/* Takes the first connection that has been given credit out of the list. */
 static struct nvtgt_buf_waiter *nvtgt_pool_next(struct nvtgt_reactor *reactor)
 {
 	struct nvtgt_buf_waiter *waiter;
@@ -779,8 +781,8 @@ static struct nvtgt_buf_waiter *nvtgt_pool_next(struct nvtgt_reactor *reactor)
 }
 
 /*
- * May a connection that no page was free for use what is kept for interrupts? One in each
- * NVTGT_RETRY_TIME, and the turn stays until it is used: not all of them ask the pool.
+ * May a connection that no page was free for use __GFP_HIGH? One in each NVTGT_RETRY_TIME; the
+ * turn passes on until a connection has used it: not each of them asks for a page.
  */
 static bool nvtgt_pool_may_be_urgent(const struct nvtgt_reactor *reactor)
 {
@@ -804,7 +806,7 @@ static void nvtgt_pool_serve(struct nvtgt_reactor *reactor)
 		waiter->ready(waiter);
 		reactor->urgent = false;
 		reactor->serving = false;
-		/* credit that it has not used is for the next in the line */
+		/* credit that the connection has not used is for the next in the line */
 		nvtgt_credit_put(reactor, 0);
 	}
 }

@@ -4,7 +4,7 @@
  *
  * A reactor is one kernel thread, bound to a CPU (while that is online), that owns
  * queues of any transport. All that happens to a queue happens in its reactor, so a queue's
- * state has no lock. Others speak to a reactor through three lock-free lists:
+ * state has no lock. Other contexts speak to a reactor through three lock-free lists:
  * sources where something may have arrived (kicked), requests that have their
  * result (done), and functions to be run once (calls). The thread is woken by an
  * addition to an empty list, and only if it sleeps.
@@ -29,9 +29,9 @@
  * says when and where): it goes when a kick of it is taken. Results that come to
  * the old reactor are passed on.
  *
- * A source leaves with nvtgt_source_del(), called in the reactor after the
- * transport made sure that nobody kicks it any more. If a kick is still listed,
- * release() waits until the thread has taken the list.
+ * A source leaves with nvtgt_source_del(), called in the reactor when no context kicks
+ * the source any more, which its owner has made sure of (conn.c for connections). If a
+ * kick is still listed, release() waits until the thread has taken the list.
  */
 #include <linux/blkdev.h>
 #include <linux/hrtimer.h>
@@ -169,7 +169,7 @@ EXPORT_SYMBOL_GPL(nvtgt_source_add);
 
 /**
  * nvtgt_source_del - take a source from its reactor
- * @source: the source; nobody kicks it any more
+ * @source: the source; no context kicks it any more
  *
  * source->release() is called here, or as soon as the thread has taken a kick
  * that is still listed.
@@ -271,9 +271,9 @@ static void nvtgt_reactor_run_calls(struct nvtgt_reactor *reactor)
 }
 
 /*
- * A kicked source that has come, or that is to go. Its KICKED is set, so nobody
- * else adds it to a list, or reads source->reactor, before the new reactor has
- * cleared the bit. Returns whether it has gone.
+ * A kicked source that has come, or that is to go. NVTGT_SOURCE_KICKED is set, so no other
+ * context adds the source to a list, or reads source->reactor, before the new reactor has
+ * cleared the bit. Returns whether the source has gone.
  */
 static bool nvtgt_source_pass_on(struct nvtgt_reactor *reactor, struct nvtgt_source *source)
 {
@@ -281,7 +281,7 @@ static bool nvtgt_source_pass_on(struct nvtgt_reactor *reactor, struct nvtgt_sou
 
 	if (to == reactor) {
 		source->to = NULL;
-		reactor->nr_moved += source->moved != 0;	/* 0: its first one */
+		reactor->nr_moved += source->moved != 0;	/* 0: its first reactor */
 		source->moved = jiffies | 1;
 		list_add_tail(&source->home, &reactor->sources);
 		nvtgt_place_arrived(source);
@@ -412,15 +412,15 @@ static void nvtgt_reactor_trim_timer(struct timer_list *timer)
 	struct nvtgt_reactor *reactor = container_of(timer, struct nvtgt_reactor, trim_timer);
 
 	WRITE_ONCE(reactor->trim_due, true);
-	smp_mb();	/* the addition comes before the look at asleep */
+	smp_mb();	/* trim_due is set before the look at asleep */
 	nvtgt_reactor_wake(reactor);
 }
 
-/* The timer has fired: if nothing has happened since it was set, the pages go back. */
+/* trim_timer has fired: if no pass has found anything since it was set, the pages go back. */
 static void nvtgt_reactor_trim(struct nvtgt_reactor *reactor)
 {
 	WRITE_ONCE(reactor->trim_due, false);
-	/* it has slept, and others may have come to wait for what it has kept */
+	/* the reactor has slept: connections may have come to wait for credit that it keeps */
 	nvtgt_pool_service(reactor);
 	nvtgt_pool_look(reactor);
 	if (reactor->trim_busy == reactor->nr_busy)
@@ -494,15 +494,15 @@ static int nvtgt_reactor_thread(void *data)
 	struct nvtgt_reactor *reactor = data;
 
 	/*
-	 * What memory is made free by may be a write to a disk of this target, from
-	 * the same machine: whatever a reactor or a worker calls must not wait for it.
+	 * Reclaim may write to a disk of this target, when the host is this machine. So no
+	 * allocation in a reactor or a worker may wait for reclaim's I/O.
 	 */
 	memalloc_noio_save();
 	for (;;) {
 		while (nvtgt_reactor_has_work(reactor)) {
 			nvtgt_reactor_pass(reactor);
 			WRITE_ONCE(reactor->nr_busy, reactor->nr_busy + 1);
-			/* a thread that never sleeps must not hold up RCU-tasks: tracers wait for that */
+			/* tracers wait for RCU-tasks, which a busy thread must not hold up */
 			cond_resched_tasks_rcu_qs();
 		}
 		if (unlikely(READ_ONCE(reactor->trim_due)))
@@ -580,7 +580,7 @@ void nvtgt_reactor_bind(struct nvtgt_reactor *reactor)
 
 /**
  * nvtgt_reactor_destroy - stop a reactor
- * @reactor: without queues; nobody adds to its lists any more
+ * @reactor: without queues; no context adds to its lists any more
  *
  * Context: process, may sleep.
  */

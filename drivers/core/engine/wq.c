@@ -24,7 +24,7 @@ EXPORT_SYMBOL_GPL(nvtgt_io_wq);
 
 /*
  * nvtgt_remove_wq - where a namespace is disabled after its directory has been removed:
- * its device may not answer for as long as it likes, and no other work waits for that
+ * its device may never answer, and no other work is to wait behind that
  */
 struct workqueue_struct *nvtgt_remove_wq;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Backends: who is registered, and what their errors mean to a host. */
+/* Backends: which are registered, and what their errors mean to a host. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/err.h>
@@ -16,10 +16,15 @@
 static DEFINE_MUTEX(nvtgt_backend_mutex);
 static const struct nvtgt_backend_ops *nvtgt_backends[NVTGT_MAX_BACKENDS];
 
-static const char *nvtgt_backend_missing(const struct nvtgt_backend_ops *ops)
+/**
+ * nvtgt_backend_missing - what an ops table lacks to serve a namespace
+ * @ops: as open() has left it
+ *
+ * Context: any.
+ * Return: a function's name, or NULL
+ */
+const char *nvtgt_backend_missing(const struct nvtgt_backend_ops *ops)
 {
-	if (!ops->open)
-		return "open";
 	if (!ops->close)
 		return "close";
 	if (!ops->rw)
@@ -29,11 +34,9 @@ static const char *nvtgt_backend_missing(const struct nvtgt_backend_ops *ops)
 	return NULL;
 }
 
-/* Does the table keep the contract? Members beyond @size are not looked at. */
+/* Does the table keep the contract? With another version or size only these are read. */
 static int nvtgt_backend_check(const struct nvtgt_backend_ops *ops)
 {
-	const char *missing;
-
 	if (ops->version != NVTGT_BACKEND_VERSION || ops->size != sizeof(*ops)) {
 		pr_err("backend: version %u, size %zu; this core has version %u, size %zu\n",
 		       ops->version, ops->size, NVTGT_BACKEND_VERSION, sizeof(*ops));
@@ -44,9 +47,8 @@ static int nvtgt_backend_check(const struct nvtgt_backend_ops *ops)
 		       NVTGT_BACKEND_NAME_SIZE - 1);
 		return -EINVAL;
 	}
-	missing = nvtgt_backend_missing(ops);
-	if (missing) {
-		pr_err("backend %s: %s is missing\n", ops->name, missing);
+	if (!ops->open) {
+		pr_err("backend %s: open is missing\n", ops->name);
 		return -EINVAL;
 	}
 	return 0;
@@ -100,9 +102,10 @@ EXPORT_SYMBOL_GPL(nvtgt_backend_register);
  *     until the function has returned, and the namespace holds the module
  *  2. a work of the backend's own: no, its close() waits for that
  *  3. a reactor: nvtgt_reactors_sync()
- *  4. an interrupt, of a timer or a device: an RCU read section
+ *  4. an interrupt, of a timer or a device: synchronize_rcu() waits for interrupts
  *  5. another task that completes a bio or a file's I/O (loop, dm-crypt, a file system):
- *     it does not sleep in there, but may be preempted: synchronize_rcu_tasks()
+ *     that task does not sleep in the function, but may be preempted:
+ *     synchronize_rcu_tasks()
  *
  * nvtgt_io_wq is not flushed: a worker in there may hang in a device of another backend.
  *
@@ -293,30 +296,30 @@ EXPORT_SYMBOL_GPL(nvtgt_errno_status);
 static void nvtgt_deferred_work(struct work_struct *work)
 {
 	struct nvtgt_req *req = container_of(work, struct nvtgt_req, work);
-	struct nvtgt_cns *cns = to_nvtgt_cns(req->ns);
+	struct nvtgt_core_ns *core_ns = to_nvtgt_core_ns(req->ns);
 	unsigned int noio = memalloc_noio_save();	/* see nvtgt_reactor_thread() */
 	struct nvtgt_req *next;
 
-	/* the command's own reference may be gone when it returns */
-	percpu_ref_get(&cns->ns.ref);
+	/* the command's own reference may be gone when execute() returns */
+	percpu_ref_get(&core_ns->ns.ref);
 	if (unlikely(nvtgt_req_stopped(req)))
 		nvtgt_req_complete(req, NVME_SC_ABORT_QUEUE);
 	else
 		req->execute(req);
 	memalloc_noio_restore(noio);
 
-	spin_lock_irq(&cns->deferred_lock);
-	next = list_first_entry_or_null(&cns->deferred, struct nvtgt_req, entry);
+	spin_lock_irq(&core_ns->deferred_lock);
+	next = list_first_entry_or_null(&core_ns->deferred, struct nvtgt_req, entry);
 	if (next) {
 		list_del_init(&next->entry);
 		next->waits = false;
 	} else {
-		cns->nr_workers--;
+		core_ns->nr_workers--;
 	}
-	spin_unlock_irq(&cns->deferred_lock);
+	spin_unlock_irq(&core_ns->deferred_lock);
 	if (next)
 		queue_work(nvtgt_io_wq, &next->work);
-	nvtgt_ns_put(&cns->ns);
+	nvtgt_ns_put(&core_ns->ns);
 }
 
 /**
@@ -332,25 +335,25 @@ static void nvtgt_deferred_work(struct work_struct *work)
  */
 void nvtgt_req_defer(struct nvtgt_req *req, void (*fn)(struct nvtgt_req *req))
 {
-	struct nvtgt_cns *cns = to_nvtgt_cns(req->ns);
+	struct nvtgt_core_ns *core_ns = to_nvtgt_core_ns(req->ns);
 	bool stopped, wait = false;
 	unsigned long flags;
 
 	req->execute = fn;
 	INIT_WORK(&req->work, nvtgt_deferred_work);
-	spin_lock_irqsave(&cns->deferred_lock, flags);
-	/* under the lock: the reactor that stops the queue looks for what waits after this */
+	spin_lock_irqsave(&core_ns->deferred_lock, flags);
+	/* under the lock: if the queue is stopped later nvtgt_req_cancel() finds the command */
 	stopped = nvtgt_req_stopped(req);
 	if (!stopped) {
-		wait = cns->nr_workers == NVTGT_NS_WORKERS;
+		wait = core_ns->nr_workers == NVTGT_NS_WORKERS;
 		if (wait) {
-			list_add_tail(&req->entry, &cns->deferred);
+			list_add_tail(&req->entry, &core_ns->deferred);
 			req->waits = true;
 		} else {
-			cns->nr_workers++;
+			core_ns->nr_workers++;
 		}
 	}
-	spin_unlock_irqrestore(&cns->deferred_lock, flags);
+	spin_unlock_irqrestore(&core_ns->deferred_lock, flags);
 	if (unlikely(stopped))
 		nvtgt_req_complete(req, NVME_SC_ABORT_QUEUE);
 	else if (!wait)

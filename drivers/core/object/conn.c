@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Connections: what all transports' have in common. struct nvtgt_conn tells how one goes
- * through its life, and who may still see it on its way out.
+ * Connections: what all transports' have in common. struct nvtgt_conn describes the life of
+ * a connection, and what may still use it when it ends.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -92,7 +92,7 @@ EXPORT_SYMBOL_GPL(nvtgt_conns_exit);
 /**
  * nvtgt_conns_disconnect - end some of a transport's connections
  * @conns: the transport's
- * @which: whether one of them is meant; conns->lock is held
+ * @which: says whether to end a connection; conns->lock is held
  * @arg: for @which
  *
  * Context: process, may sleep.
@@ -134,12 +134,12 @@ EXPORT_SYMBOL_GPL(nvtgt_conns_disconnect_port);
  * @conn: the connection
  * @state: the new one
  *
- * Context: the reactor, or whoever makes the connection before it has one.
+ * Context: the reactor, or, before nvtgt_conn_go(), the thread that makes the connection.
  */
 void nvtgt_conn_set_state(struct nvtgt_conn *conn, enum nvtgt_conn_state state)
 {
 	trace_nvtgt_conn_state(conn, state);
-	/* the reactor leaves a connection alone before: what it finds then has been set up */
+	/* the reactor that sees the connection leave SETUP sees all that was set up before */
 	smp_store_release(&conn->state, state);
 }
 EXPORT_SYMBOL_GPL(nvtgt_conn_set_state);
@@ -163,7 +163,7 @@ EXPORT_SYMBOL_GPL(nvtgt_conn_event);
  * @conn: the connection, in a list that it has to leave before it is freed, and whose
  *	lock the caller holds
  *
- * Its reactor does so, with ops->hang_up() or ops->close(). May be called repeatedly.
+ * The reactor calls ops->hang_up() or ops->close(). May be called repeatedly.
  *
  * Context: any.
  */
@@ -200,7 +200,7 @@ static void nvtgt_conn_end_gently(struct nvtgt_conn *conn)
 {
 	const struct nvtgt_transport_ops *ops = conn->queue.ops;
 
-	/* it has no command to lose, and a newcomer may be waiting for its room */
+	/* a half-open connection has no command to lose, and a new one may wait for its room */
 	if (conn->half_open || !ops->hang_up)
 		ops->close(conn);
 	else
@@ -217,7 +217,7 @@ static void nvtgt_conn_end_gently(struct nvtgt_conn *conn)
  */
 void nvtgt_conn_take_events(struct nvtgt_conn *conn)
 {
-	/* it stays set: nvtgt_conn_hung_up() must not look between the bit and the new state */
+	/* the bit stays set: nvtgt_conn_hung_up() must see it until it sees the new state */
 	if (test_bit(NVTGT_CONN_F_DISCONNECT, &conn->flags))
 		nvtgt_conn_end_gently(conn);
 	if (test_and_clear_bit(NVTGT_CONN_F_TIMER, &conn->flags))
@@ -264,7 +264,7 @@ bool nvtgt_conn_hung_up(struct nvtgt_conn *conn)
 	return hung_up;
 }
 
-/* Its memory counts no more: wakes nvtgt_conns_wait() and those that wait for a device's. */
+/* A connection's memory is gone: wakes nvtgt_conns_wait(), nvtgt_rdma_wait_no_queues(). */
 static void nvtgt_conn_uncount(struct nvtgt_conns *conns)
 {
 	mutex_lock(&conns->lock);
@@ -283,7 +283,7 @@ static void nvtgt_conn_free_slots(struct nvtgt_conn *conn)
 	kfree(slots);
 }
 
-/* No list has it, and its source has left the reactor, or has never had one. */
+/* The connection is in no list, and its source has left the reactor, or never had one. */
 static void nvtgt_conn_free(struct nvtgt_conn *conn)
 {
 	struct nvtgt_reactor *reactor = conn->queue.reactor;
@@ -298,7 +298,7 @@ static void nvtgt_conn_free(struct nvtgt_conn *conn)
 
 static void nvtgt_conn_free_work(struct work_struct *work)
 {
-	unsigned int noio = memalloc_noio_save();	/* hosts wait for these works with what they write */
+	unsigned int noio = memalloc_noio_save();	/* a host's writes may wait for this work */
 
 	nvtgt_conn_free(container_of(work, struct nvtgt_conn, free_work));
 	memalloc_noio_restore(noio);
@@ -320,6 +320,13 @@ static void nvtgt_conn_leave_reactor(struct nvtgt_call *call)
 	nvtgt_source_del(&conn->source);
 }
 
+/* The connection needs no more memory. */
+static void nvtgt_conn_unwait(struct nvtgt_conn *conn)
+{
+	nvtgt_buf_unwait(&conn->waiter);
+	conn->in_line = false;
+}
+
 /* Takes it out of its controller's, its peer's and its transport's list. */
 static void nvtgt_conn_unlist(struct nvtgt_conn *conn)
 {
@@ -334,7 +341,7 @@ static void nvtgt_conn_end_work(struct work_struct *work)
 	struct nvtgt_conn *conn = container_of(to_rcu_work(work), struct nvtgt_conn, end_work);
 	unsigned int noio = memalloc_noio_save();
 
-	/* while the queue holds its port, and that the network namespace */
+	/* before nvtgt_conn_unlist() puts the port, which holds the network namespace */
 	conn->queue.ops->end(conn);
 	timer_delete_sync(&conn->timer);
 	nvtgt_conn_unlist(conn);
@@ -391,7 +398,7 @@ EXPORT_SYMBOL_GPL(nvtgt_conn_move);
  * @addr: where it comes from
  *
  * At a bound the oldest half-open connection is told to end, so that there is room. From
- * here on this one may be told to end as well, in any context: it does so when it has a
+ * here on the new one may be told to end as well, in any context; it ends when it has a
  * reactor.
  *
  * Context: process, may sleep.
@@ -434,7 +441,7 @@ int nvtgt_conn_init(struct nvtgt_conn *conn, struct nvtgt_port *port,
 EXPORT_SYMBOL_GPL(nvtgt_conn_init);
 
 /**
- * nvtgt_conn_refuse - a connection is not to be
+ * nvtgt_conn_refuse - give up a connection that has not been started
  * @conn: initialised, not started; freed, with ops->free(), and the reference on its reactor
  *	put, if it has one
  *
@@ -483,9 +490,9 @@ static int nvtgt_conn_grow(struct nvtgt_conn *conn, unsigned int room, gfp_t gfp
 }
 
 /**
- * nvtgt_conn_reserve - have room for as many requests at hand
+ * nvtgt_conn_reserve - allocate the table of requests
  * @conn: the connection, not started
- * @nr: how many; requests themselves are allocated when they are needed
+ * @nr: its entries; requests themselves are allocated when they are needed
  *
  * Context: process, may sleep.
  * Return: 0 or -ENOMEM
@@ -498,11 +505,11 @@ int nvtgt_conn_reserve(struct nvtgt_conn *conn, unsigned int nr)
 EXPORT_SYMBOL_GPL(nvtgt_conn_reserve);
 
 /**
- * __nvtgt_conn_new_req - a request more
+ * __nvtgt_conn_new_req - allocate one more request
  * @conn: the connection, all of whose requests are in use
  *
  * Context: the reactor.
- * Return: NULL: as many as there may be, or no memory
+ * Return: the request; NULL: there are max_slots already, or there is no memory
  */
 struct nvtgt_req *__nvtgt_conn_new_req(struct nvtgt_conn *conn)
 {
@@ -541,7 +548,7 @@ static void nvtgt_conn_fail_req(struct nvtgt_req *req, u16 status)
 }
 
 /**
- * nvtgt_conn_stop_reqs - a connection's queue has been stopped: note what is executing
+ * nvtgt_conn_stop_reqs - a connection's queue has been stopped: nvtgt_req_stop() for each
  * @conn: the connection
  *
  * Context: the reactor.
@@ -553,6 +560,46 @@ void nvtgt_conn_stop_reqs(struct nvtgt_conn *conn)
 	for (i = 0; i < conn->nr_slots; i++)
 		nvtgt_req_stop(nvtgt_conn_find_req(conn, i));
 }
+
+/* Drops a request if the transport owns it: before its execution or after it. */
+static void nvtgt_conn_drop_req(struct nvtgt_req *req)
+{
+	const struct nvtgt_transport_ops *ops = req->queue->ops;
+
+	switch (READ_ONCE(req->state)) {
+	case NVTGT_REQ_MEMORY:
+	case NVTGT_REQ_INLINE:
+	case NVTGT_REQ_FETCHING:
+	case NVTGT_REQ_DATA:
+	case NVTGT_REQ_READY:
+		if (!ops->drop) {
+			list_del_init(&req->entry);
+			nvtgt_req_fail(req, NVME_SC_ABORT_QUEUE);
+			break;
+		}
+		fallthrough;
+	case NVTGT_REQ_RESPONDING:
+	case NVTGT_REQ_WRITING:
+		if (ops->drop)
+			ops->drop(req);
+	}
+}
+
+/**
+ * nvtgt_conn_drop_reqs - drop the requests that the transport owns, but for those in SENT
+ * @conn: on its way out: it receives nothing any more, and its state says so
+ *
+ * Context: the reactor.
+ */
+void nvtgt_conn_drop_reqs(struct nvtgt_conn *conn)
+{
+	unsigned int i;
+
+	nvtgt_conn_unwait(conn);
+	for (i = 0; i < conn->nr_slots; i++)
+		nvtgt_conn_drop_req(nvtgt_conn_find_req(conn, i));
+}
+EXPORT_SYMBOL_GPL(nvtgt_conn_drop_reqs);
 
 static bool nvtgt_conn_abort_req(struct nvtgt_req *req)
 {
@@ -574,7 +621,7 @@ static bool nvtgt_conn_abort_req(struct nvtgt_req *req)
  * @conn: the connection, not stopped
  * @cid: the command's identifier
  *
- * It waits for memory, its data have not been asked for, or it waits for a worker.
+ * The command waits for memory or for a worker, or its data have not been asked for.
  *
  * Context: the reactor.
  * Return: whether there was one
@@ -600,14 +647,14 @@ bool nvtgt_conn_abort(struct nvtgt_conn *conn, u16 cid)
  * @conn: the connection
  *
  * Context: the reactor.
- * Return: false when it has waited for too long: what it waits for fails, and the host
- *	may try again
+ * Return: false when it has waited for too long: the command fails, and the host may try
+ *	again
  */
 bool nvtgt_conn_may_wait(struct nvtgt_conn *conn)
 {
 	unsigned long patience = msecs_to_jiffies(NVTGT_BUF_PATIENCE_MS);
 
-	/* what began long ago is another shortage, or has to be waited for again */
+	/* a wait that began long ago does not count: this one begins now */
 	if (!conn->short_since || time_after(jiffies, conn->short_since + 4 * patience))
 		conn->short_since = jiffies | 1;
 	return time_before(jiffies, conn->short_since + patience);
@@ -615,9 +662,9 @@ bool nvtgt_conn_may_wait(struct nvtgt_conn *conn)
 EXPORT_SYMBOL_GPL(nvtgt_conn_may_wait);
 
 /*
- * Looks whether commands that wait can have their memory. Returns 0: those that
- * are left wait for what this connection gives back, -EAGAIN: there is no credit,
- * -ENOMEM: no page is free.
+ * Looks whether commands that wait can have their memory. Returns 0: none is left, or the
+ * rest wait for what this connection gives back, -EAGAIN: there is no credit, -ENOMEM: no
+ * page is free.
  */
 static int nvtgt_conn_mem_try(struct nvtgt_conn *conn)
 {
@@ -644,7 +691,7 @@ static int nvtgt_conn_mem_try(struct nvtgt_conn *conn)
 	return 0;
 }
 
-/* What the first of the commands that wait needs, and those behind it in one turn. */
+/* Bytes for the first command that waits, and those behind it up to NVTGT_BUF_TURN. */
 static long nvtgt_conn_mem_wanted(const struct nvtgt_conn *conn)
 {
 	const struct nvtgt_req *req;
@@ -694,7 +741,7 @@ void nvtgt_conn_mem_ready(struct nvtgt_buf_waiter *waiter)
 
 	conn->in_line = false;
 	nvtgt_conn_mem_kick(conn, false);
-	/* those that got theirs go on: what they give back may be what the rest waits for */
+	/* commands that got memory go on: the rest may wait for what these give back */
 	if (conn->queue.ops->mem_done)
 		conn->queue.ops->mem_done(conn);
 }
@@ -705,13 +752,13 @@ void nvtgt_conn_mem_ready(struct nvtgt_buf_waiter *waiter)
  * @req: in MEMORY, or in INLINE: then it comes before those that wait; in no list
  * @force: see nvtgt_conn_mem_kick()
  *
- * It waits, parked, until ops->mem_got() is called, which may be before this returns.
+ * The command waits, parked, until ops->mem_got() is called, perhaps before this returns.
  *
  * Context: the reactor.
  */
 void nvtgt_conn_wait_mem(struct nvtgt_conn *conn, struct nvtgt_req *req, bool force)
 {
-	/* data in a capsule stop what comes behind them: there is never more than one such command */
+	/* in-capsule data stop the stream behind them: only one such command waits at a time */
 	if (req->state == NVTGT_REQ_INLINE)
 		list_add(&req->entry, &conn->mem_wait);
 	else
@@ -721,20 +768,7 @@ void nvtgt_conn_wait_mem(struct nvtgt_conn *conn, struct nvtgt_req *req, bool fo
 }
 EXPORT_SYMBOL_GPL(nvtgt_conn_wait_mem);
 
-/**
- * nvtgt_conn_unwait - a connection needs no more memory
- * @conn: the connection
- *
- * Context: the reactor.
- */
-void nvtgt_conn_unwait(struct nvtgt_conn *conn)
-{
-	nvtgt_buf_unwait(&conn->waiter);
-	conn->in_line = false;
-}
-EXPORT_SYMBOL_GPL(nvtgt_conn_unwait);
-
-/* How many of a connection's requests are in each state, while its reactor goes on. */
+/* Counts a connection's requests in each state, while its reactor changes them. */
 static void nvtgt_conn_count_states(struct nvtgt_conn *conn, unsigned int *nr)
 {
 	struct nvtgt_slots *slots;
@@ -754,7 +788,7 @@ static void nvtgt_conn_show(struct seq_file *m, struct nvtgt_conn *conn)
 	unsigned int i, nr[NVTGT_REQ_STATES] = {};
 	int qid = READ_ONCE(conn->queue.qid);
 
-	/* what the host has said before it connects, if it has */
+	/* before Connect: the queue id that the host has told the transport, if it has */
 	if (READ_ONCE(conn->half_open))
 		qid = max(conn->queue.want_qid, 0);
 	seq_printf(m, "%s %s qid %d %s", conn->queue.ops->name, conn->host_traddr, qid,
@@ -785,7 +819,7 @@ void nvtgt_conns_show(struct seq_file *m)
 	mutex_lock(&nvtgt_conns_mutex);
 	list_for_each_entry(conns, &nvtgt_conns_list, entry) {
 		mutex_lock(&conns->lock);
-		/* what does not fit is asked for again, with more room */
+		/* after an overflow seq_read() calls this again with a larger buffer */
 		list_for_each_entry(conn, &conns->list, entry) {
 			if (seq_has_overflowed(m))
 				break;

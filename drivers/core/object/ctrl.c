@@ -74,9 +74,9 @@ static u32 nvtgt_ctrl_round_kato(u32 kato_ms)
 }
 
 /*
- * Any host may have a discovery controller: so that none is shut out, the oldest one that
- * was not to stay makes room for a new one, or the oldest. It goes on its own, so there may
- * be more for a moment. Returns whether there is room.
+ * Any host may have a discovery controller: so that no host is shut out, the oldest
+ * controller whose host asked for no keep alive ends, or else the oldest. It goes on its own,
+ * so there may be more than max_ctrls for a moment. Returns whether there is room.
  */
 static bool nvtgt_ctrl_make_room(struct nvtgt_subsys *subsys)
 {
@@ -124,10 +124,10 @@ static u16 nvtgt_ctrl_add(struct nvtgt_ctrl *ctrl, struct nvtgt_subsys *subsys)
 	return 0;
 }
 
-/* The same for discovery: neither for ever nor for days, for any host may come. */
+/* The KATO of a discovery controller: always some, and bounded, for any host may come. */
 static u32 nvtgt_ctrl_disc_kato(const struct nvtgt_ctrl *ctrl, u32 kato_ms)
 {
-	/* a host that says nothing gets a default (NVMe-oF) */
+	/* a host that asks for none gets a default (NVMe-oF) */
 	if (!kato_ms)
 		return NVTGT_DISC_KATO_MS;
 	if (kato_ms > NVTGT_DISC_MAX_KATO_MS)
@@ -137,7 +137,7 @@ static u32 nvtgt_ctrl_disc_kato(const struct nvtgt_ctrl *ctrl, u32 kato_ms)
 	return min_t(u32, kato_ms, NVTGT_DISC_MAX_KATO_MS);
 }
 
-/* Fills in from which address the host came. The port is another one each time. */
+/* Fills in the host's address, without the port, which is another one for each connection. */
 static void nvtgt_ctrl_set_addr(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *queue)
 {
 	char *port;
@@ -251,7 +251,7 @@ static void nvtgt_ctrl_release(struct kref *ref)
 	subsys->nr_ctrls--;
 	ida_free(&subsys->cntlids, ctrl->cntlid);
 	mutex_unlock(&subsys->lock);
-	/* after the list: events may have queued it until then */
+	/* the keep alive work and debugfs, which queue it, have ended above */
 	cancel_work_sync(&ctrl->fatal_work);
 	cancel_delayed_work_sync(&ctrl->drain_work);
 
@@ -291,11 +291,11 @@ u16 nvtgt_ctrl_add_queue(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *queue, u16
 	spin_lock_irq(&ctrl->lock);
 	if (ctrl->deleting)
 		status = NVME_SC_CONNECT_CTRL_BUSY;
-	else if (qid && ctrl->draining)	/* a time that passes: no DNR */
+	else if (qid && ctrl->draining)	/* ends without the host: no DNR */
 		status = NVME_SC_CMD_SEQ_ERROR;
 	else if (qid && !ctrl->ready)
 		status = NVME_SC_CMD_SEQ_ERROR | NVME_STATUS_DNR;
-	else if (ctrl->queues[qid])	/* which may be on its way out: no DNR */
+	else if (ctrl->queues[qid])	/* an old queue may be on its way out: no DNR */
 		status = NVME_SC_CMD_SEQ_ERROR;
 	if (!status) {
 		ctrl->queues[qid] = queue;
@@ -322,7 +322,7 @@ void nvtgt_ctrl_del_queue(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *queue, u1
 		if (WARN_ON_ONCE(qid && !queue->drained))
 			ctrl->nr_undrained--;
 		queue->in_ctrl = false;
-		/* what it has seen counts no more: forget the sum */
+		/* the sum loses this queue's commands: the next look begins anew */
 		ctrl->seen_cmds = 0;
 	}
 	spin_unlock_irq(&ctrl->lock);
@@ -352,7 +352,7 @@ void nvtgt_ctrl_disconnect_queues(struct nvtgt_ctrl *ctrl, u16 first)
  * nvtgt_ctrl_delete - end a controller
  * @ctrl: the controller, alive
  *
- * No queue can join any more, those that are there are disconnected. Returns
+ * No queue can join any more, and the controller's queues are disconnected. Returns
  * before they are gone. May be called repeatedly.
  *
  * Context: any.
@@ -411,8 +411,8 @@ static bool nvtgt_ctrl_cc_valid(struct nvtgt_ctrl *ctrl, u32 cc)
 }
 
 /*
- * Controller level reset: I/O queues end, what was set or noted is forgotten. RDY
- * stays, or comes back when CC.EN was only just set again, until the queues are drained.
+ * Controller Level Reset: I/O queues end, features and events are forgotten. RDY stays set
+ * until the queues are drained, or is set again when CC.EN had been set while they drained.
  */
 static void nvtgt_ctrl_reset_locked(struct nvtgt_ctrl *ctrl)
 {
@@ -468,7 +468,7 @@ void nvtgt_ctrl_settle(struct nvtgt_ctrl *ctrl)
  * Enable, reset, shutdown (NVMe base 2.1, 3.5 and 3.6). Values that the
  * controller does not support end in CSTS.CFS, as the specification demands.
  * A host that sets CC.EN again before RDY is 0 breaks the rules: RDY goes to 0 then,
- * and comes when what was to be waited for is over.
+ * and comes back when the queues are drained.
  *
  * Context: the reactor of the admin queue; does not sleep.
  */

@@ -2,7 +2,7 @@
 /*
  * debugfs: ROOT/SUBSYSNQN/ctrlCNTLID/ with one file per fact, as nvmet's; ROOT/reactors
  * has a line for each reactor, ROOT/peers for each address with connections, ROOT/connections
- * for each of these (a subsystem of such a name is hidden).
+ * for each connection (a subsystem with one of these names is not shown).
  *
  * Nothing depends on debugfs: where it is missing nothing is shown.
  */
@@ -48,7 +48,7 @@ static int nvtgt_queues_show(struct seq_file *m, void *p)
 }
 DEFINE_SHOW_ATTRIBUTE(nvtgt_queues);
 
-/* Where the queues are worked on. */
+/* The CPU of each queue's reactor. */
 static int nvtgt_queue_cpus_show(struct seq_file *m, void *p)
 {
 	struct nvtgt_ctrl *ctrl = m->private;
@@ -163,7 +163,7 @@ out:
 }
 
 /**
- * nvtgt_debugfs_del_ctrl - show it no more; waits for readers
+ * nvtgt_debugfs_del_ctrl - show a controller no more; waits for readers
  * @ctrl: the controller
  *
  * Context: process, may sleep; takes subsys->lock.
@@ -193,7 +193,7 @@ void nvtgt_debugfs_add_subsys(struct nvtgt_subsys *subsys)
 }
 
 /**
- * nvtgt_debugfs_del_subsys - show it no more, nor its controllers
+ * nvtgt_debugfs_del_subsys - show a subsystem and its controllers no more
  * @subsys: the subsystem, whose last controllers may still be on their way out
  *
  * Context: process, may sleep; takes subsys->lock.
@@ -240,7 +240,7 @@ void nvtgt_debugfs_init(void)
 	debugfs_create_file("connections", 0400, nvtgt_debugfs, NULL, &nvtgt_conns_file_fops);
 }
 
-/** nvtgt_debugfs_exit - all of it goes */
+/** nvtgt_debugfs_exit - remove the root directory and all in it */
 void nvtgt_debugfs_exit(void)
 {
 	debugfs_remove_recursive(nvtgt_debugfs);

@@ -8,14 +8,14 @@
  *
  * nvtgt_queue_stop() runs in the queue's reactor. From then on nothing of the queue
  * begins: a command that waits for a worker fails there and then, one whose worker
- * is about to begin fails in it, one that a backend defers once more fails as well.
- * A command that a device has already cannot be called back. It is noted in
- * queue->late until its result comes to the reactor (nvtgt_req.came_back); a command's
- * cost before that is nothing.
+ * is about to begin fails in that worker, one that a backend defers once more fails as
+ * well. A command that a device has already cannot be called back. It is noted in
+ * queue->late until its result comes to the reactor (nvtgt_req.came_back); commands of a
+ * queue that has not been stopped pay nothing for this.
  *
  * A queue is drained when it has been stopped and nothing of it is late. The
- * controller counts its I/O queues that are not (nr_undrained). What waits for the
- * count to reach zero:
+ * controller counts its I/O queues that are not drained (nr_undrained). Until the count is
+ * zero these wait:
  *
  *  - CSTS.RDY after CC.EN = 0, CSTS.SHST after CC.SHN (nvtgt_ctrl_settle()). After
  *    drain_timeout_ms CSTS.CFS is set beside them.
@@ -37,7 +37,7 @@ module_param_cb(drain_timeout_ms, &nvtgt_timeout_ops, &nvtgt_drain_timeout_ms, 0
 MODULE_PARM_DESC(drain_timeout_ms,
 		 "time for devices to answer when a controller is reset or shut down, ms, 100 … 3600000");
 
-/* late commands of a queue at which a Connect looks at once; it looks again soon */
+/* late commands of a controller that a Connect looks at in one go; it looks again soon */
 #define NVTGT_LATE_LOOKS	512
 
 /* What a controller's stopped queues have left in backends. */
@@ -48,7 +48,7 @@ struct nvtgt_late {
 };
 
 /**
- * nvtgt_req_cancel - take a command back that waits for a worker
+ * nvtgt_req_cancel - complete a command that waits for a worker
  * @req: perhaps executing
  * @status: what it ends with
  *
@@ -64,15 +64,15 @@ bool nvtgt_req_cancel(struct nvtgt_req *req, u16 status)
 	rcu_read_lock();
 	ns = READ_ONCE(req->ns);
 	if (ns) {
-		struct nvtgt_cns *cns = to_nvtgt_cns(ns);
+		struct nvtgt_core_ns *core_ns = to_nvtgt_core_ns(ns);
 
-		spin_lock_irq(&cns->deferred_lock);
+		spin_lock_irq(&core_ns->deferred_lock);
 		found = req->waits;
 		if (found) {
 			list_del_init(&req->entry);
 			req->waits = false;
 		}
-		spin_unlock_irq(&cns->deferred_lock);
+		spin_unlock_irq(&core_ns->deferred_lock);
 	}
 	rcu_read_unlock();
 	if (found)
@@ -106,8 +106,8 @@ static void nvtgt_late_came_back(struct nvtgt_req *req)
 }
 
 /**
- * nvtgt_req_stop - its queue has been stopped: note whether it is late
- * @req: in any state; each of a queue's once
+ * nvtgt_req_stop - cancel a request of a stopped queue, or note that it is late
+ * @req: in any state; called once for each request of the queue
  *
  * Context: the reactor of the queue, in nvtgt_queue_stop().
  */
@@ -160,8 +160,8 @@ static void nvtgt_late_add(struct nvtgt_late *late, struct nvtgt_queue *queue)
 }
 
 /*
- * What is late of a controller. Returns whether that is all: the reactor of another
- * queue may not have stopped it yet.
+ * What is late of a controller. Returns whether that is all: the reactor of an I/O queue
+ * may not have stopped the queue yet.
  */
 static bool nvtgt_ctrl_get_late(struct nvtgt_ctrl *ctrl, struct nvtgt_late *late)
 {
@@ -181,7 +181,7 @@ static bool nvtgt_ctrl_get_late(struct nvtgt_ctrl *ctrl, struct nvtgt_late *late
 	return all;
 }
 
-/* Can the host not overtake this command any more, since it does not see the namespace? */
+/* Has the command its result, or is its namespace hidden, so that no host can overtake it? */
 static bool nvtgt_late_is_hidden(const struct nvtgt_req *req)
 {
 	struct nvtgt_ns *ns;
@@ -196,8 +196,8 @@ static bool nvtgt_late_is_hidden(const struct nvtgt_req *req)
 }
 
 /*
- * Writes that have an answer, or are in a namespace that has been disabled, count as
- * writes no more. Each is put behind the others once in its life, and none comes back.
+ * Writes that have their result, or are in a namespace that has been disabled, count as
+ * writes no more. Each goes to the end of its list once, and never counts again.
  */
 static void nvtgt_ctrl_forget_hidden(struct nvtgt_ctrl *ctrl)
 {
@@ -225,13 +225,13 @@ static void nvtgt_ctrl_forget_hidden(struct nvtgt_ctrl *ctrl)
 /* The backend, or the path, that a namespace stands for. */
 static const char *nvtgt_late_device(struct nvtgt_subsys *subsys, u32 nsid)
 {
-	struct nvtgt_cns *cns;
+	struct nvtgt_core_ns *core_ns;
 
 	lockdep_assert_held(&subsys->lock);
-	cns = xa_load(&subsys->namespaces, nsid);
-	if (!cns)
+	core_ns = xa_load(&subsys->namespaces, nsid);
+	if (!core_ns)
 		return "disabled";
-	return cns->ns.device_path ?: cns->backend_name;
+	return core_ns->ns.device_path ?: core_ns->backend_name;
 }
 
 static void nvtgt_ctrl_warn_stuck(struct nvtgt_ctrl *ctrl, const struct nvtgt_late *late)
@@ -317,8 +317,8 @@ static bool nvtgt_ctrl_hung_up(struct nvtgt_ctrl *ctrl)
 }
 
 /*
- * Can writes of an ending controller still reach the medium? Tells the log once for each
- * namespace that stands first.
+ * Can writes of an ending controller still reach the medium? Logs this when the namespace
+ * of the first such write is not the one that was logged last.
  */
 static bool nvtgt_ctrl_writes_late(struct nvtgt_ctrl *ctrl)
 {
@@ -326,7 +326,7 @@ static bool nvtgt_ctrl_writes_late(struct nvtgt_ctrl *ctrl)
 	bool ends, all, tell;
 
 	spin_lock_irq(&ctrl->lock);
-	/* what it leaves behind is known when the reactors have seen it */
+	/* what the controller leaves in devices is known when the reactors have seen its end */
 	all = !nvtgt_ctrl_hung_up(ctrl);
 	ends = ctrl->deleting && ctrl->nr_undrained;
 	if (ends) {

@@ -3,10 +3,10 @@
  * DOC: Asynchronous events
  *
  * NVMe base 2.1, 5.1.2. Requests wait in ctrl->aers until something happens; what
- * happens while none waits is kept in ctrl->events. After a notice has been sent,
- * its kind is masked until the host reads the log page that belongs to it without
- * RAE: until then the page itself tells what has happened since. A notice that
- * still waits in ctrl->events when its page is read is dropped, the host knows.
+ * happens while none waits is kept in ctrl->events. When a notice is sent or kept, its
+ * kind is masked until the host reads the log page that belongs to it without RAE: until
+ * then the page itself tells what has happened since. A notice that still waits in
+ * ctrl->events when its page is read is dropped, the host knows.
  *
  * A request in ctrl->aers belongs to the thread that takes it out under ctrl->lock; it is
  * completed after the lock was dropped, because the error log takes that lock.
@@ -44,7 +44,7 @@ static void nvtgt_event_complete(struct nvtgt_req *req, const struct nvtgt_event
 	nvtgt_req_complete(req, 0);
 }
 
-/* Marries an AER with an event. True when there was one of each. */
+/* Takes an AER and an event out of their lists. True when there was one of each. */
 static bool nvtgt_event_take(struct nvtgt_ctrl *ctrl, struct nvtgt_req **req,
 			     struct nvtgt_event *event)
 {
@@ -60,7 +60,7 @@ static bool nvtgt_event_take(struct nvtgt_ctrl *ctrl, struct nvtgt_req **req,
 	return true;
 }
 
-/* May this be told now? Masks what is told. */
+/* May the host be told of this event now? If so, its kind is masked from here on. */
 static bool nvtgt_event_wanted(struct nvtgt_ctrl *ctrl, u8 type, u8 info)
 {
 	int bit = nvtgt_event_bit(type, info);
@@ -130,7 +130,7 @@ static void nvtgt_event_drop(struct nvtgt_ctrl *ctrl, u32 bit)
  * @ctrl: the controller
  * @bit: NVME_AEN_BIT_*
  *
- * To be called before the page is made, so that a change after the page is told.
+ * To be called before the page is made, so that a change after that is told to the host.
  *
  * Context: any; takes ctrl->lock.
  */
@@ -184,7 +184,7 @@ u16 nvtgt_aer_parse(struct nvtgt_req *req)
 }
 
 /**
- * nvtgt_event_flush_aers - no event will be waited for any more
+ * nvtgt_event_flush_aers - abort all outstanding Asynchronous Event Requests
  * @ctrl: the controller, whose admin queue ends or which is reset
  *
  * Context: any; takes ctrl->lock.

@@ -30,7 +30,7 @@ static unsigned int nvtgt_utf8_len(u8 lead, u32 *smallest)
 	return 0;
 }
 
-/* Takes one character off; 0 where there is none that is legal. */
+/* Decodes the first character of @s. Returns its length in bytes, 0 if it is not legal. */
 static unsigned int nvtgt_utf8_char(const u8 *s, size_t len, u32 *code)
 {
 	u32 smallest;

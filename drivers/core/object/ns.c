@@ -6,24 +6,26 @@
  * it into subsys->namespaces, where commands find it. Each command that uses it
  * holds a reference in ns.ref.
  *
- * Who may still see a namespace that is being disabled, and what ends them:
+ * What may still use a namespace that is being disabled, and what ends that:
  *
  * 1. Commands on their way that found it: ns.ref. percpu_ref_kill() refuses
  *    new references; disable waits until the last one is back.
- * 2. A look-up that has loaded the pointer and not yet tried for a reference:
- *    it stands in an RCU read section. ns.ref reaches zero only after a grace
- *    period, so percpu_ref_exit() comes after it.
- * 3. Another shell at "enable", "backend_options" or "revalidate_size":
+ * 2. A look-up that has loaded the pointer and not yet tried for a reference: the
+ *    look-up is an RCU read-side critical section. ns.ref reaches zero only after a
+ *    grace period, so percpu_ref_exit() comes after the look-up.
+ * 3. Another thread that writes "enable", "backend_options" or "revalidate_size":
  *    enable_lock, which is held all through.
- * 4. The look at its size, which only tries for enable_lock, and is cancelled
- *    before the wait for the last command. An Identify, which has a reference,
- *    only tries for it, too: the wait under enable_lock may be for that Identify.
- * 5. The news that its device is gone: it comes from a command or a look at the
- *    size; its work is cancelled when there are none any more.
+ * 4. poll_work, which only tries for enable_lock, and is cancelled before the wait
+ *    for the last command. An Identify, which has a reference, only tries for
+ *    enable_lock, too: the wait under enable_lock may be for that Identify.
+ * 5. lost_work: nvtgt_ns_lost() is called from open(), a command or a look at the
+ *    size; the work is cancelled when none of these can run any more.
+ * 6. nvtgt_req_cancel() and nvtgt_late_is_hidden(), which may find the namespace
+ *    while its command is completed: under RCU, so kfree_rcu() frees the memory.
  *
  * A device may hang for ever in the backend's open(), close() or revalidate(). So
  * these are called under enable_lock, the namespace's own, and no other lock.
- * What open() reads of the configuration does not change meanwhile: cns->in_use
+ * What open() reads of the configuration does not change meanwhile: core_ns->in_use
  * stands from before open() until after close().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -46,7 +48,7 @@ MODULE_PARM_DESC(resize_poll_ms,
 #define NVTGT_NS_REMOVE_S	5
 
 static void nvtgt_ns_poll_work(struct work_struct *work);
-static void nvtgt_ns_poll_again(struct nvtgt_cns *cns);
+static void nvtgt_ns_poll_again(struct nvtgt_core_ns *core_ns);
 static void nvtgt_ns_lost_work(struct work_struct *work);
 static void nvtgt_ns_remove_work(struct work_struct *work);
 
@@ -54,7 +56,7 @@ static void nvtgt_ns_ref_release(struct percpu_ref *ref)
 {
 	struct nvtgt_ns *ns = container_of(ref, struct nvtgt_ns, ref);
 
-	complete(&to_nvtgt_cns(ns)->gone);
+	complete(&to_nvtgt_core_ns(ns)->gone);
 }
 
 /**
@@ -65,80 +67,93 @@ static void nvtgt_ns_ref_release(struct percpu_ref *ref)
  * Context: may sleep.
  * Return: the namespace, or NULL without memory. Ends with nvtgt_ns_destroy().
  */
-struct nvtgt_cns *nvtgt_ns_create(struct nvtgt_subsys *subsys, u32 nsid)
+struct nvtgt_core_ns *nvtgt_ns_create(struct nvtgt_subsys *subsys, u32 nsid)
 {
-	struct nvtgt_cns *cns = kzalloc(sizeof(*cns), GFP_KERNEL);
+	struct nvtgt_core_ns *core_ns = kzalloc(sizeof(*core_ns), GFP_KERNEL);
 
-	if (!cns)
+	if (!core_ns)
 		return NULL;
-	cns->stats = alloc_percpu(struct nvtgt_ns_stats);
-	if (!cns->stats) {
-		kfree(cns);
+	core_ns->stats = alloc_percpu(struct nvtgt_ns_stats);
+	if (!core_ns->stats) {
+		kfree(core_ns);
 		return NULL;
 	}
 	nvtgt_subsys_get(subsys);
-	cns->ns.subsys = subsys;
-	cns->ns.nsid = nsid;
-	cns->conf_anagrpid = NVTGT_DEFAULT_ANA_GRPID;
-	cns->anagrpid = cns->conf_anagrpid;
-	INIT_WORK(&cns->lost_work, nvtgt_ns_lost_work);
-	INIT_WORK(&cns->remove_work, nvtgt_ns_remove_work);
-	mutex_init(&cns->enable_lock);
-	spin_lock_init(&cns->deferred_lock);
-	INIT_LIST_HEAD(&cns->deferred);
-	init_completion(&cns->gone);
-	init_completion(&cns->removed);
-	INIT_DELAYED_WORK(&cns->poll_work, nvtgt_ns_poll_work);
-	uuid_gen(&cns->uuid);
-	strscpy(cns->backend_name, "bdev", sizeof(cns->backend_name));
-	return cns;
+	core_ns->ns.subsys = subsys;
+	core_ns->ns.nsid = nsid;
+	core_ns->conf_anagrpid = NVTGT_DEFAULT_ANA_GRPID;
+	core_ns->anagrpid = core_ns->conf_anagrpid;
+	INIT_WORK(&core_ns->lost_work, nvtgt_ns_lost_work);
+	INIT_WORK(&core_ns->remove_work, nvtgt_ns_remove_work);
+	mutex_init(&core_ns->enable_lock);
+	spin_lock_init(&core_ns->deferred_lock);
+	INIT_LIST_HEAD(&core_ns->deferred);
+	init_completion(&core_ns->gone);
+	init_completion(&core_ns->removed);
+	INIT_DELAYED_WORK(&core_ns->poll_work, nvtgt_ns_poll_work);
+	uuid_gen(&core_ns->uuid);
+	strscpy(core_ns->backend_name, "bdev", sizeof(core_ns->backend_name));
+	return core_ns;
 }
 
 /**
  * nvtgt_ns_destroy - free a namespace
- * @cns: disabled, and nobody has a pointer to it any more
+ * @core_ns: disabled; only RCU readers may still have a pointer to it
  *
  * Context: may sleep.
  */
-void nvtgt_ns_destroy(struct nvtgt_cns *cns)
+void nvtgt_ns_destroy(struct nvtgt_core_ns *core_ns)
 {
-	struct nvtgt_subsys *subsys = cns->ns.subsys;
+	struct nvtgt_subsys *subsys = core_ns->ns.subsys;
 
-	WARN_ON_ONCE(cns->enabled);
-	kfree(cns->ns.device_path);
-	kfree(cns->ns.backend_options);
-	mutex_destroy(&cns->enable_lock);
-	free_percpu(cns->stats);
-	kfree_rcu(cns, rcu);		/* nvtgt_req_cancel() */
+	WARN_ON_ONCE(core_ns->enabled);
+	kfree(core_ns->ns.device_path);
+	kfree(core_ns->ns.backend_options);
+	mutex_destroy(&core_ns->enable_lock);
+	free_percpu(core_ns->stats);
+	kfree_rcu(core_ns, rcu);	/* nvtgt_req_cancel(), nvtgt_late_is_hidden() */
 	nvtgt_subsys_put(subsys);
 }
 
 static void nvtgt_ns_update_max(struct nvtgt_subsys *subsys)
 {
-	struct nvtgt_cns *cns;
+	struct nvtgt_core_ns *core_ns;
 	unsigned long nsid;
 	u32 max = 0;
 
-	xa_for_each(&subsys->namespaces, nsid, cns)
+	xa_for_each(&subsys->namespaces, nsid, core_ns)
 		max = nsid;
 	subsys->max_nsid = max;
 }
 
-static void nvtgt_ns_close(struct nvtgt_cns *cns)
+static void nvtgt_ns_close(struct nvtgt_core_ns *core_ns)
 {
-	const struct nvtgt_backend_ops *ops = cns->ns.ops;
+	const struct nvtgt_backend_ops *ops = core_ns->ns.ops;
 
-	ops->close(&cns->ns);
-	cancel_work_sync(&cns->lost_work);
-	cns->ns.ops = NULL;
-	cns->ns.priv = NULL;
+	ops->close(&core_ns->ns);
+	cancel_work_sync(&core_ns->lost_work);
+	core_ns->ns.ops = NULL;
+	core_ns->ns.priv = NULL;
 	module_put(ops->owner);
 }
 
-/* enable_lock is held; owns the reference on ops->owner from here on. */
-static int nvtgt_ns_open(struct nvtgt_cns *cns, const struct nvtgt_backend_ops *ops)
+/* open() has succeeded, and has perhaps set ns->ops to another table. */
+static int nvtgt_ns_check_ops(struct nvtgt_ns *ns)
 {
-	struct nvtgt_ns *ns = &cns->ns;
+	const char *missing = nvtgt_backend_missing(ns->ops);
+
+	if (likely(!missing))
+		return 0;
+	pr_err("backend %s: %s is missing\n", ns->ops->name, missing);
+	if (ns->ops->close)
+		ns->ops->close(ns);
+	return -EINVAL;
+}
+
+/* enable_lock is held; takes over the reference on ops->owner, puts it on failure. */
+static int nvtgt_ns_open(struct nvtgt_core_ns *core_ns, const struct nvtgt_backend_ops *ops)
+{
+	struct nvtgt_ns *ns = &core_ns->ns;
 	int ret;
 
 	if (ops->needs_path && !ns->device_path) {
@@ -161,7 +176,11 @@ static int nvtgt_ns_open(struct nvtgt_cns *cns, const struct nvtgt_backend_ops *
 	ns->max_write_zeroes_blocks = 0;
 	ns->discard_zeroes = false;
 	ret = ops->open(ns);
+	if (!ret)
+		ret = nvtgt_ns_check_ops(ns);
 	if (ret) {
+		/* open() may have found that the device is gone */
+		cancel_work_sync(&core_ns->lost_work);
 		ns->ops = NULL;
 		ns->priv = NULL;
 		module_put(ops->owner);
@@ -170,16 +189,16 @@ static int nvtgt_ns_open(struct nvtgt_cns *cns, const struct nvtgt_backend_ops *
 }
 
 /* Opened and with a reference count: hosts may see it from now on. */
-static int nvtgt_ns_show(struct nvtgt_cns *cns)
+static int nvtgt_ns_show(struct nvtgt_core_ns *core_ns)
 {
-	struct nvtgt_ns *ns = &cns->ns;
+	struct nvtgt_ns *ns = &core_ns->ns;
 	struct nvtgt_subsys *subsys = ns->subsys;
 	int ret;
 
 	mutex_lock(&subsys->lock);
-	ret = xa_insert(&subsys->namespaces, ns->nsid, cns, GFP_KERNEL);
+	ret = xa_insert(&subsys->namespaces, ns->nsid, core_ns, GFP_KERNEL);
 	if (!ret) {
-		WRITE_ONCE(cns->enabled, true);
+		WRITE_ONCE(core_ns->enabled, true);
 		subsys->nr_namespaces++;
 		subsys->max_nsid = max(subsys->max_nsid, ns->nsid);
 		nvtgt_ns_changed(subsys, ns->nsid);
@@ -189,9 +208,9 @@ static int nvtgt_ns_show(struct nvtgt_cns *cns)
 }
 
 /* No command finds it any more; those that have found it go on. */
-static void nvtgt_ns_hide(struct nvtgt_cns *cns)
+static void nvtgt_ns_hide(struct nvtgt_core_ns *core_ns)
 {
-	struct nvtgt_ns *ns = &cns->ns;
+	struct nvtgt_ns *ns = &core_ns->ns;
 	struct nvtgt_subsys *subsys = ns->subsys;
 
 	mutex_lock(&subsys->lock);
@@ -203,52 +222,52 @@ static void nvtgt_ns_hide(struct nvtgt_cns *cns)
 }
 
 /* No host sees it; with in_use set, what open() reads still does not change. */
-static void nvtgt_ns_set_disabled(struct nvtgt_cns *cns, bool in_use)
+static void nvtgt_ns_set_disabled(struct nvtgt_core_ns *core_ns, bool in_use)
 {
-	struct nvtgt_subsys *subsys = cns->ns.subsys;
+	struct nvtgt_subsys *subsys = core_ns->ns.subsys;
 
 	mutex_lock(&subsys->lock);
-	WRITE_ONCE(cns->enabled, false);
-	cns->in_use = in_use;
-	atomic_set(&cns->lost, 0);
-	nvtgt_ns_set_anagrp(cns);
+	WRITE_ONCE(core_ns->enabled, false);
+	core_ns->in_use = in_use;
+	atomic_set(&core_ns->lost, 0);
+	nvtgt_ns_set_anagrp(core_ns);
 	mutex_unlock(&subsys->lock);
 }
 
 /* enable_lock is held, in_use is set. */
-static int nvtgt_ns_open_and_show(struct nvtgt_cns *cns)
+static int nvtgt_ns_open_and_show(struct nvtgt_core_ns *core_ns)
 {
-	const struct nvtgt_backend_ops *ops = nvtgt_backend_find(cns->backend_name);
-	struct nvtgt_ns *ns = &cns->ns;
+	const struct nvtgt_backend_ops *ops = nvtgt_backend_find(core_ns->backend_name);
+	struct nvtgt_ns *ns = &core_ns->ns;
 	int ret;
 
 	if (IS_ERR(ops)) {
 		ret = PTR_ERR(ops);
 		pr_warn_ratelimited("%s namespace %u: enable: backend %s cannot be had: error %d\n",
-				    ns->subsys->nqn, ns->nsid, cns->backend_name, ret);
+				    ns->subsys->nqn, ns->nsid, core_ns->backend_name, ret);
 		return ret;
 	}
-	ret = nvtgt_ns_open(cns, ops);
+	ret = nvtgt_ns_open(core_ns, ops);
 	if (ret)
 		return ret;
-	if (atomic_read(&cns->lost)) {
-		/* it has no size, which hosts must not see */
+	if (atomic_read(&core_ns->lost)) {
+		/* a namespace without a size must not be shown to hosts */
 		pr_warn_ratelimited("%s namespace %u: enable: %s has been taken away just now\n",
 				    ns->subsys->nqn, ns->nsid, ns->device_path ?: "its device");
 		ret = -ENODEV;
 		goto out_close;
 	}
 
-	/* a device may have held up the caller for longer than it has lived */
+	/* the caller may have been killed while the device held up open() */
 	ret = -EINTR;
 	if (fatal_signal_pending(current))
 		goto out_close;
 
-	reinit_completion(&cns->gone);
+	reinit_completion(&core_ns->gone);
 	ret = percpu_ref_init(&ns->ref, nvtgt_ns_ref_release, 0, GFP_KERNEL);
 	if (ret)
 		goto out_close;
-	ret = nvtgt_ns_show(cns);
+	ret = nvtgt_ns_show(core_ns);
 	if (ret)
 		goto out_exit;
 	if (ns->readonly)
@@ -258,21 +277,21 @@ static int nvtgt_ns_open_and_show(struct nvtgt_cns *cns)
 out_exit:
 	percpu_ref_exit(&ns->ref);
 out_close:
-	nvtgt_ns_close(cns);
+	nvtgt_ns_close(core_ns);
 	return ret;
 }
 
 /* Tells the hosts that the namespace is in another ANA group. */
-static void nvtgt_ns_tell_ana(struct nvtgt_cns *cns)
+static void nvtgt_ns_tell_ana(struct nvtgt_core_ns *core_ns)
 {
 	down_read(&nvtgt_config_sem);
-	nvtgt_ana_changed(cns->ns.subsys, NULL);
+	nvtgt_ana_changed(core_ns->ns.subsys, NULL);
 	up_read(&nvtgt_config_sem);
 }
 
 /**
  * nvtgt_ns_enable - open the backend and let hosts see the namespace
- * @cns: the namespace
+ * @core_ns: the namespace
  *
  * Loads the backend's module. Nothing to do when it is enabled already.
  *
@@ -282,246 +301,247 @@ static void nvtgt_ns_tell_ana(struct nvtgt_cns *cns)
  *	signal came while another thread enabled or disabled the namespace, or the
  *	caller was killed while the device was opened.
  */
-int nvtgt_ns_enable(struct nvtgt_cns *cns)
+int nvtgt_ns_enable(struct nvtgt_core_ns *core_ns)
 {
 	bool found_again = false;
 	int ret = 0;
 
-	if (mutex_lock_interruptible(&cns->enable_lock))
+	if (mutex_lock_interruptible(&core_ns->enable_lock))
 		return -EINTR;
-	if (!cns->enabled) {
-		nvtgt_ns_set_disabled(cns, true);
-		ret = nvtgt_ns_open_and_show(cns);
+	if (!core_ns->enabled) {
+		nvtgt_ns_set_disabled(core_ns, true);
+		ret = nvtgt_ns_open_and_show(core_ns);
 		if (ret) {
-			nvtgt_ns_set_disabled(cns, false);
+			nvtgt_ns_set_disabled(core_ns, false);
 		} else {
-			nvtgt_ns_poll_again(cns);
-			found_again = cns->was_lost;
-			cns->was_lost = false;
+			nvtgt_ns_poll_again(core_ns);
+			found_again = core_ns->was_lost;
+			core_ns->was_lost = false;
 		}
 	}
-	mutex_unlock(&cns->enable_lock);
+	mutex_unlock(&core_ns->enable_lock);
 	/*
 	 * A host that has not seen that it was disabled has the same namespace before and
 	 * after, and takes its group from the ANA log alone.
 	 */
 	if (found_again)
-		nvtgt_ns_tell_ana(cns);
+		nvtgt_ns_tell_ana(core_ns);
 	return ret;
 }
 
-/* cns->gone completes with the last command. */
-static void nvtgt_ns_hide_and_kill(struct nvtgt_cns *cns)
+/* core_ns->gone completes with the last command. */
+static void nvtgt_ns_hide_and_kill(struct nvtgt_core_ns *core_ns)
 {
-	nvtgt_ns_hide(cns);
-	percpu_ref_kill(&cns->ns.ref);
+	nvtgt_ns_hide(core_ns);
+	percpu_ref_kill(&core_ns->ns.ref);
 }
 
-/* After cns->gone: nothing uses the namespace. */
-static void nvtgt_ns_close_gone(struct nvtgt_cns *cns)
+/* After core_ns->gone: nothing uses the namespace. */
+static void nvtgt_ns_close_gone(struct nvtgt_core_ns *core_ns)
 {
-	percpu_ref_exit(&cns->ns.ref);
-	if (atomic_read(&cns->lost))
-		cns->was_lost = true;
-	nvtgt_ns_set_disabled(cns, true);
-	nvtgt_ns_close(cns);
-	nvtgt_ns_set_disabled(cns, false);
+	percpu_ref_exit(&core_ns->ns.ref);
+	if (atomic_read(&core_ns->lost))
+		core_ns->was_lost = true;
+	nvtgt_ns_set_disabled(core_ns, true);
+	nvtgt_ns_close(core_ns);
+	nvtgt_ns_set_disabled(core_ns, false);
 }
 
 /**
  * nvtgt_ns_disable - hide the namespace from hosts and close the backend
- * @cns: the namespace; nothing to do when it is disabled already
+ * @core_ns: the namespace; nothing to do when it is disabled already
  *
  * Waits for the commands that use it.
  *
  * Context: may sleep, as long as the device hangs; takes enable_lock and, without
  *	waiting for the device, subsys->lock.
  */
-void nvtgt_ns_disable(struct nvtgt_cns *cns)
+void nvtgt_ns_disable(struct nvtgt_core_ns *core_ns)
 {
-	mutex_lock(&cns->enable_lock);
-	if (cns->enabled) {
-		if (!cns->hidden)
-			nvtgt_ns_hide_and_kill(cns);
-		cancel_delayed_work_sync(&cns->poll_work);
-		wait_for_completion(&cns->gone);
-		nvtgt_ns_close_gone(cns);
+	mutex_lock(&core_ns->enable_lock);
+	if (core_ns->enabled) {
+		if (!core_ns->hidden)
+			nvtgt_ns_hide_and_kill(core_ns);
+		cancel_delayed_work_sync(&core_ns->poll_work);
+		wait_for_completion(&core_ns->gone);
+		nvtgt_ns_close_gone(core_ns);
 	}
-	mutex_unlock(&cns->enable_lock);
+	mutex_unlock(&core_ns->enable_lock);
 }
 
 static void nvtgt_ns_remove_work(struct work_struct *work)
 {
-	struct nvtgt_cns *cns = container_of(work, struct nvtgt_cns, remove_work);
+	struct nvtgt_core_ns *core_ns = container_of(work, struct nvtgt_core_ns, remove_work);
 
-	nvtgt_ns_disable(cns);
-	complete(&cns->removed);
-	config_item_put(&cns->group.cg_item);
+	nvtgt_ns_disable(core_ns);
+	complete(&core_ns->removed);
+	config_item_put(&core_ns->group.cg_item);
 }
 
 /**
  * nvtgt_ns_remove - disable a namespace whose directory is being removed
- * @cns: the namespace; the caller's reference on its configfs item is taken over
+ * @core_ns: the namespace; the caller's reference on its configfs item is taken over
  *
- * configfs holds the lock of the whole tree's directories here. So hosts lose sight of
- * the namespace, a work does the rest, and the wait for that is bounded: a device may
- * not answer a command, the look at its size, or the backend that closes it.
+ * configfs holds su_mutex here, which each mkdir and rmdir in the tree needs. So the
+ * namespace is only hidden from hosts, a work does the rest, and the wait for that work is
+ * bounded: a device may not answer a command, revalidate() or close().
  *
  * Context: may sleep; takes subsys->lock. No store to an attribute of the namespace is
  *	under way, and none will begin, which configfs sees to.
  */
-void nvtgt_ns_remove(struct nvtgt_cns *cns)
+void nvtgt_ns_remove(struct nvtgt_core_ns *core_ns)
 {
-	if (cns->enabled) {
-		nvtgt_ns_hide_and_kill(cns);
-		cns->hidden = true;
+	if (core_ns->enabled) {
+		nvtgt_ns_hide_and_kill(core_ns);
+		core_ns->hidden = true;
 	}
-	config_item_get(&cns->group.cg_item);	/* for the work */
+	config_item_get(&core_ns->group.cg_item);	/* for the work */
 	/* not on nvtgt_wq, where a Connect could wait for its worker */
-	queue_work(nvtgt_remove_wq, &cns->remove_work);
-	if (!wait_for_completion_timeout(&cns->removed, NVTGT_NS_REMOVE_S * HZ))
+	queue_work(nvtgt_remove_wq, &core_ns->remove_work);
+	if (!wait_for_completion_timeout(&core_ns->removed, NVTGT_NS_REMOVE_S * HZ))
 		pr_warn("%s namespace %u: removed, but its device does not answer; it is closed when it has\n",
-			cns->ns.subsys->nqn, cns->ns.nsid);
-	config_item_put(&cns->group.cg_item);
+			core_ns->ns.subsys->nqn, core_ns->ns.nsid);
+	config_item_put(&core_ns->group.cg_item);
 }
 
 /* Tells the hosts that the namespace is not as it was. */
-static void nvtgt_ns_tell_change(struct nvtgt_cns *cns)
+static void nvtgt_ns_tell_change(struct nvtgt_core_ns *core_ns)
 {
-	struct nvtgt_subsys *subsys = cns->ns.subsys;
+	struct nvtgt_subsys *subsys = core_ns->ns.subsys;
 
 	mutex_lock(&subsys->lock);
-	nvtgt_ns_changed(subsys, cns->ns.nsid);
+	nvtgt_ns_changed(subsys, core_ns->ns.nsid);
 	mutex_unlock(&subsys->lock);
 }
 
-static int nvtgt_ns_revalidate_locked(struct nvtgt_cns *cns)
+static int nvtgt_ns_revalidate_locked(struct nvtgt_core_ns *core_ns)
 {
-	struct nvtgt_ns *ns = &cns->ns;
+	struct nvtgt_ns *ns = &core_ns->ns;
 	bool was_readonly = ns->readonly;
 	loff_t old = ns->size;
 	int ret;
 
-	lockdep_assert_held(&cns->enable_lock);
+	lockdep_assert_held(&core_ns->enable_lock);
 	/* a device that is gone has no size; its namespace keeps the one it had */
-	if (!cns->enabled || !ns->ops->revalidate || atomic_read(&cns->lost))
+	if (!core_ns->enabled || !ns->ops->revalidate || atomic_read(&core_ns->lost))
 		return 0;
 	ret = ns->ops->revalidate(ns);
 	if (ret || (ns->size == old && ns->readonly == was_readonly))
 		return ret;
 	pr_info("%s namespace %u: %lld bytes, were %lld%s\n", ns->subsys->nqn, ns->nsid,
 		ns->size, old, ns->readonly ? ", read-only" : "");
-	nvtgt_ns_tell_change(cns);
+	nvtgt_ns_tell_change(core_ns);
 	return 0;
 }
 
 /**
  * nvtgt_ns_revalidate - look at the device's size again
- * @cns: the namespace; the caller has no reference in ns.ref
+ * @core_ns: the namespace; the caller has no reference in ns.ref
  *
- * A changed size, or that it is read-only, is told to the hosts. Nothing to do for a disabled namespace.
+ * Hosts are told when the size has changed, or whether the device is read-only. Nothing to
+ * do for a disabled namespace.
  *
  * Context: may sleep, as long as the device hangs; takes enable_lock and subsys->lock.
  * Return: 0, or the backend's error; -EINTR: a signal came.
  */
-int nvtgt_ns_revalidate(struct nvtgt_cns *cns)
+int nvtgt_ns_revalidate(struct nvtgt_core_ns *core_ns)
 {
 	int ret;
 
-	if (mutex_lock_interruptible(&cns->enable_lock))
+	if (mutex_lock_interruptible(&core_ns->enable_lock))
 		return -EINTR;
-	ret = nvtgt_ns_revalidate_locked(cns);
-	mutex_unlock(&cns->enable_lock);
+	ret = nvtgt_ns_revalidate_locked(core_ns);
+	mutex_unlock(&core_ns->enable_lock);
 	return ret;
 }
 
 /**
  * nvtgt_ns_try_revalidate - look at the device's size again, unless another thread does
- * @cns: the namespace; the caller may have a reference in ns.ref
+ * @core_ns: the namespace; the caller may have a reference in ns.ref
  *
- * As nvtgt_ns_revalidate(); nothing to do while the namespace is looked at or disabled.
+ * As nvtgt_ns_revalidate(), but does nothing while another thread holds enable_lock.
  *
  * Context: may sleep; takes enable_lock if it is free, and subsys->lock.
  */
-void nvtgt_ns_try_revalidate(struct nvtgt_cns *cns)
+void nvtgt_ns_try_revalidate(struct nvtgt_core_ns *core_ns)
 {
-	if (!mutex_trylock(&cns->enable_lock))
+	if (!mutex_trylock(&core_ns->enable_lock))
 		return;
-	nvtgt_ns_revalidate_locked(cns);
-	mutex_unlock(&cns->enable_lock);
+	nvtgt_ns_revalidate_locked(core_ns);
+	mutex_unlock(&core_ns->enable_lock);
 }
 
-/* Options of a namespace that is enabled, or is not; enable_lock is held. */
-static int nvtgt_ns_take_options(struct nvtgt_cns *cns, const char *options)
+/* Lets the backend judge and take new options, if it is open; enable_lock is held. */
+static int nvtgt_ns_take_options(struct nvtgt_core_ns *core_ns, const char *options)
 {
-	struct nvtgt_ns *ns = &cns->ns;
+	struct nvtgt_ns *ns = &core_ns->ns;
 
-	if (!cns->enabled || !strcmp(ns->backend_options ?: "", options))
+	if (!core_ns->enabled || !strcmp(ns->backend_options ?: "", options))
 		return 0;
 	return ns->ops->set_options ? ns->ops->set_options(ns, options) : -EBUSY;
 }
 
 /**
  * nvtgt_ns_set_options - change the backend's options
- * @cns: the namespace
+ * @core_ns: the namespace
  * @options: as the backend understands them; "" for none
  *
- * They are judged now if the namespace is enabled, when it is enabled otherwise.
+ * The backend judges them now if the namespace is enabled, else when it is enabled.
  *
  * Context: may sleep, as long as the device hangs; takes enable_lock and subsys->lock.
  * Return: 0; -EBUSY when the backend cannot change them while it is open; -EINTR: a
  * signal came; another negative errno.
  */
-int nvtgt_ns_set_options(struct nvtgt_cns *cns, const char *options)
+int nvtgt_ns_set_options(struct nvtgt_core_ns *core_ns, const char *options)
 {
-	struct nvtgt_ns *ns = &cns->ns;
+	struct nvtgt_ns *ns = &core_ns->ns;
 	char *copy = kstrdup(options, GFP_KERNEL);
 	loff_t old;
 	int ret;
 
 	if (!copy)
 		return -ENOMEM;
-	if (mutex_lock_interruptible(&cns->enable_lock)) {
+	if (mutex_lock_interruptible(&core_ns->enable_lock)) {
 		kfree(copy);
 		return -EINTR;
 	}
 	old = ns->size;
-	ret = nvtgt_ns_take_options(cns, copy);
+	ret = nvtgt_ns_take_options(core_ns, copy);
 	if (!ret) {
 		mutex_lock(&ns->subsys->lock);
 		swap(ns->backend_options, copy);
 		mutex_unlock(&ns->subsys->lock);
-		if (cns->enabled && ns->size != old)
-			nvtgt_ns_tell_change(cns);
+		if (core_ns->enabled && ns->size != old)
+			nvtgt_ns_tell_change(core_ns);
 	}
-	mutex_unlock(&cns->enable_lock);
+	mutex_unlock(&core_ns->enable_lock);
 	kfree(copy);
 	return ret;
 }
 
 /**
  * nvtgt_ns_set_anagrp - put the namespace into the ANA group that hosts are to see
- * @cns: the namespace; conf_anagrpid or lost has changed
+ * @core_ns: the namespace; conf_anagrpid or lost has changed
  *
  * Context: subsys->lock is held.
  */
-void nvtgt_ns_set_anagrp(struct nvtgt_cns *cns)
+void nvtgt_ns_set_anagrp(struct nvtgt_core_ns *core_ns)
 {
-	lockdep_assert_held(&cns->ns.subsys->lock);
-	WRITE_ONCE(cns->anagrpid, cns->conf_anagrpid);
-	smp_mb();	/* pairs with the exchange in nvtgt_ns_lost(): the loss comes out on top */
-	if (atomic_read(&cns->lost))
-		WRITE_ONCE(cns->anagrpid, NVTGT_LOST_ANAGRP);
+	lockdep_assert_held(&core_ns->ns.subsys->lock);
+	WRITE_ONCE(core_ns->anagrpid, core_ns->conf_anagrpid);
+	smp_mb();	/* pairs with the exchange in nvtgt_ns_lost(): a loss is not overwritten */
+	if (atomic_read(&core_ns->lost))
+		WRITE_ONCE(core_ns->anagrpid, NVTGT_LOST_ANAGRP);
 }
 
 static void nvtgt_ns_lost_work(struct work_struct *work)
 {
-	struct nvtgt_cns *cns = container_of(work, struct nvtgt_cns, lost_work);
-	struct nvtgt_ns *ns = &cns->ns;
+	struct nvtgt_core_ns *core_ns = container_of(work, struct nvtgt_core_ns, lost_work);
+	struct nvtgt_ns *ns = &core_ns->ns;
 
 	pr_err("%s namespace %u: %s is gone; hosts are told that the namespace is lost on all ports\n",
 	       ns->subsys->nqn, ns->nsid, ns->device_path ?: "its device");
-	nvtgt_ns_tell_ana(cns);
+	nvtgt_ns_tell_ana(core_ns);
 }
 
 /**
@@ -536,33 +556,34 @@ static void nvtgt_ns_lost_work(struct work_struct *work)
  */
 void nvtgt_ns_lost(struct nvtgt_ns *ns)
 {
-	struct nvtgt_cns *cns = to_nvtgt_cns(ns);
+	struct nvtgt_core_ns *core_ns = to_nvtgt_core_ns(ns);
 
-	if (atomic_xchg(&cns->lost, 1))
+	if (atomic_xchg(&core_ns->lost, 1))
 		return;
 	/* before the first command is answered: the host reads the ANA log at once */
-	WRITE_ONCE(cns->anagrpid, NVTGT_LOST_ANAGRP);
-	queue_work(nvtgt_wq, &cns->lost_work);
+	WRITE_ONCE(core_ns->anagrpid, NVTGT_LOST_ANAGRP);
+	queue_work(nvtgt_wq, &core_ns->lost_work);
 }
 EXPORT_SYMBOL_GPL(nvtgt_ns_lost);
 
 /* Looks are due at the same time for all namespaces: an idle machine wakes up once. */
-static void nvtgt_ns_poll_again(struct nvtgt_cns *cns)
+static void nvtgt_ns_poll_again(struct nvtgt_core_ns *core_ns)
 {
 	unsigned long period = msecs_to_jiffies(READ_ONCE(resize_poll_ms) ?: MSEC_PER_SEC);
 
-	queue_delayed_work(nvtgt_wq, &cns->poll_work, period - jiffies % period);
+	queue_delayed_work(nvtgt_wq, &core_ns->poll_work, period - jiffies % period);
 }
 
 /*
- * No kernel before 6.13 tells the opener of a device that its size has changed,
- * and a file never does: look. Each namespace has its own work, for a device may hang.
+ * Backends are not told when the size of their device or file changes: look. Each
+ * namespace has its own work, for a device may hang.
  */
 static void nvtgt_ns_poll_work(struct work_struct *work)
 {
-	struct nvtgt_cns *cns = container_of(to_delayed_work(work), struct nvtgt_cns, poll_work);
+	struct nvtgt_core_ns *core_ns = container_of(to_delayed_work(work), struct nvtgt_core_ns,
+						     poll_work);
 
 	if (READ_ONCE(resize_poll_ms))
-		nvtgt_ns_try_revalidate(cns);
-	nvtgt_ns_poll_again(cns);
+		nvtgt_ns_try_revalidate(core_ns);
+	nvtgt_ns_poll_again(core_ns);
 }

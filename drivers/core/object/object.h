@@ -2,10 +2,10 @@
 /*
  * object/: the core's objects and the life of each: requests (request.c; pass.c is what a
  * reactor's pass does for them), connections and their peers (conn.c, peer.c), queues,
- * controllers (ctrl.c; what an ended one has left in devices: drain.c; its events:
+ * controllers (ctrl.c; what stopped queues have left in backends: drain.c; events:
  * event.c, error_log.c), subsystems, namespaces, ports; the transports and backends that
- * are registered (transport.c, backend.c); names (nqn.c); debugfs.c shows them. It uses
- * engine/. Commands are judged above it (but for the AER, event.c), and so are attributes.
+ * are registered (transport.c, backend.c); names (nqn.c); debugfs.c shows these objects.
+ * It uses engine/. command/ judges commands (but the AER: event.c), config/ attributes.
  */
 #ifndef _NVTGT_OBJECT_H
 #define _NVTGT_OBJECT_H
@@ -31,7 +31,7 @@
 #define NVTGT_MAX_ANAGRPS	128
 /* Where hosts see the namespaces whose device is gone: persistent loss on each port. */
 #define NVTGT_LOST_ANAGRP	(NVTGT_MAX_ANAGRPS + 1)
-/* Workers of one namespace's commands: a device that stalls leaves the others some. */
+/* Workers of one namespace's commands: a device that stalls leaves some to other namespaces. */
 #define NVTGT_NS_WORKERS	32
 
 #define NVTGT_DEFAULT_ANA_GRPID	1
@@ -39,8 +39,8 @@
 #define NVTGT_MAX_PENDING_EVENTS 32	/* kept per controller while no AER is there */
 #define NVTGT_ERROR_LOG_SLOTS	64
 #define NVTGT_KAS		10	/* keep alive granularity: 10 x 100 ms */
-#define NVTGT_DISC_KATO_MS	120000	/* of discovery controllers whose hosts say nothing */
-#define NVTGT_DISC_MAX_KATO_MS	300000	/* and at most */
+#define NVTGT_DISC_KATO_MS	120000	/* of discovery controllers whose host asks for none */
+#define NVTGT_DISC_MAX_KATO_MS	300000	/* of discovery controllers, at most */
 #define NVTGT_CNTLID_MIN	1
 #define NVTGT_CNTLID_MAX	0xffef
 #define NVTGT_NQN_SIZE		(NVMF_NQN_SIZE + 1)
@@ -123,7 +123,7 @@ struct nvtgt_subsys {
 	struct dentry *debugfs;
 
 	/* RCU readers; changed under lock */
-	struct xarray namespaces;	/* nsid -> nvtgt_cns, enabled ones only */
+	struct xarray namespaces;	/* nsid -> nvtgt_core_ns, enabled ones only */
 
 	struct config_group group;
 	struct config_group ns_group;
@@ -136,8 +136,8 @@ struct nvtgt_ns_stats {
 	u64 read_sectors, written_sectors;	/* of 512 bytes */
 };
 
-/* struct nvtgt_cns - subsystems/NQN/namespaces/NSID: the core's namespace */
-struct nvtgt_cns {
+/* struct nvtgt_core_ns - subsystems/NQN/namespaces/NSID: the core's namespace */
+struct nvtgt_core_ns {
 	struct nvtgt_ns ns;		/* the part that backends see */
 	struct config_group group;
 	/*
@@ -146,7 +146,7 @@ struct nvtgt_cns {
 	 */
 	struct mutex enable_lock;
 	struct delayed_work poll_work;	/* looks at the size; runs while enabled */
-	bool was_lost;			/* when it was disabled; enable_lock */
+	bool was_lost;			/* the device was, at the last disable; enable_lock */
 
 	/* enable_lock and subsys->lock to change them, one of the two to read */
 	bool enabled;
@@ -156,7 +156,7 @@ struct nvtgt_cns {
 	struct work_struct lost_work;	/* tells hosts and the log */
 	struct work_struct remove_work;	/* disables it after rmdir */
 
-	/* subsys->lock; this and what open() reads is kept while in_use */
+	/* subsys->lock; backend_name and what open() reads do not change while in_use */
 	char backend_name[NVTGT_BACKEND_NAME_SIZE];
 	u32 conf_anagrpid;		/* ana_grpid */
 	u32 anagrpid;			/* as hosts see it, see nvtgt_ns_set_anagrp() */
@@ -172,7 +172,7 @@ struct nvtgt_cns {
 	struct rcu_head rcu;
 
 	/* what its backend does in workers, see nvtgt_req_defer() */
-	spinlock_t deferred_lock ____cacheline_aligned_in_smp;	/* irq; nothing is taken inside */
+	spinlock_t deferred_lock ____cacheline_aligned_in_smp;	/* irq; no lock is taken inside */
 	struct list_head deferred;	/* nvtgt_req.entry: no worker is free */
 	unsigned int nr_workers;
 };
@@ -252,12 +252,12 @@ struct nvtgt_ctrl {
 	bool pi;			/* protection information is shown and moved */
 	bool persistent;		/* its host asked for a keep alive time-out */
 
-	struct list_head peer_entry;	/* nvtgt_peer.discovery; the lock of the peers */
+	struct list_head peer_entry;	/* nvtgt_peer.discovery; conns->peer_lock */
 
 	u32 csts;			/* lock */
-	bool ready;			/* lock; I/O commands may come; read with READ_ONCE() by each */
+	bool ready;			/* lock; I/O commands may come; read by each, READ_ONCE() */
 
-	/* protects these two and all of what follows; not in the line that each command reads */
+	/* protects csts, ready and what follows; not in the line that each command reads */
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	struct nvtgt_queue **queues;	/* [0 … max_qid] */
 	unsigned int nr_queues;
@@ -265,13 +265,13 @@ struct nvtgt_ctrl {
 	u32 cc;
 	bool draining;			/* CSTS waits for what I/O queues have left in backends */
 	bool stuck;			/* … in vain for so long that CSTS.CFS has been set */
-	u32 told_late;			/* the log knows that a Connect waits for this namespace; 0 */
+	u32 told_late;			/* namespace logged last as one that a Connect waits for */
 	unsigned int nr_undrained;	/* I/O queues that are not drained */
-	unsigned long drain_due;	/* jiffies: when that is, while draining */
+	unsigned long drain_due;	/* jiffies: when CSTS.CFS is to be set, while draining */
 	u32 kato_ms;			/* 0: no keep alive */
 	u32 features[NVTGT_NR_FEATURES];
 	u32 aen_enabled;		/* Set Features 0Bh, bits as in OAES */
-	unsigned long aen_masked;	/* sent and not cleared by reading the log page */
+	unsigned long aen_masked;	/* sent or kept, and the log page has not been read since */
 	struct list_head aers;		/* nvtgt_req.entry: outstanding AERs */
 	unsigned int nr_aers;
 	struct nvtgt_event events[NVTGT_MAX_PENDING_EVENTS];
@@ -281,8 +281,8 @@ struct nvtgt_ctrl {
 	struct nvme_error_slot error_log[NVTGT_ERROR_LOG_SLOTS];
 	u64 error_count;
 
-	u64 seen_cmds;			/* keep-alive work only: traffic at its last look */
-	bool ka_overdue;		/* the time is over; it waits for the reactors */
+	u64 seen_cmds;			/* commands at the last look of ka_work */
+	bool ka_overdue;		/* KATO is over; ka_work waits for the reactors */
 	struct dentry *debugfs;
 	struct delayed_work ka_work;
 	struct delayed_work drain_work;
@@ -313,9 +313,9 @@ static inline const char *nvtgt_host_name(const char *hostnqn)
 	pr_warn_ratelimited("%s ctrl %u (%s): " fmt, (ctrl)->subsys->nqn,	\
 			    (ctrl)->cntlid, nvtgt_host_name((ctrl)->hostnqn), ##__VA_ARGS__)
 
-static inline struct nvtgt_cns *to_nvtgt_cns(struct nvtgt_ns *ns)
+static inline struct nvtgt_core_ns *to_nvtgt_core_ns(struct nvtgt_ns *ns)
 {
-	return container_of(ns, struct nvtgt_cns, ns);
+	return container_of(ns, struct nvtgt_core_ns, ns);
 }
 
 static inline struct nvtgt_cport *to_nvtgt_cport(struct nvtgt_port *port)
@@ -323,11 +323,12 @@ static inline struct nvtgt_cport *to_nvtgt_cport(struct nvtgt_port *port)
 	return container_of(port, struct nvtgt_cport, port);
 }
 
-/* transport.c, backend.c: who is registered */
-const struct nvtgt_transport_ops *nvtgt_transport_find(u8 trtype);	/* loads; module reference */
+/* transport.c, backend.c: registered transports and backends */
+const struct nvtgt_transport_ops *nvtgt_transport_find(u8 trtype);	/* loads the module */
 const char *nvtgt_trtype_name(u8 trtype);
 int nvtgt_trtype_find(const char *name);
-const struct nvtgt_backend_ops *nvtgt_backend_find(const char *name);	/* loads; module reference */
+const struct nvtgt_backend_ops *nvtgt_backend_find(const char *name);	/* loads the module */
+const char *nvtgt_backend_missing(const struct nvtgt_backend_ops *ops);
 
 /* conn.c: the core's side of a connection */
 void nvtgt_conn_connected(struct nvtgt_conn *conn);
@@ -347,7 +348,7 @@ void nvtgt_peers_show_of(struct seq_file *m, struct nvtgt_conns *conns);
 void nvtgt_peer_add_discovery(struct nvtgt_queue *queue, struct nvtgt_ctrl *ctrl);
 void nvtgt_peer_leave(struct nvtgt_queue *queue);
 
-/* drain.c, of a request that is executing */
+/* drain.c: requests of a stopped queue, or that wait for a worker */
 void nvtgt_req_stop(struct nvtgt_req *req);
 bool nvtgt_req_cancel(struct nvtgt_req *req, u16 status);
 
@@ -379,14 +380,14 @@ int nvtgt_discovery_init(void);
 void nvtgt_discovery_exit(void);
 
 /* ns.c */
-struct nvtgt_cns *nvtgt_ns_create(struct nvtgt_subsys *subsys, u32 nsid);
-void nvtgt_ns_destroy(struct nvtgt_cns *cns);
-int nvtgt_ns_enable(struct nvtgt_cns *cns);
-void nvtgt_ns_disable(struct nvtgt_cns *cns);
-void nvtgt_ns_remove(struct nvtgt_cns *cns);
-int nvtgt_ns_revalidate(struct nvtgt_cns *cns);
-void nvtgt_ns_try_revalidate(struct nvtgt_cns *cns);
-void nvtgt_ns_set_anagrp(struct nvtgt_cns *cns);
+struct nvtgt_core_ns *nvtgt_ns_create(struct nvtgt_subsys *subsys, u32 nsid);
+void nvtgt_ns_destroy(struct nvtgt_core_ns *core_ns);
+int nvtgt_ns_enable(struct nvtgt_core_ns *core_ns);
+void nvtgt_ns_disable(struct nvtgt_core_ns *core_ns);
+void nvtgt_ns_remove(struct nvtgt_core_ns *core_ns);
+int nvtgt_ns_revalidate(struct nvtgt_core_ns *core_ns);
+void nvtgt_ns_try_revalidate(struct nvtgt_core_ns *core_ns);
+void nvtgt_ns_set_anagrp(struct nvtgt_core_ns *core_ns);
 
 /**
  * nvtgt_ns_find_get - find a namespace for a command
@@ -398,14 +399,14 @@ void nvtgt_ns_set_anagrp(struct nvtgt_cns *cns);
  */
 static inline struct nvtgt_ns *nvtgt_ns_find_get(struct nvtgt_subsys *subsys, u32 nsid)
 {
-	struct nvtgt_cns *cns;
+	struct nvtgt_core_ns *core_ns;
 
 	rcu_read_lock();
-	cns = xa_load(&subsys->namespaces, nsid);
-	if (cns && !percpu_ref_tryget_live(&cns->ns.ref))
-		cns = NULL;
+	core_ns = xa_load(&subsys->namespaces, nsid);
+	if (core_ns && !percpu_ref_tryget_live(&core_ns->ns.ref))
+		core_ns = NULL;
 	rcu_read_unlock();
-	return cns ? &cns->ns : NULL;
+	return core_ns ? &core_ns->ns : NULL;
 }
 
 /**
@@ -419,7 +420,7 @@ static inline void nvtgt_ns_put(struct nvtgt_ns *ns)
 	percpu_ref_put(&ns->ref);
 }
 
-int nvtgt_ns_set_options(struct nvtgt_cns *cns, const char *options);
+int nvtgt_ns_set_options(struct nvtgt_core_ns *core_ns, const char *options);
 
 /* port.c */
 struct nvtgt_cport *nvtgt_port_create(u16 id, struct net *net);
@@ -476,7 +477,7 @@ u16 nvtgt_zero_out(struct nvtgt_req *req, size_t off, size_t len);
 u16 nvtgt_req_find_ns(struct nvtgt_req *req);
 void nvtgt_req_put_ns(struct nvtgt_req *req);
 
-/* Of the commands that an I/O queue takes. */
+/* Does a command that an I/O queue takes change the medium? */
 static inline bool nvtgt_changes_medium(u8 opcode)
 {
 	return opcode == nvme_cmd_write || opcode == nvme_cmd_write_zeroes ||

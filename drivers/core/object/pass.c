@@ -24,8 +24,8 @@ void nvtgt_queue_move(struct nvtgt_queue *queue, struct nvtgt_reactor *to)
 {
 	list_del_init(&queue->flush);
 	/*
-	 * From here on results and Aborts go to the new reactor, which may so have
-	 * the queue in its hands before it takes the kick: it pairs with this.
+	 * From here on results and Aborts go to the new reactor, which may so handle the
+	 * queue before it takes the kick. Pairs with nvtgt_pass_respond(), nvtgt_abort_call().
 	 */
 	smp_store_release(&queue->reactor, to);
 }
@@ -129,7 +129,7 @@ bool nvtgt_req_poll(struct nvtgt_req *req)
 	if (!req->ns_shared || !nvtgt_is_reactor(reactor))
 		return false;
 	req->polled = true;
-	req->poll_over = false;
+	req->poll_done = false;
 	req->poller = reactor;
 	list_add_tail(&req->poll_entry, &reactor->polled);
 	return true;
@@ -137,9 +137,9 @@ bool nvtgt_req_poll(struct nvtgt_req *req)
 EXPORT_SYMBOL_GPL(nvtgt_req_poll);
 
 /*
- * Asks the devices that requests are out to. One request speaks for those of its
- * namespace beside it, if it can; the next time others are looked at, so that no
- * device waits behind one that has stalled.
+ * Polls the devices of the requests in @polled. One request speaks for the requests of the
+ * same namespace next to it, if it can. After NVTGT_POLL_LOOKS requests the next call goes on
+ * with the following request, so that no device waits behind one that has stalled.
  */
 static void nvtgt_pass_poll(struct nvtgt_reactor *reactor)
 {
@@ -148,7 +148,7 @@ static void nvtgt_pass_poll(struct nvtgt_reactor *reactor)
 	unsigned int looks = 0;
 
 	list_for_each_entry_safe(req, next, &reactor->polled, poll_entry) {
-		if (READ_ONCE(req->state) != NVTGT_REQ_EXECUTING || READ_ONCE(req->poll_over)) {
+		if (READ_ONCE(req->state) != NVTGT_REQ_EXECUTING || READ_ONCE(req->poll_done)) {
 			list_del_init(&req->poll_entry);
 			continue;
 		}
@@ -162,8 +162,8 @@ static void nvtgt_pass_poll(struct nvtgt_reactor *reactor)
 }
 
 /**
- * nvtgt_req_poll_others - look now at what the reactor polls for
- * @req: polled for, too, and not given to its device so far
+ * nvtgt_req_poll_others - poll now for the requests that the reactor polls for
+ * @req: one of these requests, not given to its device so far
  *
  * Context: the reactor of the queue, that of nvtgt_req_poll().
  */

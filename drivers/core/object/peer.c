@@ -2,7 +2,7 @@
 /**
  * DOC: Peers
  *
- * Which host may shut out which. A connection costs memory from its first packet on, and
+ * So that no host shuts out another. A connection costs memory from its first packet on, and
  * the host that it belongs to is known only when a Connect has come; until then it is
  * half-open. Connections are counted for each source address (an IPv4 address, the upper 64 bits
  * of an IPv6 address and, of a link-local one, the link; each in its network namespace)
@@ -10,19 +10,19 @@
  *
  * At a bound the newcomer is let in, and the oldest half-open connection ends: of its
  * own address when that has reached its bound, otherwise of the address that has most
- * of them. An honest host has sent its Connect long before it is the oldest one. Only
- * where no connection is half-open, so that all are hosts at work, is the newcomer refused.
+ * of them. An honest host has sent its Connect long before its connection is the oldest one.
+ * The newcomer is refused where there is no such connection, since all are hosts at work.
  *
- * A connection that was told to end counts no more, but as one that is ending: of
- * these there are never more than max_half_open, for they hold memory until their
- * reactor has come round.
+ * A connection that was told to end counts no more, but as one that is ending. While
+ * max_half_open connections are ending newcomers are refused, for an ending connection holds
+ * memory until its reactor has come round.
  *
  * Discovery admits any host, so its controllers are counted by address as well. At the
  * bound the oldest one whose host asked for no keep alive ends (it came to read a log
  * page), or else the oldest one; a host that stays comes back by itself.
  *
- * A connection is counted from nvtgt_peer_enter() to nvtgt_queue_destroy(); until then
- * it may be told to end at any time.
+ * A connection is counted from nvtgt_peer_enter() to nvtgt_queue_destroy(); while it is
+ * half-open it may be told to end at any time.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -47,14 +47,14 @@ MODULE_PARM_DESC(max_peer_discovery, "most discovery controllers of one source a
 /*
  * struct nvtgt_peer - a source address with connections
  *
- * Lives while one of them does. All of it is protected by conns->peer_lock.
+ * Lives while one of its connections does. All of it is protected by conns->peer_lock.
  */
 struct nvtgt_peer {
 	struct hlist_node node;		/* conns->hash */
 	struct nvtgt_conns *conns;
 	const struct net *net;		/* its connections' ports hold it */
 	u64 addr;			/* IPv4 address, or the upper half of an IPv6 address */
-	u32 scope;			/* of a link-local one: its interface's index; else 0 */
+	u32 scope;			/* of a link-local address: the interface's index; else 0 */
 	sa_family_t family;
 	unsigned int nr_queues;		/* nvtgt_queue.peer */
 	unsigned int nr_connections;	/* without those that are ending */
@@ -72,7 +72,7 @@ struct nvtgt_peer_bound {
 };
 
 /**
- * nvtgt_peers_init - a transport begins
+ * nvtgt_peers_init - prepare a transport's peers
  * @conns: its connections
  *
  * Context: module load.
@@ -90,7 +90,7 @@ void nvtgt_peers_init(struct nvtgt_conns *conns)
 }
 
 /**
- * nvtgt_peers_exit - a transport ends
+ * nvtgt_peers_exit - check that a transport has no peers left
  * @conns: its connections; none is left
  *
  * Context: module unload.
@@ -101,7 +101,7 @@ void nvtgt_peers_exit(struct nvtgt_conns *conns)
 }
 
 /**
- * nvtgt_conns_busy - are as many connections as may be on their way out for want of room?
+ * nvtgt_conns_busy - are as many connections ending for want of room as may be?
  * @conns: the transport's
  *
  * A transport that can leave newcomers in a line does so, for a moment; else
@@ -121,7 +121,7 @@ static unsigned int nvtgt_peer_limit(const unsigned int *param)
 	return READ_ONCE(*param) ?: UINT_MAX;
 }
 
-/* Fills in whose connection it is. What is neither IPv4 nor IPv6 is one peer. */
+/* Fills in the address. All that is neither IPv4 nor IPv6 is one peer. */
 static void nvtgt_peer_set_addr(struct nvtgt_peer *peer, const struct sockaddr_storage *addr)
 {
 	const struct in6_addr *in6 = &((const struct sockaddr_in6 *)addr)->sin6_addr;
@@ -167,7 +167,7 @@ static void nvtgt_peer_set_level(struct nvtgt_peer *peer, unsigned int before)
 {
 	unsigned int now = peer->nr_half_open;
 
-	/* in the lowest one the order is that of the connections' ages, nearly */
+	/* peers of level 0 have one half-open connection each, and stand nearly by its age */
 	if (before && now && ilog2(before) == ilog2(now))
 		return;
 	list_del_init(&peer->level);
@@ -212,7 +212,7 @@ static bool nvtgt_peer_end_oldest(struct nvtgt_peer *peer)
 	return true;
 }
 
-/* The peer with most half-open connections, among the first of those with so many, or NULL. */
+/* Of the first peers of the highest level used, the one with most half-open ones; or NULL. */
 static struct nvtgt_peer *nvtgt_peer_with_most(struct nvtgt_conns *conns)
 {
 	struct nvtgt_peer *peer, *most = NULL;
@@ -296,8 +296,8 @@ static struct nvtgt_peer *nvtgt_peer_alloc(struct nvtgt_conns *conns, const stru
  * @queue: the connection, which may be told to end from here on, in any context
  * @addr: where it comes from
  *
- * Others may be told to end, so that there is room. nvtgt_queue_destroy() takes the
- * connection out again.
+ * Another half-open connection may be told to end, so that there is room.
+ * nvtgt_queue_destroy() takes @queue out again.
  *
  * Context: process, may sleep.
  * Return: 0; -ENOMEM; -EMFILE: there is no room, which has been logged
@@ -356,7 +356,7 @@ static void nvtgt_peer_del_discovery(struct nvtgt_peer *peer, struct nvtgt_ctrl 
 	peer->nr_discovery--;
 }
 
-/* Ends one: the oldest one that was not to stay, or the oldest. */
+/* Ends the oldest discovery controller whose host asked for no keep alive, or the oldest. */
 static void nvtgt_peer_end_discovery(struct nvtgt_peer *peer)
 {
 	struct nvtgt_ctrl *ctrl, *found;
@@ -376,7 +376,7 @@ static void nvtgt_peer_end_discovery(struct nvtgt_peer *peer)
  * @queue: its admin queue
  * @ctrl: the controller
  *
- * Another one of the same address ends when there are too many.
+ * Another discovery controller of the same address ends when there are too many.
  *
  * Context: process, while the Connect is in flight.
  */

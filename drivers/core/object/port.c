@@ -79,7 +79,7 @@ struct nvtgt_cport *nvtgt_port_create(u16 id, struct net *net)
 
 /**
  * nvtgt_port_destroy - free a port
- * @cport: in no list; nobody has a pointer to it any more
+ * @cport: in no list, without references
  *
  * Context: process.
  */

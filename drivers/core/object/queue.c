@@ -2,14 +2,14 @@
 /*
  * Queues: a connection's share of the core.
  *
- * Who else may have a queue in hand when it goes away, and what ends that (struct
- * nvtgt_conn tells of the connection around it, and of the reactor, which lets go last):
- *  1. requests in flight: the transport waits until nr_inflight is 0;
+ * What may still use a queue when it goes away, and what ends that (struct nvtgt_conn
+ * describes the same for the connection around it, and for the reactor, which is last):
+ *  1. requests in flight: the connection leaves its reactor when nr_inflight is 0;
  *     nvtgt_queue_stop() completes the ones that would wait for ever (AERs)
- *  2. newcomers that need its room, through nvtgt_conn_disconnect():
+ *  2. new connections that need its room and call nvtgt_conn_disconnect():
  *     nvtgt_queue_destroy() takes it out of its peer's list under conns->peer_lock
- *  3. its controller's list: nvtgt_queue_destroy() takes it out under ctrl->lock, under
- *     which nvtgt_conn_disconnect() and others' looks at the queue run
+ *  3. threads that find it in ctrl->queues[] (nvtgt_ctrl_disconnect_queues(), Abort, keep
+ *     alive, debugfs): they hold ctrl->lock, under which nvtgt_queue_destroy() takes it out
  */
 #include "object.h"
 
@@ -50,7 +50,7 @@ u16 nvtgt_queue_max_size(const struct nvtgt_queue *queue)
 
 /**
  * nvtgt_queue_stop - nothing more will be received, and nothing begins
- * @queue: the queue; the transport's own state says that it is on its way out
+ * @queue: the queue; its connection's state is ENDING or CLOSING already
  *
  * Completes the requests that wait for an event to happen, or for a worker, so that
  * everything in flight ends by itself. With an admin queue its controller ends: the

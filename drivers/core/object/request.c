@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The life of a request: taken for a command, parked, completed or failed, released; its
- * reference on a namespace, and what is copied in and out of its data. What the command
- * asks for is parse.c's.
+ * reference on a namespace, and what is copied in and out of its data. command/parse.c
+ * judges and executes the command.
  */
 #include <linux/highmem.h>
 #include <linux/sched/mm.h>
@@ -17,7 +17,7 @@
 				 BIT(NVTGT_REQ_SENT))
 
 /*
- * What each command's way touches lies in two cache lines, see struct nvtgt_req. Sparse gives
+ * What every command uses lies in two cache lines, see struct nvtgt_req. Sparse gives
  * a bit field of bool more room than the compilers do.
  */
 #ifndef __CHECKER__
@@ -39,7 +39,7 @@ const u16 nvtgt_req_from[NVTGT_REQ_STATES] = {
 				  BIT(NVTGT_REQ_INLINE) | BIT(NVTGT_REQ_DATA),
 	[NVTGT_REQ_EXECUTING]	= NVTGT_REQ_BEFORE,
 	[NVTGT_REQ_DONE]	= NVTGT_REQ_BEFORE | BIT(NVTGT_REQ_EXECUTING),
-	[NVTGT_REQ_RESPONDING]	= BIT(NVTGT_REQ_DONE) | BIT(NVTGT_REQ_WRITING),
+	[NVTGT_REQ_RESPONDING]	= BIT(NVTGT_REQ_DONE) | BIT(NVTGT_REQ_SENT),
 	[NVTGT_REQ_WRITING]	= BIT(NVTGT_REQ_RESPONDING),
 	[NVTGT_REQ_SENT]	= BIT(NVTGT_REQ_RESPONDING) | BIT(NVTGT_REQ_WRITING),
 };
@@ -100,17 +100,17 @@ void nvtgt_req_park(struct nvtgt_req *req)
 }
 EXPORT_SYMBOL_GPL(nvtgt_req_park);
 
-/* The result is there: hand the request to the reactor. Any context. */
+/* The command has its result: hand the request to the reactor. Any context. */
 static __always_inline void nvtgt_req_done(struct nvtgt_req *req, u16 status)
 {
 	struct nvtgt_reactor *reactor;
 
-	/* the reactor that polls for it has it in its list, and takes it from there first */
+	/* a polled request stands in a list of its poller, and only the poller takes it out */
 	reactor = unlikely(req->polled) ? req->poller : READ_ONCE(req->queue->reactor);
 	req->status = status;
 	if (unlikely(status))
 		nvtgt_error_log(req);
-	/* what is the queue's is given back in the reactor */
+	/* a reference that the queue's requests share is given back in the reactor */
 	if (req->ns && !req->ns_shared) {
 		struct nvtgt_ns *ns = req->ns;
 
@@ -156,18 +156,18 @@ void nvtgt_req_fail(struct nvtgt_req *req, u16 status)
 EXPORT_SYMBOL_GPL(nvtgt_req_fail);
 
 /**
- * nvtgt_req_spoil - what a command has brought cannot be given to the host
+ * nvtgt_req_set_error - what a command has brought cannot be given to the host
  * @req: responding, without a completion queue entry so far
  * @status: why
  *
  * Context: the reactor of the queue.
  */
-void nvtgt_req_spoil(struct nvtgt_req *req, u16 status)
+void nvtgt_req_set_error(struct nvtgt_req *req, u16 status)
 {
 	req->status = status;
 	nvtgt_error_log(req);
 }
-EXPORT_SYMBOL_GPL(nvtgt_req_spoil);
+EXPORT_SYMBOL_GPL(nvtgt_req_set_error);
 
 static void nvtgt_req_work(struct work_struct *work)
 {

@@ -2,8 +2,8 @@
 /*
  * Subsystems: NVM subsystems as configured, and those of discovery.
  *
- * An object lives as long as anybody holds a reference: its configfs directory,
- * each namespace's directory, each controller. It can be found for a Connect
+ * A subsystem lives as long as there is a reference: its configfs directory,
+ * each namespace's directory and each controller holds one. A Connect finds it
  * only while it stands in a list: a port's links for NVM subsystems,
  * nvtgt_disc_subsystems for discovery.
  */
@@ -16,7 +16,7 @@
 #include <linux/utsname.h>
 #include "object.h"
 
-/* Here, for it guards first of all which subsystems there are, and who may reach them. */
+/* Here, because it protects the lists of subsystems and which hosts may reach them. */
 DECLARE_RWSEM(nvtgt_config_sem);
 LIST_HEAD(nvtgt_subsystems);
 LIST_HEAD(nvtgt_disc_subsystems);
@@ -165,7 +165,7 @@ void nvtgt_subsys_del(struct nvtgt_subsys *subsys)
  *
  * Discovery subsystems are on every port. A Connect that makes a controller
  * keeps nvtgt_config_sem until the controller stands in subsys->ctrls, so that
- * a right which is taken away meanwhile finds it there.
+ * the thread that takes away the host's right meanwhile finds the controller there.
  *
  * Context: may sleep; nvtgt_config_sem is held.
  * Return: the subsystem with a reference, or NULL.

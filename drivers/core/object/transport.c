@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Transports: their names, and who is registered. */
+/* Transports: their names, and which are registered. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/err.h>
@@ -219,7 +219,7 @@ bool nvtgt_sockaddr_is_any(const struct sockaddr_storage *ss)
 }
 EXPORT_SYMBOL_GPL(nvtgt_sockaddr_is_any);
 
-/* Never nothing and never for ever: a tenth of a second to an hour. */
+/* A time-out is a tenth of a second to an hour. */
 static int nvtgt_timeout_set(const char *val, const struct kernel_param *kp)
 {
 	return param_set_uint_minmax(val, kp, 100, 3600 * MSEC_PER_SEC);

@@ -289,6 +289,9 @@ def namespace_changed(env):
             second = c.admin.submit(nvme.A_AER)
             write_attr(third + "/enable", 0)
             need(c.admin.quiet(0.5), "a second event before the first one's log page was read")
+            # refused, and so nothing has been read
+            status(c.log(4, 4096, lpo=4100), nvme.INVALID_FIELD)
+            need(c.admin.quiet(0.5), "a second event after a refusal")
             page = c.log_data(4, 4096)
             same(struct.unpack_from("<2I", page), (3, 0), "changed namespaces")
             same(struct.unpack_from("<2I", c.log_data(4, 4096)), (0, 0), "changed namespaces, read again")

@@ -67,10 +67,13 @@ def rows(env, what, requests):
                     print("    # %s of %d bytes: %d commands: %d posts, %d work requests, %d completions, %d wake-ups" % (
                         what, blocks * 512, cost["commands"], cost["posts"], cost["requests"], cost["completions"],
                         counts["wakeups"]))
-                    in_steady_state(counts, tcp=False)
                     need(cost["commands"] == commands, "%d commands", cost["commands"])
                     need(cost["requests"] == requests * commands, "%d work requests for %d commands",
                          cost["requests"], commands)
+                    # the debug kernel's soft-RoCE is so slow that a batch arrives one by one
+                    if os.environ.get("DEBUG_KERNEL"):
+                        continue
+                    in_steady_state(counts, tcp=False)
                     # one chain for what a pass has: the device may deliver a batch in several
                     need(cost["posts"] <= commands / 4, "%d posts for %d commands", cost["posts"], commands)
                     # one for each capsule; of the rest one for each post and one in 16 requests

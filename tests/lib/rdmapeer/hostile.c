@@ -477,8 +477,19 @@ static void order(void)
 
 #define STUCK	8	/* commands; the last is the write */
 
-/* The target's list of connections says so of queue 1, sooner or later. */
-static bool shown(const char *what)
+/* Responses with data that the target's list of connections has on this line: to be posted, and posted. */
+static unsigned int responses_in(const char *line)
+{
+	const char *at = strstr(line, " writing ");
+	unsigned int waiting = 0, posted = 0;
+
+	if (at)
+		sscanf(at, " writing %u sent %u", &waiting, &posted);
+	return waiting + posted;
+}
+
+/* The target's list of connections says of queue 1, sooner or later, that it has as many in a state. */
+static bool shown(const char *what, unsigned int responses)
 {
 	int tries;
 
@@ -488,7 +499,8 @@ static bool shown(const char *what)
 		char line[512];
 
 		while (f && fgets(line, sizeof(line), f))
-			found |= strstr(line, " qid 1 live ") && strstr(line, what);
+			found |= strstr(line, " qid 1 live ") && strstr(line, what) &&
+				 (!responses || responses_in(line) == responses);
 		if (f)
 			fclose(f);
 		if (found)
@@ -513,7 +525,7 @@ static void aborted(void)
 	for (i = 0; q && i < STUCK; i++) {
 		bool write = i == STUCK - 1;
 
-		need(!write || shown(" writing 7 "), "the reads are not where they should be");
+		need(!write || shown("", STUCK - 1), "the reads are not where they should be");
 
 		cmd_rw(c, write ? OPC_WRITE : OPC_READ, 1, write ? 3000 : 0, 16);
 		put16(c + 2, i);
@@ -527,7 +539,7 @@ static void aborted(void)
 	}
 	if (q) {
 		ROW("the write");
-		need(shown(" fetching 1 "), "it does not wait for its turn");
+		need(shown(" fetching 1 ", 0), "it does not wait for its turn");
 		cmd_init(c, OPC_ABORT, 0);
 		put32(c + 40, 1 | (STUCK - 1) << 16);
 		need(peer_run(a, c, 64, &rsp) && !rsp.status && !(rsp.result & 1), "was not aborted");

@@ -5,7 +5,7 @@
 #include_next <linux/blk-integrity.h>
 #include <nvtgt_compat_config.h>
 
-/* one size for what is now the metadata and its part that is protection information */
+/* older kernels have one size for the metadata and its part that is protection information */
 #ifndef HAVE_BLK_INTEGRITY_METADATA_SIZE
 #define metadata_size	tuple_size
 #endif
@@ -17,7 +17,7 @@ static inline const char *blk_integrity_profile_name(const struct blk_integrity 
 }
 #endif
 
-/* devices check all that they can */
+/* older kernels have no such flags: devices check all that they can */
 #ifndef HAVE_BIP_CHECK_GUARD
 #define BIP_CHECK_GUARD		0
 #define BIP_CHECK_REFTAG	0

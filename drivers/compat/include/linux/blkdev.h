@@ -12,7 +12,7 @@ static inline bool bdev_rot(struct block_device *bdev)
 }
 #endif
 
-/* where polling may sleep between two looks one has to say that it must not */
+/* in kernels with BLK_POLL_NOSLEEP bio_poll() may sleep unless that flag is set */
 #ifdef BLK_POLL_NOSLEEP
 #undef BLK_POLL_ONESHOT
 #define BLK_POLL_ONESHOT	((1 << 0) | BLK_POLL_NOSLEEP)
