@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """Both targets beside each other in guests; tests/perf/in-guests is the front and says what for."""
 
@@ -12,6 +12,8 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../vm"))
 from guests import Guest  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import report as report_rows  # noqa: E402
 
 TARGETS = {"nvmet": 4420, "nvtgt": 4421}
 PATIENCE = 900
@@ -49,7 +51,21 @@ LATENCY = [("alone", 1, False), ("other-queue", 2, True), ("same-queue", 1, True
 
 # name, whether a process wants the reactor's CPU for itself
 SPIN = [("spare", False), ("busy", True)]
-USES = {"instructions": INSTRUCTIONS, "rdma": RDMA, "rdma-counts": RDMA, "latency": LATENCY, "spin": SPIN}
+
+# commands in a row of the gate: a second or two each
+GATE_SMALL, GATE_LARGE = 6000, 800
+GATE_LIMIT = 1.02
+
+
+def gate_rows():
+    """name, the words of a job: the bench's six, and what a host may turn on or off."""
+    for suffix, more in (("", ""), ("/noflow", " flow=0"), ("/digests", " hdgst=1 ddgst=1")):
+        for name, words, _, _ in report_rows.GOALS:
+            yield name + suffix, "%s%s ios=%d" % (words, more, GATE_LARGE if "131072" in words else GATE_SMALL)
+
+
+USES = {"instructions": INSTRUCTIONS, "rdma": RDMA, "rdma-counts": RDMA, "latency": LATENCY, "spin": SPIN,
+        "gate": list(gate_rows())}
 
 TARGET = r"""
 set -e
@@ -300,6 +316,83 @@ def spin(args, rows):
     return found
 
 
+def gate(args, rows):
+    """
+    {row: {target: [instructions per I/O]}} in one guest with one CPU whose clock moves a nanosecond with each
+    instruction: the initiator of the bench, TCP over loopback, and a target. Every run gives nearly the same.
+    """
+    one = guest(args, 0, 1, ["-icount", "shift=0,sleep=off"])
+    found = {name: {t: [] for t in TARGETS} for name, _ in rows}
+    try:
+        boot(one)
+        one.sh(TARGET.replace("TRANSPORT", "tcp").replace(ADDRESS, "127.0.0.1"))
+        one.sh("modprobe nvtgt-perf")
+        release = one.sh("uname -r")
+        for (name, words), target in turns(args.reps, rows):
+            # what the kernel's own target costs is a measure for another kernel: once
+            if target == "nvmet" and found[name]["nvmet"]:
+                continue
+            out = one.sh("cd /sys/kernel/debug/nvtgt-perf && echo 'nqn=%s-bench port=%d %s' >run; cat run" % (
+                target, TARGETS[target], words))
+            result = dict(word.split("=") for word in out.split())
+            if result["error"] != "0":
+                sys.exit("error: %s on %s: %s" % (name, target, out))
+            found[name][target].append(int(result["cpu_ns"]) / int(result["ios"]))
+    finally:
+        one.stop()
+    return release, {name: {t: round(statistics.median(v)) for t, v in row.items()} for name, row in found.items()}, {
+        name: (max(row["nvtgt"]) - min(row["nvtgt"])) / statistics.median(row["nvtgt"]) for name, row in found.items()}
+
+
+def judge(record, release, found, spread):
+    """
+    Compares with what was recorded: on the same kernel the instructions, on another one their ratio to those of
+    the kernel's own target. Returns the rows that cost too much.
+    """
+    same = record.get("kernel") == release
+    bad = []
+    print("%-26s %9s %9s %9s  %7s  %s" % ("instructions per I/O", "nvmet", "nvtgt", "recorded", "change", "spread"))
+    for name, row in found.items():
+        before = record.get("rows", {}).get(name)
+        change = ""
+        if before:
+            base = before["nvtgt"] if same else before["nvtgt"] / before["nvmet"] * row["nvmet"]
+            factor = row["nvtgt"] / base
+            change = "%+.1f %%" % (100 * (factor - 1))
+            if factor > GATE_LIMIT:
+                bad.append(name)
+        else:
+            bad.append(name)    # nothing guards it
+        print("%-26s %9d %9d %9s  %7s  %.1f %%" % (name, row["nvmet"], row["nvtgt"], before["nvtgt"] if before else "-",
+                                                 change, 100 * spread[name]))
+    if not same:
+        print("recorded on %s, this is %s: the change is that of the ratio to nvmet" % (record.get("kernel"), release))
+    return bad
+
+
+def run_gate(args, rows):
+    release, found, spread = gate(args, rows)
+    try:
+        with open(args.record_file, encoding="utf-8") as f:
+            record = json.load(f)
+    except FileNotFoundError:
+        record = {}
+    bad = judge(record, release, found, spread)
+    if args.record:
+        if len(found) < len(USES["gate"]):
+            if record.get("kernel") != release:
+                sys.exit("the record is of %s: without all rows it cannot become one of %s" % (
+                    record.get("kernel"), release))
+            found = {**record["rows"], **found}
+        with open(args.record_file, "w", encoding="utf-8") as f:
+            json.dump({"kernel": release, "rows": found}, f, indent=1)
+            f.write("\n")
+        print("recorded in " + args.record_file)
+    elif bad:
+        sys.exit("%s: more than %.0f %% above the record, or not recorded. If that is what the change is worth, record "
+                 "it and say why: tests/perf/in-guests gate --record" % (" ".join(bad), 100 * (GATE_LIMIT - 1)))
+
+
 def report(what, found, columns=("nvmet", "nvtgt")):
     base, new = columns
     print("%-20s %12s %12s   %s" % (what, base, new, new + "/" + base))
@@ -320,6 +413,8 @@ def main():
             p.add_argument("--" + name, required=True)
         p.add_argument("--reps", type=int, default=5)
         p.add_argument("--plugin")
+        p.add_argument("--record", action="store_true")
+        p.add_argument("--record-file")
         p.add_argument("--out")
         p.add_argument("rows", nargs="*")
     args = parser.parse_args()
@@ -330,6 +425,9 @@ def main():
             if not args.rows or any(fnmatch.fnmatch(r[0], p) for p in args.rows)]
     if not rows:
         sys.exit("error: no such row")
+    if args.use == "gate":
+        run_gate(args, rows)
+        return
     if args.use in ("instructions", "rdma"):
         found = instructions(args, rows, "rdma" if args.use == "rdma" else "tcp")
         report("instructions/I/O", found)

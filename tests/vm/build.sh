@@ -10,7 +10,7 @@ HOST_COMMANDS=(qemu-system-x86_64:qemu-system-x86 mmdebstrap:mmdebstrap
 	rsync:rsync cpio:cpio mkfs.ext4:e2fsprogs
 	depmod:kmod flock:util-linux unshare:util-linux mount:mount find:findutils zstd:zstd xz:xz-utils)
 
-# host_packages: sets HOST_MISSING
+# host_packages: sets HOST_MISSING; with HOST_PYTEST set that of tests/run as well
 host_packages() {
 	local pair
 	HOST_MISSING=()
@@ -18,7 +18,11 @@ host_packages() {
 		command -v "${pair%%:*}" >/dev/null || HOST_MISSING+=("${pair#*:}")
 	done
 	# python3-minimal has the command, but not these
-	python3 -c 'import json, lzma, socket, threading' 2>/dev/null || HOST_MISSING+=(python3)
+	/usr/bin/python3 -c 'import json, lzma, socket, threading' 2>/dev/null || HOST_MISSING+=(python3)
+	[ -n "${HOST_PYTEST-}" ] || return 0
+	for pair in pytest:python3-pytest xdist:python3-pytest-xdist pytest_timeout:python3-pytest-timeout; do
+		/usr/bin/python3 -c "import ${pair%%:*}" 2>/dev/null || HOST_MISSING+=("${pair#*:}")
+	done
 }
 
 need_host_packages() {
@@ -40,10 +44,9 @@ build_dir() {
 # copy_tree DIR: bring DIR/tree up to date; what was built in it stays. Files
 # are compared by content, and get the time of the copy: a file that went back
 # to an older state is then newer than its object, as make wants it. In a run
-# the source is the run's own snapshot, not a tree that somebody is editing.
+# the source is the run's own snapshot ($from), not a tree that somebody is editing.
 copy_tree() {
-	local from=$BENCH_TREE
-	[ ! -d "${RUN_DIR-}/tree" ] || from=$RUN_DIR/tree
+	local from=${from:-$BENCH_TREE}
 	mkdir -p "$1/tree"
 	rsync -rlp --checksum --delete --exclude=/.tools \
 		--exclude=/.git --exclude='*.o' --exclude='*.ko' --exclude='*.a' \
@@ -55,10 +58,17 @@ copy_tree() {
 		"$from/" "$1/tree/"
 }
 
+# loads_here MODULE K: the bench's kernel has no RDMA, and its initiator wants a kernel from 6.9 on
+loads_here() {
+	case "$1 $2" in
+	*sigmr\ uml|*perf/module\ uml|*perf/module\ 6.1) return 1 ;;
+	esac
+}
+
 # build_modules K [make arguments]: stage/ gets a module tree in which the
 # tree's modules lie in updates/ beside the kernel's own.
 build_modules() {
-	local k=$1 dir log rc
+	local k=$1 dir log rc m
 	shift
 	kernel_vars "$k"
 	dir=$(build_dir "$k")
@@ -78,12 +88,14 @@ build_modules() {
 	BENCH_BIND_KERNELS=$k in_build_root -b "$dir/tree:/src" \
 		make -C /src -j"${BENCH_JOBS:-2}" KDIR="$K_KDIR" W=1 modules "$@" >"$log" 2>&1 </dev/null
 	rc=$?
-	# what only tests load; the bench has no RDMA
-	if [ "$rc" = 0 ] && [ "$k" != uml ] && [ -e "$dir/tree/tests/lib/sigmr/Kbuild" ]; then
-		BENCH_BIND_KERNELS=$k in_build_root -b "$dir/tree:/src" \
-			make -C "$K_KDIR" M=/src/tests/lib/sigmr W=1 modules "$@" >>"$log" 2>&1 </dev/null
-		rc=$?
-	fi
+	# what only tests load
+	for m in tests/lib/sigmr tests/perf/module; do
+		if [ "$rc" = 0 ] && loads_here "$m" "$k" && [ -e "$dir/tree/$m/Kbuild" ]; then
+			BENCH_BIND_KERNELS=$k in_build_root -b "$dir/tree:/src" \
+				make -C "$K_KDIR" M="/src/$m" W=1 modules "$@" >>"$log" 2>&1 </dev/null
+			rc=$?
+		fi
+	done
 	if grep -E 'warning:|WARNING:' "$log" >&2; then
 		rm -f "$dir/made-for"	# the objects are there: another build would not warn
 		[ "$rc" != 0 ] || rc=1
