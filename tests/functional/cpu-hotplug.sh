@@ -5,6 +5,7 @@
 # kernels: all
 # cpus: 4
 # variants: rdma
+# nightly: 6.1
 # timeout: 300
 
 . "$TESTS/lib/guest.sh"

@@ -3,6 +3,7 @@
 # guards: nvtgtctl apply changes only what differs, and hosts stay connected
 # with I/O in flight
 # kernels: all
+# nightly: 6.1
 # timeout: 240
 
 . "$TESTS/lib/guest.sh"

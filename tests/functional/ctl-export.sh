@@ -3,6 +3,7 @@
 # guards: nvtgtctl export serves a device in one command, the line it prints
 # connects, twice is as good as once, and unexport leaves nothing
 # kernels: all
+# nightly: 6.1
 # timeout: 120
 
 . "$TESTS/lib/guest.sh"

@@ -3,6 +3,7 @@
 # guards: a file that nvmetcli saved restores, with every value in its place,
 # and what is saved again holds all of it
 # kernels: all
+# nightly: 6.1
 # timeout: 120
 
 . "$TESTS/lib/guest.sh"

@@ -3,6 +3,7 @@
 # guards: nvtgtctl makes, changes and removes every object of the real tree;
 # a wrong value gives a message that names it and leaves nothing half made
 # kernels: all
+# nightly: 6.1
 # timeout: 180
 
 . "$TESTS/lib/guest.sh"

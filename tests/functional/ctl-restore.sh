@@ -3,6 +3,7 @@
 # guards: save, clear, restore gives the same tree; restore waits for a device
 # that comes up later, and serves the rest when one never does
 # kernels: all
+# nightly: 6.1
 # timeout: 180
 
 . "$TESTS/lib/guest.sh"

@@ -3,6 +3,7 @@
 # guards: each script under configfs-scripts/ does what its --help says, and
 # undoes its half when it fails
 # kernels: all
+# nightly: 6.1
 # timeout: 180
 
 . "$TESTS/lib/guest.sh"

@@ -3,6 +3,7 @@
 # guards: a hundred hosts with sixteen I/O queues each connect, run and leave
 # cpus: 8
 # variants: rdma
+# nightly: rdma
 # timeout: 900
 
 . "$TESTS/lib/guest.sh"

@@ -4,6 +4,7 @@
 # elsewhere when a reactor has too much to do
 # kernels: all
 # cpus: 4
+# nightly: 6.1 6.12
 # timeout: 400
 
 . "$TESTS/lib/guest.sh"

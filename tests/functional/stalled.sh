@@ -3,6 +3,7 @@
 # guards: a device that stalls holds up its own commands only, on the same queue, in the same
 # reactor, and where commands wait in workers
 # kernels: all
+# nightly: 6.1 7.2
 # timeout: 360
 
 . "$TESTS/lib/guest.sh"
@@ -47,6 +48,8 @@ stall() {
 # before what it stands on is taken away
 drop_namespace() { rmdir "$CONFIGFS/subsystems/testnqn/namespaces/$1"; }
 
+# a host gives a command 30 s, and the delays below may be longer than that
+module_param nvme_core io_timeout $((120 * PATIENCE))
 disk=$(host_connect testnqn --nr-io-queues=1 --queue-size=1024)
 ctrl=$(ctrl_of testnqn)
 

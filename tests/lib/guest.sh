@@ -528,8 +528,15 @@ fio_background() {
 	defer stop_load "$FIO_PID"
 }
 
+# stop_load PID: a fio that has just been started ignores SIGINT until it has set its handler
 stop_load() {
-	kill -INT "$1" 2>/dev/null || return 0
+	local tick
+	while kill -INT "$1" 2>/dev/null; do
+		for ((tick = 0; tick < 20; tick++)); do
+			kill -0 "$1" 2>/dev/null || break
+			sleep 0.1
+		done
+	done
 	wait "$1" 2>/dev/null || true
 }
 

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Run functional tests in guests.
+"""Guests, and functional tests in them.
 
-Reads a plan (JSON) and prints one line per test as it ends:
-    ok|fail|skip <TAB> name <TAB> seconds <TAB> reason
+A guest runs tests of one kind (kernel, CPUs, words on the command line) one after another. When it
+dies, hangs or says that it is no good any more, the test that it ran has its verdict, and the next
+one gets a new guest.
 
-Each of the plan's slots holds one guest at a time. A guest takes tests of
-its kind (kernel, CPUs, words on the command line) one after another; when it dies, hangs or says that it is no good
-any more, the test it ran has its verdict and a new guest takes the rest.
+As a program: boot one with a shell, or run one script in it.
 """
 
-import ctypes
-import json
+import argparse
+import collections
+import itertools
 import math
 import os
 import re
@@ -19,7 +19,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 BOOT_SECONDS = 240
@@ -28,13 +27,31 @@ BOOT_USUAL = 9
 # TCG's own trouble, not the tested code's: worth one more attempt
 BENCH_TROUBLE = (b"IO-APIC + timer doesn't work", b"Oops: int3")
 
-PR_SET_PDEATHSIG = 1
 
-lock = threading.Lock()
+# ok, fail or skip, and why
+Verdict = collections.namedtuple("Verdict", "word reason seconds log")
 
 
 def say(text):
-    print(text, file=sys.stderr, flush=True)
+    print("# " + text, file=sys.stderr, flush=True)
+
+
+def read_places(path):
+    """What tests/vm/ready has written: {name: value}."""
+    with open(path, encoding="utf-8") as f:
+        return dict(line.rstrip("\n").split(" ", 1) for line in f)
+
+
+def make_plan(places, run, target="nvtgt", append="", patience=None):
+    """What guests start from. run: the folder of this run, with tree and modules-KERNEL."""
+    names = [name[8:] for name in places if name.startswith("vmlinuz-")]
+    # the debug kernel runs by itself
+    debug = any(name.endswith("-debug") for name in names)
+    return {"results": run, "tree": os.path.join(run, "tree"), "image": places["image"],
+            "accel": places["accel"], "target": target, "append": append,
+            "memory": 4096 if debug else 2048, "patience": patience or (4 if debug else 1),
+            "kernels": {k: {"vmlinuz": places["vmlinuz-" + k], "initrd": places["initrd-" + k],
+                            "modules": os.path.join(run, "modules-" + k)} for k in names}}
 
 
 class Guest:
@@ -46,6 +63,7 @@ class Guest:
         self.cpus = cpus
         self.more = more
         self.kind = kernel, cpus, more
+        self.number = number
         self.name = kernel
         self.dir = os.path.join(plan["results"], f"{kernel}.guest{number}")
         os.makedirs(self.dir, exist_ok=True)
@@ -189,6 +207,23 @@ class Guest:
                 return found[0].decode(errors="replace")
         return ""
 
+    def run(self, script, index, timeout):
+        """One test: its verdict, and what the guest is then: usable, dirty, dead or hung."""
+        limit = int(timeout * self.patience)
+        log = os.path.join(self.dir, index + ".log")
+        started = time.monotonic()
+        self.write("RUN %s %d %d %s" % (index, limit, math.ceil(self.patience), script))
+        answer = self.read(limit + 180 * self.patience)
+        seconds = time.monotonic() - started
+        word = answer.split(" ", 3) if answer else []
+        if len(word) >= 3 and word[0] in ("END", "DIRTY"):
+            verdict = Verdict(word[2], word[3] if len(word) > 3 else "", seconds, log)
+            return verdict, "usable" if word[0] == "END" else "dirty"
+        state = "dead" if self.died() else "hung"
+        why = "the guest " + {"dead": "died", "hung": "hangs"}[state]
+        words = self.last_words()
+        return Verdict("fail", "%s%s" % (why, ": " + words if words else ""), seconds, self.console), state
+
     def bench_trouble(self):
         try:
             with open(self.console, "rb") as log:
@@ -198,165 +233,99 @@ class Guest:
         return any(words in data for words in BENCH_TROUBLE)
 
 
-class Runner:
-    def __init__(self, plan):
+class Guests:
+    """The guest that runs this process's tests, one at a time."""
+
+    numbers = itertools.count(1)
+
+    def __init__(self, plan, name=""):
         self.plan = plan
-        self.queues = {}
-        for test in plan["tests"]:
-            self.queues.setdefault(self.kind(test), []).append(test)
-        self.busy = {}
-        self.booting = {}
-        self.guests = []
-        self.counter = 0
+        self.name = name
+        self.guest = None
 
-    @staticmethod
-    def kind(test):
-        return test["kernel"], test["cpus"], test["append"]
+    def stop(self, gently=True):
+        if self.guest:
+            self.guest.stop(gently)
+        self.guest = None
 
-    def report(self, verdict, test, seconds, reason=""):
-        name = f"{test['name']}[{test['kernel']}]"
-        reason = reason.replace("\t", " ")
-        with lock:
-            print(f"{verdict}\t{name}\t{seconds:.0f}\t{reason}", flush=True)
+    def no_good(self, kernel):
+        """The file that says that no guest with this kernel boots, so that no other test waits for one."""
+        return os.path.join(self.plan["results"], "no-guest." + kernel)
 
-    def take(self, kind):
-        with lock:
-            queue = self.queues[kind]
-            return queue.pop(0) if queue else None
+    def get(self, kind):
+        """A guest of this kind that is up; None when it does not boot."""
+        if self.guest and self.guest.kind == kind:
+            return self.guest
+        self.stop()
+        kernel, cpus, more = kind
+        if os.path.exists(self.no_good(kernel)):
+            return None
+        # a debug kernel may boot with its checkers off
+        for _ in range(8 if kernel.endswith("-debug") else 3):
+            guest = self.guest = Guest(self.plan, kernel, "%s%d" % (self.name, next(self.numbers)), cpus, more)
+            started = time.monotonic()
+            if guest.boot():
+                took = time.monotonic() - started
+                guest.rate(took)
+                say("guest %s (%s) is up after %.0f s" % (guest.number, kernel, took))
+                return guest
+            say("guest %s (%s) did not start: %s %s" % (guest.number, kernel, guest.last_words() or "see", guest.dir))
+            self.stop(gently=False)
+        with open(self.no_good(kernel), "w", encoding="ascii"):
+            pass
+        return None
 
-    def put_back(self, test):
-        with lock:
-            self.queues[self.kind(test)].insert(0, test)
+    def run(self, script, index, kind, timeout):
+        """Run tests/SCRIPT.sh and keep its output as INDEX.log."""
+        try:
+            verdict, state = self.attempt(script, index, kind, timeout)
+            if state == "dead" and self.guest.bench_trouble():
+                say("%s: TCG broke the guest, once more" % index)
+                self.stop(gently=False)
+                verdict, state = self.attempt(script, index, kind, timeout)
+        except BaseException:
+            # nobody takes its answer any more
+            self.stop(gently=False)
+            raise
+        if state != "usable":
+            self.stop(gently=state == "dirty")
+        return verdict
 
-    def choose(self):
-        """The kind with the most left to do for each guest it has."""
-        with lock:
-            left = [(sum(t["timeout"] for t in queue)
-                     / (1 + self.busy.get(kind, 0)), kind)
-                    for kind, queue in self.queues.items()
-                    if len(queue) > self.booting.get(kind, 0)]
-            if not left:
-                return None
-            kind = max(left)[1]
-            self.busy[kind] = self.busy.get(kind, 0) + 1
-            self.booting[kind] = self.booting.get(kind, 0) + 1
-            self.counter += 1
-            return kind, self.counter
-
-    def slot(self):
-        failures = 0
-        while True:
-            chosen = self.choose()
-            if not chosen:
-                return
-            kind, number = chosen
-            kernel, cpus, more = kind
-            guest = Guest(self.plan, kernel, number, cpus, more)
-            with lock:
-                self.guests.append(guest)
-            try:
-                started = time.monotonic()
-                up = guest.boot()
-                with lock:
-                    self.booting[kind] -= 1
-                if up:
-                    failures = 0
-                    guest.rate(time.monotonic() - started)
-                    say(f"# guest {number} ({kernel}) is up after "
-                        f"{time.monotonic() - started:.0f} s")
-                    self.serve(guest)
-                else:
-                    failures += 1
-                    say(f"# guest {number} ({kernel}) did not start: "
-                        f"{guest.last_words() or 'see'} {guest.dir}")
-                    # a debug kernel may boot with its checkers off
-                    if failures >= (8 if kernel.endswith("-debug") else 3):
-                        self.give_up(kind)
-                        failures = 0
-            finally:
-                guest.stop()
-                with lock:
-                    self.busy[kind] -= 1
-
-    def give_up(self, kind):
-        while True:
-            test = self.take(kind)
-            if test is None:
-                return
-            self.report("fail", test, 0, "the guest does not boot")
-
-    def serve(self, guest):
-        while True:
-            test = self.take(guest.kind)
-            if test is None:
-                guest.stop(gently=True)
-                return
-            if not self.run(guest, test):
-                return
-
-    def run(self, guest, test):
-        """One test; False when the guest is of no use any more."""
-        factor = guest.patience
-        limit = int(test["timeout"] * factor)
-        started = time.monotonic()
-        guest.write(f"RUN {test['index']} {limit} {math.ceil(factor)} "
-                    f"{test['name'].partition('+')[0]}")
-        answer = guest.read(limit + 180 * factor)
-        seconds = time.monotonic() - started
-        word = answer.split(" ", 3) if answer else []
-        if len(word) >= 3 and word[0] in ("END", "DIRTY"):
-            reason = word[3] if len(word) > 3 else ""
-            if word[2] == "fail":
-                reason += f" ({guest.dir}/{test['index']}.log)"
-            self.report(word[2], test, seconds, reason)
-            if word[0] == "DIRTY":
-                guest.stop(gently=True)
-                return False
-            return True
-        dead = guest.died()
-        if dead and guest.bench_trouble() and not test.get("again"):
-            test["again"] = True
-            say(f"# {test['name']}: TCG broke the guest, once more")
-            self.put_back(test)
-            return False
-        why = "the guest died" if dead else "the guest hangs"
-        words = guest.last_words()
-        self.report("fail", test, seconds,
-                    f"{why}{': ' + words if words else ''} ({guest.console})")
-        return False
-
-    def go(self):
-        threads = [threading.Thread(target=self.slot, daemon=True)
-                   for _ in range(min(self.plan["jobs"],
-                                      len(self.plan["tests"])))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    def stop(self, *_):
-        with lock:
-            guests = list(self.guests)
-        for guest in guests:
-            if guest.process and guest.process.poll() is None:
-                guest.process.kill()
-        os._exit(130)
+    def attempt(self, script, index, kind, timeout):
+        guest = self.get(kind)
+        if guest is None:
+            return Verdict("fail", "the guest does not boot", 0, ""), "none"
+        return guest.run(script, index, timeout)
 
 
 def main():
-    with open(sys.argv[1], encoding="utf-8") as text:
-        plan = json.load(text)
-    if plan.get("shell"):
-        guest = Guest(plan, plan["shell"], 0)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plan", required=True, help="what tests/vm/ready has written, by --out")
+    parser.add_argument("--run", required=True, help="the run's folder: tree, modules-KERNEL, results")
+    parser.add_argument("--kernel", default="6.12")
+    parser.add_argument("--append", default="", help="words for the kernel's command line")
+    parser.add_argument("--target", default="nvtgt")
+    parser.add_argument("--timeout", type=int, default=900)
+    parser.add_argument("script", nargs="?", help="below tests/, without .sh; default: a shell")
+    args = parser.parse_args()
+    plan = make_plan(read_places(args.plan), args.run, args.target, args.append)
+    if not args.script:
+        guest = Guest(plan, args.kernel, 0)
         command = guest.command(shell=True) + ["-serial", "mon:stdio"]
         os.execvp(command[0], command)
-    runner = Runner(plan)
-    signal.signal(signal.SIGTERM, runner.stop)
-    signal.signal(signal.SIGINT, runner.stop)
-    # whoever started us may be killed: then we end, and the guests with us
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    runner.go()
+    # an end by SIGTERM takes the guest with it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    guests = Guests(plan)
+    try:
+        verdict = guests.run(args.script, "guest", (args.kernel, 2, ""), args.timeout)
+    finally:
+        guests.stop()
+    if verdict.word != "ok":
+        sys.exit("%s: %s\n%s" % (verdict.word, verdict.reason, verdict.log))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -13,8 +13,9 @@ set -uo pipefail
 
 BENCH_TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BENCH_TREE=$(dirname "$BENCH_TESTS")
-NVTGT_CACHE=${NVTGT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nvtgt}
-BENCH_KERNELS=(6.1 6.12 7.2)
+NVTGT_CACHE=$(realpath -m "${NVTGT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nvtgt}")
+[ -z "${NVTGT_RESULTS-}" ] || NVTGT_RESULTS=$(realpath -m "$NVTGT_RESULTS")
+mapfile -t BENCH_KERNELS < <(grep -v "^#" "$BENCH_TESTS/vm/kernels")
 # how long the answers of the package archive are taken as true, in seconds
 BENCH_FRESH=$((7 * 24 * 3600))
 
@@ -210,6 +211,12 @@ candidates() {
 # a run that needs nothing new does not touch the network.
 resolve() {
 	local file=$NVTGT_CACHE/resolved list k rel
+	# what a run of the tests has found at its beginning holds to its end
+	if [ -s "${NVTGT_RESOLVED-}" ]; then
+		# shellcheck disable=SC1090
+		. "$NVTGT_RESOLVED"
+		return 0
+	fi
 	command -v apt-get >/dev/null ||
 		die "the bench is made from Debian's packages: it needs Debian 12 or newer"
 	list=$({ echo "${BENCH_KERNELS[*]} $BUILD_PACKAGES / $GUEST_PACKAGES"; declare -f resolve; } | hash_of)
@@ -308,7 +315,7 @@ kernel_modules() {
 	[ -d "$lib" ] || lib=$dir/pkg/usr/lib/modules/$rel
 	depmod -b "${lib%/lib/modules/*}" "$rel" || return 1
 	mkdir -p "$dir/modules/lib/modules/$rel"
-	python3 "$BENCH_TESTS/vm/trim-modules.py" "$lib" \
+	/usr/bin/python3 "$BENCH_TESTS/vm/trim-modules.py" "$lib" \
 		"$dir/modules/lib/modules/$rel" "$BENCH_TESTS/vm/modules.list" || return 1
 	rm -rf "$lib"
 	depmod -b "$dir/modules" "$rel"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: headers and digests of CapsuleCmd and H2CData wrong in every state get the right C2HTermReq or status
 # kernels: all
+# nightly: 6.1
 # timeout: 900
 
 . "$TESTS/lib/guest.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: every legal way to move data: in the capsule, by R2Ts, any split, alignment, digests, SUCCESS flag
 # kernels: all
+# nightly: 6.1
 # timeout: 900
 
 . "$TESTS/lib/guest.sh"

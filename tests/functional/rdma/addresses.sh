@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: a port follows its address: to another device, and through a bond's change of slaves
 # kernels: all
+# nightly: 6.1
 # timeout: 300
 
 TRANSPORT=rdma

@@ -4,6 +4,7 @@
 # not its own, more commands than fit, sudden ends; another host goes on meanwhile
 # kernels: all
 # variants: rdma-mr
+# nightly: 6.1
 # timeout: 600
 
 TRANSPORT=rdma
