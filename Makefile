@@ -67,7 +67,7 @@ version:
 help:
 	@echo 'all modules tools install modules_install tools_install uninstall clean version'
 	@echo 'demo   a target that serves a stock host, in a guest'
-	@echo 'check  all tests (tests/run --help for more)'
+	@echo 'check  the tests (tests/run --help for more)'
 	@echo 'bench  CPU time per I/O beside that of the kernel'"'"'s own target (tests/perf/bench --help)'
 
 .PHONY: all modules tools install modules_install tools_install uninstall clean demo check bench version help

@@ -24,6 +24,8 @@ sys.path.insert(0, os.path.join(TESTS, "vm"))
 import guests  # noqa: E402
 import plan  # noqa: E402
 
+if "NVTGT_CALLER" not in os.environ:
+    raise pytest.UsageError("start it with tests/run")
 CACHE = os.environ["NVTGT_CACHE"]
 RESULTS = os.environ.get("NVTGT_RESULTS") or os.path.join(CACHE, "results")
 # of a log that is shown when its test has failed
@@ -69,7 +71,7 @@ def pytest_configure(config):
     if is_worker(config):
         config.nvtgt_run = Run(config, config.workerinput["nvtgt_run"], config.workerinput["workerid"] + "-")
     elif not option.collectonly:
-        # an end by SIGTERM is as orderly as one by Ctrl-C
+        # an end by SIGTERM is as orderly as one by Ctrl-C; it ends the workers as well
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler)
         config.nvtgt_started = time.monotonic()
@@ -125,7 +127,10 @@ def pytest_configure_node(node):
 
 
 def run_group(command, **kw):
-    """Run a command, and whatever it has started ends with it, also when this process is interrupted."""
+    """
+    Run a command. When this process is interrupted all that the command has started ends. When it is killed the
+    command gets SIGTERM, and what runs in the build root dies with it (in_build_root() of vm/lib.sh).
+    """
     with subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *command], stdin=subprocess.DEVNULL,
                           process_group=0, **kw) as process:
         try:
@@ -143,8 +148,6 @@ class Run:
         self.tree = os.path.join(folder, "tree")
         self.places = guests.read_places(os.path.join(folder, "places"))
         self.guests = None
-        # the kernel's own target needs no build of ours
-        self.stock = config.option.target != "nvtgt"
         if "image" in self.places:
             option = config.option
             self.guests = guests.Guests(guests.make_plan(
@@ -160,22 +163,25 @@ class Run:
             return run_group([os.path.join(TESTS, "vm", name), *words], stdout=f, stderr=f,
                              env=dict(os.environ, NVTGT_RESOLVED=os.path.join(self.dir, "resolved")))
 
-    def build(self, what):
+    def build(self, what, stock=False):
         """
         Build the modules of a kernel, or the tools, if no process of this run has done it: (exit code, log).
+        stock: the kernel's own modules will do.
         """
         log = os.path.join(self.dir, "build.%s.log" % what)
         result = os.path.join(self.dir, "build.%s.rc" % what)
+        if stock and not os.path.exists(result):
+            log, result = log + ".stock", result + ".stock"
         with open(result + ".lock", "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not os.path.exists(result):
-                rc = self.build_now(what, log)
+                rc = self.build_now(what, log, ["--stock"] * stock)
                 pathlib.Path(result).write_text(str(rc), encoding="ascii")
         return int(pathlib.Path(result).read_text(encoding="ascii")), log
 
-    def build_now(self, what, log):
-        words = ["--tools"] if what == "tools" else ["-k", what] + ["--stock"] * self.stock
-        rc = self.tool("build", *words, "--from", self.tree, "--stage", self.dir, log=log)
+    def build_now(self, what, log, more):
+        words = ["--tools"] if what == "tools" else ["-k", what]
+        rc = self.tool("build", *words, *more, "--from", self.tree, "--stage", self.dir, log=log)
         if not rc and what == "tools":
             # guests unpack them from there
             os.rename(os.path.join(self.dir, "tools"), os.path.join(self.tree, ".tools"))
@@ -188,21 +194,26 @@ def pytest_sessionfinish(session):
         config.nvtgt_run.stop()
     if is_worker(config) or not config.nvtgt_run:
         return
-    # without those that pytest's own options have deselected; 0 when it has not come that far
-    config.nvtgt_planned = session.testscollected or len(config.nvtgt_tests)
     # a test that should have run and did not is a failure, whatever stopped it
     if counts(config)[3] and not session.exitstatus:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def pytest_collection_finish(session):
+    session.config.nvtgt_planned = len(session.items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node, ids):
+    """What is planned, without the tests that pytest's own options have deselected."""
+    node.config.nvtgt_planned = len(ids)
+
+
 def counts(config):
     """Passed, failed, skipped, and those without a verdict."""
     stats = config.pluginmanager.get_plugin("terminalreporter").stats
-    names = {what: {r.nodeid for r in stats.get(what, ())} for what in ("passed", "failed", "error", "skipped")}
-    failed = names["failed"] | names["error"]
-    passed, skipped = names["passed"] - failed, names["skipped"] - failed
-    lost = max(0, config.nvtgt_planned - len(passed | failed | skipped))
-    return len(passed), len(failed), len(skipped), lost
+    return plan.count({what: {r.nodeid for r in stats.get(what, ())}
+                       for what in ("passed", "failed", "error", "skipped")}, config.nvtgt_planned)
 
 
 def pytest_unconfigure(config):
@@ -251,8 +262,8 @@ class Plan(pytest.File):
 
 def in_order(tests):
     """
-    Builds and what takes a CPU for itself first; then a kind of guest after the other, that with the longest
-    test first: so a worker seldom needs a new guest, and nobody waits long for the last one.
+    What runs in the build root first; then one kind of guest after the other, that with the longest test first,
+    so that a worker seldom needs a new guest. xdist gives each worker a part of this list, and more when it is through.
     """
     rungs = ("build", "selftest", "perf", "unit", "static", "functional")
     longest = {}
@@ -385,7 +396,9 @@ class SelfTest(Case):
     def runtest(self):
         self.judge(*self.run.build(self.test.kernel))
         folder = os.path.join(self.run.dir, "selftest")
-        places = dict(guests.make_plan(self.run.places, self.run.dir, target="nvmet"), results=folder)
+        option = self.config.option
+        places = guests.make_plan(self.run.places, self.run.dir, "nvmet", option.append, option.patience)
+        places["results"] = folder
         own, bad, seen = guests.Guests(places), [], 0
         try:
             for test, expect in plan.Reader(os.path.join(self.run.tree, "tests")).selftests():
@@ -409,8 +422,10 @@ class Functional(Case):
 
     def runtest(self):
         test, run = self.test, self.run
-        for what in [test.kernel] + ["tools"] * (not run.stock):
-            rc, log = run.build(what)
+        # the kernel's own target needs no build of ours
+        stock = self.config.option.target != "nvtgt"
+        for what in [test.kernel] + ["tools"] * (not stock):
+            rc, log = run.build(what, stock)
             if rc:
                 raise Wrong("the build of %s failed" % what, log)
         index = self.name.replace("[", ".").rstrip("]").replace("]#", ".").replace("/", ".")

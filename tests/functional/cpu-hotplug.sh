@@ -5,7 +5,6 @@
 # kernels: all
 # cpus: 4
 # variants: rdma
-# nightly: 6.1
 # timeout: 300
 
 . "$TESTS/lib/guest.sh"

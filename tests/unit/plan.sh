@@ -58,5 +58,28 @@ list --select 'functional/discover*' --kernel 7.2 -- 'functional/discover[7.2]' 
 list --select functional/ctl-killed --kernel 7.2 -- 'functional/ctl-killed[7.2]'
 list --select 'functional/ctl-kill*' --kernel 6.12 -- 'functional/ctl-killed[6.12]'
 list --select functional/hostile/memory --kernel 6.12-debug -- 'functional/hostile/memory[6.12-debug]'
+# nightly: not by default nor by a pattern, but with --all and by name
+! python3 "$plan" --select 'functional/stalle*' --kernel 6.1 2>/dev/null || wrong "a nightly test is chosen by a pattern"
+list --all --select 'functional/stalle*' --kernel 6.1 -- 'functional/stalled[6.1]'
+list --select functional/stalled --kernel 6.1 -- 'functional/stalled[6.1]'
+[ "$(python3 "$plan" --all | wc -l)" -gt "$(python3 "$plan" | wc -l)" ] || wrong "--all has no more tests"
+
+# count NAMES PLANNED WANTED: what the closing line says
+count() {
+	local got
+	got=$(cd tests/vm && PYTHONDONTWRITEBYTECODE=1 python3 -c '
+import sys, plan
+words = {what: set() for what in ("passed", "failed", "error", "skipped")}
+for word in sys.argv[1].split():
+    what, _, name = word.partition(":")
+    words[what].add(name)
+print(*plan.count(words, int(sys.argv[2])))' "$1" "$2")
+	[ "$got" = "$3" ] || wrong "count $1 of $2: $got and not $3"
+}
+count 'passed:a passed:b skipped:c' 3 '2 0 1 0'
+count 'passed:a passed:b error:b' 2 '1 1 0 0'		# passed, and then its teardown failed
+count 'failed:a error:a' 1 '0 1 0 0'
+count 'passed:a' 4 '1 0 0 3'				# the run ended before the others
+count '' 0 '0 0 0 0'
 ! python3 "$plan" --select functional/nothing 2>/dev/null || wrong "a test that is not there was found"
 exit $status

@@ -76,7 +76,8 @@ with_lock() {
 		say "waiting for another run of the bench ($name) …"
 		flock "$fd"
 	fi
-	"$@"
+	# what the command starts must not keep the lock
+	eval "\"\$@\" $fd>&-"
 	local rc=$?
 	exec {fd}>&-
 	return "$rc"
@@ -403,7 +404,8 @@ in_build_root() {
 		done
 	done
 	# shellcheck disable=SC2016
-	unshare --mount --propagation unchanged bash -c '
+	# a namespace of processes: all of them die with this shell
+	setpriv --pdeathsig KILL unshare --mount --propagation unchanged --pid --fork --kill-child=KILL bash -c '
 		root=$1 n=$2
 		shift 2
 		# in a chroot, / may be no mount point, and then nobody shares it
@@ -419,7 +421,9 @@ in_build_root() {
 			mount --bind "${1%%:*}" "$root/${1#*:}" || exit 1
 			shift
 		done
-		exec chroot "$root" /usr/bin/env -i LC_ALL=C.UTF-8 HOME=/tmp \
+		# this shell is the first process there, and takes in what others leave
+		chroot "$root" /usr/bin/env -i LC_ALL=C.UTF-8 HOME=/tmp \
 			PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
+		exit $?
 	' bash "$root" "${#binds[@]}" "${binds[@]}" "$@"
 }

@@ -252,6 +252,16 @@ def choose(tests, words=(), wanted=(), everything=False):
     return found
 
 
+def count(names, planned):
+    """
+    How a run ended: (passed, failed, skipped, lost). names: of the tests, by passed, failed, error (in set-up or
+    teardown) and skipped; a test that has failed in any way has not passed. lost: planned, and without a verdict.
+    """
+    failed = names["failed"] | names["error"]
+    passed, skipped = names["passed"] - failed, names["skipped"] - failed
+    return len(passed), len(failed), len(skipped), max(0, planned - len(passed | failed | skipped))
+
+
 def add_options(add):
     """The options that choose tests, with argparse's or pytest's function."""
     add("--select", metavar="TEST", action="append", default=[], help="a rung, a test's name or a pattern")

@@ -3,7 +3,6 @@
 # guards: an RDMA device that goes away under load: connections end, the port waits for the device and
 # listens again when it is back; shared receive queues grow under load
 # kernels: all
-# nightly: 6.1
 # timeout: 300
 
 TRANSPORT=rdma

@@ -3,7 +3,6 @@
 # guards: protection information between a stock host and a block device that keeps it, over an RDMA
 # device with signature memory regions (tests/lib/sigmr makes one of soft-RoCE); refused without them
 # kernels: all
-# nightly: 6.1
 # timeout: 600
 
 TRANSPORT=rdma

@@ -72,6 +72,7 @@ def rows(env, what, requests):
                          cost["requests"], commands)
                     # the debug kernel's soft-RoCE is so slow that a batch arrives one by one
                     if os.environ.get("DEBUG_KERNEL"):
+                        need(not counts["works"], "%d works queued: %s", len(counts["works"]), counts["works"][:2])
                         continue
                     in_steady_state(counts, tcp=False)
                     # one chain for what a pass has: the device may deliver a batch in several

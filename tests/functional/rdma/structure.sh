@@ -3,7 +3,6 @@
 # guards: what a command costs over RDMA in steady state: one chain of work requests for a batch, few
 # completions, no allocation, no work queue
 # kernels: all
-# nightly: 6.1
 # timeout: 300
 
 TRANSPORT=rdma
