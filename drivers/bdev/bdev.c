@@ -342,6 +342,9 @@ static void nvtgt_bdev_flush_work(struct nvtgt_req *req)
  * nvtgt_bdev_flush - make durable what was written
  * @req: the request
  *
+ * Nothing has been written through a file that is open for reading alone. A device that has
+ * become read-only since is flushed: it may hold what was written before.
+ *
  * In a worker where the device is stacked: such devices wait in their flush, whatever
  * REQ_NOWAIT says. Devices with blk-mq queue a flush.
  *
@@ -349,9 +352,10 @@ static void nvtgt_bdev_flush_work(struct nvtgt_req *req)
  */
 static void nvtgt_bdev_flush(struct nvtgt_req *req)
 {
-	struct block_device *bdev = nvtgt_req_bdev(req)->bdev;
+	const struct nvtgt_bdev *dev = nvtgt_req_bdev(req);
+	struct block_device *bdev = dev->bdev;
 
-	if (!bdev_write_cache(bdev))
+	if (!(dev->file->f_mode & FMODE_WRITE) || !bdev_write_cache(bdev))
 		nvtgt_req_complete(req, NVME_SC_SUCCESS);
 	else if (queue_is_mq(bdev_get_queue(bdev)) && bdev_nowait(bdev))
 		nvtgt_bdev_submit_flush(req, REQ_NOWAIT);

@@ -173,6 +173,7 @@ static const struct nvtgt_backend_ops nvtgt_bdev_ops = {
 	.owner		= THIS_MODULE,
 	.needs_path	= true,
 	.open		= nvtgt_bdev_open,
+	.close		= nvtgt_bdev_close,
 };
 
 static int __init nvtgt_bdev_init(void)

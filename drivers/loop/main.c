@@ -229,14 +229,19 @@ static void nvtgt_loop_respond(struct nvtgt_req *req)
 	nvtgt_conn_try_leave(&q->conn);
 }
 
+/* It has not been executed: nvtgt_loop_respond() itself answers those that have. */
+static void nvtgt_loop_drop(struct nvtgt_req *req)
+{
+	list_del_init(&req->entry);
+	nvtgt_req_fail(req, NVME_SC_ABORT_QUEUE);
+}
+
 static void nvtgt_loop_close(struct nvtgt_conn *conn)
 {
 	struct nvtgt_loop_queue *q = to_nvtgt_loop_queue(&conn->queue);
 
-	if (conn->state >= NVTGT_CONN_CLOSING)
+	if (!nvtgt_conn_begin_end(conn, NVTGT_CONN_CLOSING))
 		return;
-	nvtgt_conn_set_state(conn, NVTGT_CONN_CLOSING);
-	nvtgt_queue_stop(&conn->queue);
 	nvtgt_conn_drop_reqs(conn);
 	spin_lock(&q->lock);
 	q->ended = true;
@@ -494,6 +499,7 @@ static const struct nvtgt_transport_ops nvtgt_loop_ops = {
 	.free		= nvtgt_loop_free,
 	.mem_get	= nvtgt_loop_mem_get,
 	.mem_got	= nvtgt_loop_mem_got,
+	.drop		= nvtgt_loop_drop,
 	.respond	= nvtgt_loop_respond,
 };
 

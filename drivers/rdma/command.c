@@ -188,7 +188,7 @@ wait:
 		return;
 	}
 	if (nvtgt_rdma_rx_is_short(q->rx)) {
-		nvtgt_rdma_fatal(q, recv, "it would have to wait, and others need the buffers",
+		nvtgt_rdma_fatal(q, recv, "would wait, and other connections need the buffers",
 				 q->nr_wait);
 		return;
 	}

@@ -240,7 +240,7 @@ static bool nvtgt_rdma_port_has_pi(struct nvtgt_rdma_port *rport)
 }
 
 /*
- * The CM and the notifiers of addresses bring nothing to the port from now on. Who may
+ * The CM and the notifiers of addresses bring nothing to the port from now on. What may
  * still see it, and what ends that:
  *  1. the notifiers of addresses: out of the list
  *  2. repair_work that runs, or that a notifier or the CM starts: it leaves the listener

@@ -7,7 +7,7 @@
  * the reactor has the connection; the CM, the device and the timer set flags and kick.
  * The way out begins in the reactor with nvtgt_rdma_close().
  *
- * struct nvtgt_conn tells who may still see the connection then. The wire's part of it:
+ * struct nvtgt_conn tells what may still see the connection then. The wire's part of it:
  *  1. the device, through what was posted: disconnect_work sets the queue pair's
  *     error state, the last work requests are posted behind all others, and when
  *     they have completed, all have. Of a shared receive queue the device tells when
@@ -149,15 +149,13 @@ void nvtgt_rdma_close(struct nvtgt_conn *conn)
 {
 	struct nvtgt_rdma_queue *q = to_nvtgt_rdma_queue(&conn->queue);
 
-	if (q->conn.state >= NVTGT_CONN_CLOSING)
-		return;
 	/* setup_work has it; the reactor closes it afterwards */
-	if (q->conn.state == NVTGT_CONN_SETUP) {
-		set_bit(NVTGT_CONN_F_DISCONNECT, &q->conn.flags);
+	if (conn->state == NVTGT_CONN_SETUP) {
+		set_bit(NVTGT_CONN_F_DISCONNECT, &conn->flags);
 		return;
 	}
-	nvtgt_conn_set_state(&q->conn, NVTGT_CONN_CLOSING);
-	nvtgt_queue_stop(&q->conn.queue);
+	if (!nvtgt_conn_begin_end(conn, NVTGT_CONN_CLOSING))
+		return;
 	nvtgt_rdma_drop_cmds(q);
 	queue_work(nvtgt_rdma_conns.wq, &q->disconnect_work);
 }

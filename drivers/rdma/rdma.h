@@ -243,7 +243,7 @@ struct nvtgt_rdma_queue {
 	struct ib_cqe sq_drain, rq_drain;
 	struct ib_wc wc[NVTGT_RDMA_WCS];
 
-	/* what it has cost: written by the reactor, read by anybody */
+	/* what it has cost: written by the reactor, read by debugfs */
 	u64 nr_wrs, nr_posts, nr_wcs;
 };
 

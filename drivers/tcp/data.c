@@ -334,7 +334,7 @@ void nvtgt_tcp_respond(struct nvtgt_req *req)
 
 /**
  * nvtgt_tcp_drop - the connection ends: a command gets neither data nor an answer
- * @req: waits for memory or data, or for its response to be sent
+ * @req: waits for memory, for data or to be executed (READY), or for its response to be sent
  *
  * Context: the reactor.
  */
@@ -365,9 +365,14 @@ void nvtgt_tcp_drop(struct nvtgt_req *req)
  */
 void nvtgt_tcp_drop_cmds(struct nvtgt_tcp_queue *q)
 {
-	/* while ENDING the C2HTermReq or the FIN may be behind what waits for a page */
-	if (q->conn.state >= NVTGT_CONN_CLOSING || !q->tx_no_mem)
+	/* while ENDING the rest of the vector, or the C2HTermReq, may wait for a page; a FIN needs none */
+	if (q->conn.state >= NVTGT_CONN_CLOSING || !q->tx_no_mem || (!q->tx_nr && q->term_sent)) {
 		nvtgt_buf_unwait(&q->retry);
+		if (q->tx_no_mem) {
+			q->tx_no_mem = false;
+			q->no_space = false;
+		}
+	}
 	q->rx_cmd = NULL;
 	q->rx_r2t = NULL;
 	/* input is read on, without a wait, and thrown away: the peer's FIN must be seen */

@@ -8,7 +8,7 @@
  * nvtgt_tcp_fatal() when the peer broke the protocol, and, also after these two,
  * with nvtgt_tcp_close() when the peer has gone or a time is over.
  *
- * struct nvtgt_conn tells who may still see the connection then. The wire's part of it: the
+ * struct nvtgt_conn tells what may still see the connection then. The wire's part of it: the
  * socket's callbacks find the connection under RCU until nvtgt_tcp_detach() has put the
  * old callbacks back, and the socket is there until the grace period after that is over.
  */
@@ -196,8 +196,8 @@ void nvtgt_tcp_fatal(struct nvtgt_tcp_queue *q, const struct nvtgt_tcp_error *er
 
 	nvtgt_tcp_warn(q, "protocol error %#x, information %#x, in PDU of type %#x\n",
 		       err->fes, err->fei, hdr->type);
-	nvtgt_conn_set_state(&q->conn, NVTGT_CONN_ENDING);
-	nvtgt_queue_stop(&q->conn.queue);
+	if (!nvtgt_conn_begin_end(&q->conn, NVTGT_CONN_ENDING))
+		return;
 	nvtgt_tcp_drop_cmds(q);
 	mod_timer(&q->conn.timer, jiffies + msecs_to_jiffies(NVTGT_TCP_TERM_LINGER_MS));
 	nvtgt_tcp_want_send(q);
@@ -218,11 +218,9 @@ void nvtgt_tcp_hang_up(struct nvtgt_conn *conn)
 {
 	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(&conn->queue);
 
-	if (q->conn.state >= NVTGT_CONN_ENDING)
+	if (!nvtgt_conn_begin_end(conn, NVTGT_CONN_ENDING))
 		return;
-	nvtgt_conn_set_state(&q->conn, NVTGT_CONN_ENDING);
 	q->term_sent = true;		/* no C2HTermReq is to be sent */
-	nvtgt_queue_stop(&q->conn.queue);
 	nvtgt_tcp_drop_cmds(q);
 	mod_timer(&q->conn.timer, jiffies + msecs_to_jiffies(NVTGT_TCP_HANG_UP_MS));
 	nvtgt_tcp_want_send(q);
@@ -238,11 +236,8 @@ void nvtgt_tcp_close(struct nvtgt_conn *conn)
 {
 	struct nvtgt_tcp_queue *q = to_nvtgt_tcp_queue(&conn->queue);
 
-	if (q->conn.state >= NVTGT_CONN_CLOSING)
+	if (!nvtgt_conn_begin_end(conn, NVTGT_CONN_CLOSING))
 		return;
-	nvtgt_conn_set_state(&q->conn, NVTGT_CONN_CLOSING);
-	/* before the host notices the end: it may connect anew at once */
-	nvtgt_queue_stop(&q->conn.queue);
 	/* the host notices now, however long the commands in flight take */
 	kernel_sock_shutdown(q->sock, SHUT_RDWR);
 	nvtgt_tcp_drop_cmds(q);

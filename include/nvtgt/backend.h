@@ -6,7 +6,7 @@
  * range and length: slba + nlb lies inside ns->size, req->data_len is right and
  * req->bvec describes that many bytes; with req->pi_len, which comes only where the
  * backend has set ns->pi_type, req->pi describes the blocks' protection information.
- * Nothing that writes comes while ns->readonly is set.
+ * Nothing that writes comes while ns->readonly is set: the core refuses it.
  */
 #ifndef _NVTGT_BACKEND_H
 #define _NVTGT_BACKEND_H
@@ -15,7 +15,7 @@
 #include <nvtgt/types.h>
 
 /** NVTGT_BACKEND_VERSION - grows with each change of this contract */
-#define NVTGT_BACKEND_VERSION	5
+#define NVTGT_BACKEND_VERSION	6
 
 /**
  * struct nvtgt_backend_ops - what a backend provides
@@ -29,11 +29,12 @@
  *
  * @open: make ready for I/O: sets ns->priv, size, blksize_shift and the other
  *	fields of its own. Returns 0 or a negative errno, and has logged the
- *	reason. Required. It may set ns->ops to another table of the same module's, which
- *	serves what it has found there; that one has all that is required, and the table
- *	that was registered needs @open alone.
+ *	reason. Required. It may set ns->ops to another table with the same @owner, which
+ *	serves what it has found there: that one needs all that is required below, and no
+ *	@open; the one that was registered needs only what is required up to @close.
  * @close: undo open(). No request is in flight and none will come. When it returns,
- *	no work item of the backend's own is in one of its functions. Required.
+ *	no work item of the backend's own is in one of its functions. Required. That of
+ *	the table that was registered is called when the core refuses the other one.
  * @revalidate: read ns->size and readonly again, or find that the device is gone
  *	(nvtgt_ns_lost()), and leave them. Requests may be in flight. Optional: the
  *	size never changes.

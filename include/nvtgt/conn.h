@@ -273,6 +273,7 @@ int __must_check nvtgt_conn_init(struct nvtgt_conn *conn, struct nvtgt_port *por
 void nvtgt_conn_start(struct nvtgt_conn *conn, struct nvtgt_reactor *reactor);
 void nvtgt_conn_refuse(struct nvtgt_conn *conn);
 void nvtgt_conn_set_state(struct nvtgt_conn *conn, enum nvtgt_conn_state state);
+bool __must_check nvtgt_conn_begin_end(struct nvtgt_conn *conn, enum nvtgt_conn_state state);
 void nvtgt_conn_event(struct nvtgt_conn *conn, unsigned int flag);
 void nvtgt_conn_disconnect(struct nvtgt_conn *conn);
 void nvtgt_conn_take_events(struct nvtgt_conn *conn);

@@ -31,7 +31,7 @@ struct nvtgt_conns;
 struct seq_file;
 
 /** NVTGT_TRANSPORT_VERSION - grows with each change of this contract */
-#define NVTGT_TRANSPORT_VERSION	8
+#define NVTGT_TRANSPORT_VERSION	9
 
 /** NVTGT_CTRL_SGLS_TRANSPORT - SGLS of Identify Controller: transport SGL data blocks */
 #define NVTGT_CTRL_SGLS_TRANSPORT	BIT(21)
@@ -58,7 +58,7 @@ struct seq_file;
  *	when no new connection can appear. The core ends the connections of
  *	@port afterwards; they hold references of their own on the port's memory. Required.
  * @close: end the connection: nothing is received or sent from here on. Calls
- *	nvtgt_queue_stop(), drops what the transport has in hand, and, as soon as nothing is
+ *	nvtgt_conn_begin_end(), drops what the transport has in hand, and, as soon as nothing is
  *	in flight, here or later, nvtgt_conn_try_leave(). Nothing happens when it is on its way out
  *	already. Reactor context, must not sleep. Required.
  * @hang_up: the same through no fault of the peer's, which is told of the end first, in state
@@ -94,8 +94,7 @@ struct seq_file;
  * @drop: the connection ends: @req will neither get its data (MEMORY, INLINE, FETCHING, DATA,
  *	READY) nor be answered (RESPONDING, WRITING). Take it out of its list, and fail it with
  *	nvtgt_req_fail() or free its slot; or leave it while the wire has it. Reactor context,
- *	must not sleep. Optional if @respond itself answers a request; by default requests that
- *	have not been executed fail.
+ *	must not sleep. Required.
  * @respond: the request has its result. Reactor context, must not sleep.
  *	Usually puts it into a list and asks for @flush with
  *	nvtgt_queue_want_flush(). Required.
@@ -156,7 +155,6 @@ bool nvtgt_sockaddr_is_any(const struct sockaddr_storage *ss);
 int __must_check nvtgt_port_sockaddr(const struct nvtgt_port *port, struct sockaddr_storage *ss);
 
 /* Queues. */
-void nvtgt_queue_stop(struct nvtgt_queue *queue);
 void nvtgt_queue_want_flush(struct nvtgt_queue *queue);
 
 /* Requests. */

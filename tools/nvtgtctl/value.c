@@ -102,13 +102,14 @@ static char *from_terminal(const char *name)
 	size_t cap = 0;
 	sigset_t before;
 
-	fprintf(stderr, "%s: ", name);
 	if (tcgetattr(0, &old))
 		return NULL;
 	quiet = old;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	block_signals(&before);
 	tcsetattr(0, TCSAFLUSH, &quiet);
+	/* who answers this prompt is not shown, and not thrown away with what came before */
+	fprintf(stderr, "%s: ", name);
 	wait_for_line(&before);
 	if (!came)
 		n = getline(&line, &cap, stdin);

@@ -24,7 +24,8 @@ static u16 nvtgt_bad_range(struct nvtgt_req *req, u64 slba)
 
 /*
  * The namespace may have become read-only since the command was parsed. Returns whether the
- * command has been completed for that reason.
+ * command has been completed for that reason. A command that the backend defers is not looked
+ * at again: the device itself judges one that had begun before the change.
  */
 static bool nvtgt_refuse_write(struct nvtgt_req *req)
 {
@@ -203,7 +204,7 @@ static u16 nvtgt_io_parse_ns(struct nvtgt_req *req)
 		if (status)
 			return status;
 	}
-	if (unlikely(req->ns->readonly) && nvtgt_changes_medium(opcode))
+	if (unlikely(READ_ONCE(req->ns->readonly)) && nvtgt_changes_medium(opcode))
 		return NVME_SC_NS_WRITE_PROTECTED | NVME_STATUS_DNR;
 
 	switch (opcode) {

@@ -46,7 +46,7 @@ MODULE_PARM_DESC(balance_ms, "time in ms between two looks at the reactors' load
 
 static unsigned int balance_load = 80;
 module_param(balance_load, uint, 0644);
-MODULE_PARM_DESC(balance_load, "load in per cent of a CPU from which a reactor gives queues to others (1 to 100)");
+MODULE_PARM_DESC(balance_load, "load in per cent of a CPU from which a reactor gives queues to other reactors (1 to 100)");
 
 /* Loads are in thousandths of a per cent: one of a thousand sources counts as well. */
 #define NVTGT_LOAD_PERCENT	1000U

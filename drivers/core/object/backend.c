@@ -47,8 +47,8 @@ static int nvtgt_backend_check(const struct nvtgt_backend_ops *ops)
 		       NVTGT_BACKEND_NAME_SIZE - 1);
 		return -EINVAL;
 	}
-	if (!ops->open) {
-		pr_err("backend %s: open is missing\n", ops->name);
+	if (!ops->open || !ops->close) {
+		pr_err("backend %s: %s is missing\n", ops->name, ops->open ? "close" : "open");
 		return -EINVAL;
 	}
 	return 0;

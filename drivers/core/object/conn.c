@@ -145,6 +145,27 @@ void nvtgt_conn_set_state(struct nvtgt_conn *conn, enum nvtgt_conn_state state)
 EXPORT_SYMBOL_GPL(nvtgt_conn_set_state);
 
 /**
+ * nvtgt_conn_begin_end - a connection is on its way out from now on
+ * @conn: the connection, in any state
+ * @state: NVTGT_CONN_ENDING: the transport still sends something; or NVTGT_CONN_CLOSING
+ *
+ * Its queue is stopped before the host can notice the end and connect anew. What the
+ * transport has in hand is dropped by the caller, with nvtgt_conn_drop_reqs().
+ *
+ * Context: the reactor.
+ * Return: whether it had not come as far as @state before; otherwise nothing has been done
+ */
+bool nvtgt_conn_begin_end(struct nvtgt_conn *conn, enum nvtgt_conn_state state)
+{
+	if (conn->state >= state)
+		return false;
+	nvtgt_conn_set_state(conn, state);
+	nvtgt_queue_stop(&conn->queue);
+	return true;
+}
+EXPORT_SYMBOL_GPL(nvtgt_conn_begin_end);
+
+/**
  * nvtgt_conn_event - something has happened that the reactor should know of
  * @conn: the connection
  * @flag: NVTGT_CONN_F_*, or one of the transport's
@@ -564,24 +585,15 @@ void nvtgt_conn_stop_reqs(struct nvtgt_conn *conn)
 /* Drops a request if the transport owns it: before its execution or after it. */
 static void nvtgt_conn_drop_req(struct nvtgt_req *req)
 {
-	const struct nvtgt_transport_ops *ops = req->queue->ops;
-
 	switch (READ_ONCE(req->state)) {
 	case NVTGT_REQ_MEMORY:
 	case NVTGT_REQ_INLINE:
 	case NVTGT_REQ_FETCHING:
 	case NVTGT_REQ_DATA:
 	case NVTGT_REQ_READY:
-		if (!ops->drop) {
-			list_del_init(&req->entry);
-			nvtgt_req_fail(req, NVME_SC_ABORT_QUEUE);
-			break;
-		}
-		fallthrough;
 	case NVTGT_REQ_RESPONDING:
 	case NVTGT_REQ_WRITING:
-		if (ops->drop)
-			ops->drop(req);
+		req->queue->ops->drop(req);
 	}
 }
 

@@ -137,16 +137,18 @@ static void nvtgt_ns_close(struct nvtgt_core_ns *core_ns)
 	module_put(ops->owner);
 }
 
-/* open() has succeeded, and has perhaps set ns->ops to another table. */
-static int nvtgt_ns_check_ops(struct nvtgt_ns *ns)
+/* open() of @ops has succeeded, and has perhaps set ns->ops to another table. */
+static int nvtgt_ns_check_ops(struct nvtgt_ns *ns, const struct nvtgt_backend_ops *ops)
 {
 	const char *missing = nvtgt_backend_missing(ns->ops);
 
+	/* the namespace's reference is on the module of the table that was registered */
+	if (ns->ops->owner != ops->owner)
+		missing = "the same owner";
 	if (likely(!missing))
 		return 0;
-	pr_err("backend %s: %s is missing\n", ns->ops->name, missing);
-	if (ns->ops->close)
-		ns->ops->close(ns);
+	pr_err("backend %s: %s is missing\n", ops->name, missing);
+	ops->close(ns);
 	return -EINVAL;
 }
 
@@ -177,7 +179,7 @@ static int nvtgt_ns_open(struct nvtgt_core_ns *core_ns, const struct nvtgt_backe
 	ns->discard_zeroes = false;
 	ret = ops->open(ns);
 	if (!ret)
-		ret = nvtgt_ns_check_ops(ns);
+		ret = nvtgt_ns_check_ops(ns, ops);
 	if (ret) {
 		/* open() may have found that the device is gone */
 		cancel_work_sync(&core_ns->lost_work);
@@ -546,13 +548,13 @@ static void nvtgt_ns_lost_work(struct work_struct *work)
 
 /**
  * nvtgt_ns_lost - the device is gone and does not come back by itself
- * @ns: an open namespace
+ * @ns: an open namespace, or one whose open() runs
  *
  * Until it is disabled and enabled again, hosts see the namespace with the size that
  * it had, in the ANA state persistent loss, so that they use other paths to it. Only
  * the first call does something.
  *
- * Context: any; from a command's function, its completion, or revalidate().
+ * Context: any; from open(), a command's function, its completion, or revalidate().
  */
 void nvtgt_ns_lost(struct nvtgt_ns *ns)
 {

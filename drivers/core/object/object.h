@@ -355,6 +355,7 @@ bool nvtgt_req_cancel(struct nvtgt_req *req, u16 status);
 /* queue.c */
 void nvtgt_queue_init(struct nvtgt_queue *queue, struct nvtgt_port *port,
 		      const struct nvtgt_transport_ops *ops);
+void nvtgt_queue_stop(struct nvtgt_queue *queue);
 void nvtgt_queue_destroy(struct nvtgt_queue *queue);
 u16 nvtgt_queue_max_size(const struct nvtgt_queue *queue);
 

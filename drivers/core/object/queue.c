@@ -72,7 +72,6 @@ void nvtgt_queue_stop(struct nvtgt_queue *queue)
 		nvtgt_event_flush_aers(queue->ctrl);
 	}
 }
-EXPORT_SYMBOL_GPL(nvtgt_queue_stop);
 
 /**
  * nvtgt_queue_destroy - the connection is gone

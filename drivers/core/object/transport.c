@@ -78,6 +78,8 @@ static const char *nvtgt_transport_missing(const struct nvtgt_transport_ops *ops
 		return "mem_get";
 	if (!ops->mem_got)
 		return "mem_got";
+	if (!ops->drop)
+		return "drop";
 	if (!ops->respond)
 		return "respond";
 	return NULL;
