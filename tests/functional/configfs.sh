@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: the configuration's names, values, errors and life times
 # kernels: all
+# nightly: 6.1
 # timeout: 240
 
 . "$TESTS/lib/guest.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: a controller that the host resets under load comes back, and no I/O is lost
 # variants: no-spin one-reactor rdma rdma@6.1 rdma@7.2 iwarp
+# nightly: no-spin one-reactor rdma@6.1 iwarp
 # timeout: 150
 
 . "$TESTS/lib/guest.sh"

@@ -5,6 +5,7 @@
 # kernels: all
 # cpus: 4
 # variants: rdma
+# nightly: rdma
 # timeout: 300
 
 . "$TESTS/lib/guest.sh"

@@ -3,6 +3,7 @@
 # guards: ext4 and xfs keep a real tree byte for byte over unmount and reconnect
 # kernels: all
 # variants: no-spin one-reactor rdma rdma@6.1 rdma@7.2 iwarp
+# nightly: no-spin one-reactor rdma@6.1 iwarp
 # timeout: 240
 
 . "$TESTS/lib/guest.sh"

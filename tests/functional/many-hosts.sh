@@ -3,7 +3,7 @@
 # guards: a hundred hosts with sixteen I/O queues each connect, run and leave
 # cpus: 8
 # variants: rdma
-# nightly: rdma
+# nightly: all
 # timeout: 900
 
 . "$TESTS/lib/guest.sh"

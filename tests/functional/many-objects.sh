@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: several subsystems, namespaces, ports (IPv4 and IPv6) and hosts at once, each with the
 # data that belongs to it
+# nightly: all
 # timeout: 240
 
 . "$TESTS/lib/guest.sh"

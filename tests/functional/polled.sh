@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # guards: a device with poll queues is polled by the reactor, which sleeps when nothing is out
 # kernels: all
+# nightly: 6.1
 # timeout: 180
 # variants: rdma
 

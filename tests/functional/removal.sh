@@ -4,6 +4,7 @@
 # host goes on when they are back
 # kernels: all
 # variants: no-spin one-reactor rdma rdma@6.1 rdma@7.2
+# nightly: no-spin one-reactor rdma@6.1
 # timeout: 240
 
 . "$TESTS/lib/guest.sh"

@@ -3,6 +3,7 @@
 # guards: while a script puts a configuration back, a host that reconnects in between is refused for now and not for good
 # kernels: all
 # variants: rdma
+# nightly: 6.1
 # timeout: 150
 
 . "$TESTS/lib/guest.sh"

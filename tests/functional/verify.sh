@@ -4,6 +4,7 @@
 # blocks, without digests and with both; over RDMA: on long queues and on short ones
 # kernels: all
 # variants: no-spin one-reactor rdma rdma@6.1 rdma@7.2 rdma-no-srq rdma-mr iwarp iwarp@7.2
+# nightly: no-spin one-reactor rdma@6.1 rdma-no-srq rdma-mr iwarp@6.12
 # timeout: 300
 
 . "$TESTS/lib/guest.sh"

@@ -3,6 +3,7 @@
 # guards: hosts that ask for data and do not take them: what the sockets hold for them is bounded in
 # all, and others are served again when their time is over, or they have gone
 # variants: many-readers
+# nightly: many-readers
 # timeout: 480
 
 . "$TESTS/lib/guest.sh"

@@ -4,7 +4,7 @@
 # not its own, more commands than fit, sudden ends; another host goes on meanwhile
 # kernels: all
 # variants: rdma-mr
-# nightly: 6.1
+# nightly: 6.1 rdma-mr
 # timeout: 600
 
 TRANSPORT=rdma
