@@ -41,8 +41,11 @@ WORK=$(mktemp -d /tmp/test.XXXXXX)
 : >"$WORK/.deferred"
 
 fail() {
+	local out
 	# what the load in the background had to say
-	[ ! -s "$WORK/fio-load.out" ] || tail -n 10 "$WORK/fio-load.out" >&2
+	for out in "$WORK"/fio-load-*.out; do
+		[ ! -s "$out" ] || tail -n 10 "$out" >&2
+	done
 	echo "FAIL: $*" >&2
 	exit 1
 }
@@ -517,14 +520,19 @@ fio_verify() {
 	}
 }
 
-# fio_background DEVICE [options]: sets FIO_PID; ended with the test
+# fio_background DEVICE [options]: sets FIO_PID; ended with the test. What it says is in FIO_OUT[$FIO_PID],
+# and as fio-load.out that of the last one
+declare -A FIO_OUT=()
 fio_background() {
-	local dev=$1
+	local dev=$1 out
 	shift
+	out=$(mktemp "$WORK/fio-load-XXXX.out")
+	ln -sf "$out" "$WORK/fio-load.out"
 	fio --name=load --filename="$dev" --direct=1 --ioengine=libaio \
 		--rw=randrw --bs=4k --iodepth=16 --time_based --runtime=3600 \
-		--group_reporting --minimal "$@" >"$WORK/fio-load.out" 2>&1 &
+		--group_reporting --minimal "$@" >"$out" 2>&1 &
 	FIO_PID=$!
+	FIO_OUT[$FIO_PID]=$out
 	defer stop_load "$FIO_PID"
 }
 
@@ -552,7 +560,8 @@ makes_progress_since() { [ "$(ios "$1")" -gt "$2" ]; }
 
 # needs_progress DEVICE [SECONDS]: I/O must get on within that time
 needs_progress() {
-	wait_for "${2:-30}" makes_progress_since "$1" "$(($(ios "$1") + 16))"
+	wait_for "${2:-30}" makes_progress_since "$1" "$(($(ios "$1") + 16))" ||
+		fail "$1: no I/O gets on within ${2:-30} times $PATIENCE seconds; out: $(cat "/sys/block/${1##*/}/inflight")"
 }
 
 # mount_new FSTYPE DEVICE DIR: make a file system and mount it

@@ -57,8 +57,8 @@ verified() {
 
 # stop_and_check PID: the background load has met no error
 stop_and_check() {
-	kill -0 "$1" 2>/dev/null || { tail -n 20 "$WORK/fio-load.out" >&2; fail "fio has ended"; }
+	kill -0 "$1" 2>/dev/null || { tail -n 20 "${FIO_OUT[$1]}" >&2; fail "fio has ended"; }
 	stop_load "$1"
-	! grep -aiE 'verify:|bad magic|input/output error' "$WORK/fio-load.out" ||
+	! grep -aiE 'verify:|bad magic|input/output error' "${FIO_OUT[$1]}" ||
 		fail "fio met an error"
 }
