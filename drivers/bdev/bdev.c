@@ -93,6 +93,9 @@ static void nvtgt_bdev_read_limits(struct nvtgt_ns *ns)
 	ns->io_opt_bytes = bdev_io_opt(dev->bdev);
 	ns->rotational = bdev_rot(dev->bdev);
 	ns->pi_type = nvtgt_bdev_pi_type(ns, dev->bdev);
+	ns->seg_offset_mask = bdev_dma_alignment(dev->bdev);
+	ns->seg_len_mask = bdev_logical_block_size(dev->bdev) - 1;
+	ns->stable_writes = bdev_stable_writes(dev->bdev);
 	ns->max_discard_blocks = bdev_max_discard_sectors(dev->bdev) >> to_blocks;
 	ns->max_write_zeroes_blocks = bdev_write_zeroes_sectors(dev->bdev) >> to_blocks;
 }

@@ -342,6 +342,11 @@ int nvtgt_file_open(struct nvtgt_ns *ns)
 		return ret;
 	ns->readonly = !(dev->file->f_mode & FMODE_WRITE);
 	ns->volatile_cache = true;
+	/* what direct I/O may ask for; through the page cache anything goes */
+	if (dev->file->f_flags & O_DIRECT) {
+		ns->seg_offset_mask = SECTOR_SIZE - 1;
+		ns->seg_len_mask = BIT(ns->blksize_shift) - 1;
+	}
 	dev->cached_reads = dev->file->f_mode & FMODE_NOWAIT &&
 			    !(dev->file->f_flags & O_DIRECT) &&
 			    !IS_DAX(file_inode(dev->file));

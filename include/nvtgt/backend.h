@@ -15,7 +15,7 @@
 #include <nvtgt/types.h>
 
 /** NVTGT_BACKEND_VERSION - grows with each change of this contract */
-#define NVTGT_BACKEND_VERSION	6
+#define NVTGT_BACKEND_VERSION	7
 
 /**
  * struct nvtgt_backend_ops - what a backend provides

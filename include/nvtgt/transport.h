@@ -31,7 +31,14 @@ struct nvtgt_conns;
 struct seq_file;
 
 /** NVTGT_TRANSPORT_VERSION - grows with each change of this contract */
-#define NVTGT_TRANSPORT_VERSION	9
+#define NVTGT_TRANSPORT_VERSION	10
+
+/**
+ * NVTGT_TRTYPE_VFIO_USER - the transport type of virtual machines' controllers
+ *
+ * The specification has no number for it, and none goes to a host: discovery is of fabrics.
+ */
+#define NVTGT_TRTYPE_VFIO_USER	0xf0
 
 /** NVTGT_CTRL_SGLS_TRANSPORT - SGLS of Identify Controller: transport SGL data blocks */
 #define NVTGT_CTRL_SGLS_TRANSPORT	BIT(21)
@@ -46,6 +53,8 @@ struct seq_file;
  * @conns: its connections. Required.
  * @moves_pi: protection information can be moved, on ports with port->pi
  * @needs_ka: a host may not do without a keep alive timer (NVMe base 2.1, 3.9)
+ * @pcie: its controllers are PCIe functions (include/nvtgt/pci.h): commands name their data by
+ *	PRPs or SGLs, and transfer_len is 0; there are no fabrics commands
  * @trtype: NVMF_TRTYPE_*. One transport per type.
  * @sgls: which SGL descriptors its capsules may have beside a plain data block: bits of
  *	SGLS in Identify Controller
@@ -106,6 +115,11 @@ struct seq_file;
  *	must not sleep. Optional; the default is false.
  * @show: write what else is worth to be seen into the connection's line in debugfs,
  *	beginning with a space. Called under conns->lock, beside the reactor. Optional.
+ * @admin: judge an admin command that is not the core's: set @req's data_len, dir and execute.
+ *	Returns 0 or a status, NVME_SC_INVALID_OPCODE for one that there is not. Reactor context,
+ *	must not sleep. Optional.
+ * @ctrl_ended: a controller with this @priv (nvtgt_pci_ctrl_create()) has been ended by the
+ *	administrator. Called under ctrl->lock: must not sleep. Required with @pcie.
  * @disc_traddr: write the address that a host which came in through @queue
  *	should be told for @port when the port listens on any address. Returns
  *	false when the port's own text is right. Optional.
@@ -118,6 +132,7 @@ struct nvtgt_transport_ops {
 	struct nvtgt_conns *conns;
 	bool moves_pi;
 	bool needs_ka;
+	bool pcie;
 	u8 trtype;
 	u32 sgls;
 
@@ -141,6 +156,8 @@ struct nvtgt_transport_ops {
 	void (*flush)(struct nvtgt_queue *queue);
 	bool (*hung_up)(struct nvtgt_conn *conn);
 	void (*show)(struct nvtgt_conn *conn, struct seq_file *m);
+	u16 (*admin)(struct nvtgt_req *req);
+	void (*ctrl_ended)(void *priv);
 	bool (*disc_traddr)(struct nvtgt_queue *queue, const struct nvtgt_port *port,
 			    char *buf, size_t len);
 };

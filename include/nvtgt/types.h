@@ -320,6 +320,10 @@ struct nvtgt_req {
  * @rotational: the medium turns
  * @pi_type: enum NVME_NS_DPS_PI_*: the medium keeps protection information of
  *	NVTGT_PI_BYTES with each block; 0: it does not
+ * @seg_offset_mask: bits that are 0 in the offset of each segment of a Read's or Write's data,
+ *	for transports that have the data in memory which is not theirs
+ * @seg_len_mask: the same for its length
+ * @stable_writes: a Write's data may not change while the backend has them
  * @max_discard_blocks: 0: Deallocate has no effect
  * @max_write_zeroes_blocks: for information; any length is accepted
  * @discard_zeroes: deallocated blocks read as zeroes
@@ -346,6 +350,9 @@ struct nvtgt_ns {
 	bool volatile_cache;
 	bool rotational;
 	u8 pi_type;
+	u16 seg_offset_mask;
+	u16 seg_len_mask;
+	bool stable_writes;
 	u32 max_discard_blocks;
 	u32 max_write_zeroes_blocks;
 	bool discard_zeroes;

@@ -140,7 +140,8 @@ u16 nvtgt_admin_parse(struct nvtgt_req *req)
 	case nvme_admin_keep_alive:
 		return nvtgt_keep_alive_parse(req);
 	default:
-		req->error_loc = offsetof(struct nvme_common_command, opcode);
-		return NVME_SC_INVALID_OPCODE | NVME_STATUS_DNR;
+		if (req->queue->ops->admin)
+			return req->queue->ops->admin(req);
+		return nvtgt_bad_opcode(req);
 	}
 }

@@ -37,6 +37,12 @@ void *nvtgt_ana_log(struct nvtgt_req *req, size_t *len);
 /* ana.c */
 u16 nvtgt_ana_check(struct nvtgt_req *req);
 
+static inline u16 nvtgt_bad_opcode(struct nvtgt_req *req)
+{
+	req->error_loc = offsetof(struct nvme_common_command, opcode);
+	return NVME_SC_INVALID_OPCODE | NVME_STATUS_DNR;
+}
+
 /* Is the namespace's group optimized on this port? Nearly always it is. */
 static inline bool nvtgt_ana_optimized(const struct nvtgt_req *req)
 {

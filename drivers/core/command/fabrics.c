@@ -389,6 +389,8 @@ u16 nvtgt_fabrics_parse(struct nvtgt_req *req)
 {
 	struct nvtgt_queue *queue = req->queue;
 
+	if (queue->ops->pcie)
+		return nvtgt_bad_opcode(req);
 	if (req->cmd->fabrics.fctype == nvme_fabrics_type_connect)
 		return nvtgt_connect_parse(req);
 	if (!queue->ctrl)

@@ -168,7 +168,7 @@ static u16 nvtgt_set_num_queues(struct nvtgt_req *req, u32 value)
 		return nvtgt_feature_bad_value(req);
 
 	spin_lock_irq(&ctrl->lock);
-	has_queues = ctrl->nr_undrained;	/* of a drained queue only the connection is left */
+	has_queues = ctrl->nr_undrained > !!ctrl->pci_ops;	/* of a drained queue only the connection is left */
 	spin_unlock_irq(&ctrl->lock);
 	if (has_queues)
 		return NVME_SC_CMD_SEQ_ERROR | NVME_STATUS_DNR;

@@ -156,16 +156,29 @@ static void nvtgt_identify_ctrl_common(const struct nvtgt_queue *queue, struct n
 	nvtgt_identify_ctrl_names(ctrl->subsys, id);
 	id->mdts = ctrl->mdts;
 	id->cntlid = cpu_to_le16(ctrl->cntlid);
-	id->ctratt = cpu_to_le32(NVME_CTRL_ATTR_HID_128_BIT | NVME_CTRL_ATTR_TBKAS |
+	id->ctratt = cpu_to_le32(NVME_CTRL_ATTR_HID_128_BIT |
 				 (ctrl->pi ? NVTGT_CTRL_CTRATT_MEM : 0));
 	id->aerl = NVTGT_MAX_AERS - 1;
 	id->acl = NVTGT_ACL;
 	id->elpe = NVTGT_ERROR_LOG_SLOTS - 1;
+	id->sgls = cpu_to_le32(NVME_CTRL_SGLS_BYTE_ALIGNED | queue->ops->sgls);
+}
+
+/* What a controller over fabrics has beside that. */
+static void nvtgt_identify_ctrl_fabrics(struct nvtgt_ctrl *ctrl, struct nvme_id_ctrl *id)
+{
+	id->ctratt |= cpu_to_le32(NVME_CTRL_ATTR_TBKAS);
 	id->kas = cpu_to_le16(NVTGT_KAS);
 	/* MQES is zero based */
 	id->maxcmd = cpu_to_le16((ctrl->cap & 0xffff) + 1);
-	id->sgls = cpu_to_le32(NVME_CTRL_SGLS_BYTE_ALIGNED | NVME_CTRL_SGLS_SAOS |
-			       queue->ops->sgls);
+	id->sgls |= cpu_to_le32(NVME_CTRL_SGLS_SAOS);
+	if (ctrl->subsys->discovery)
+		return;
+	/* capsules, in units of 16 bytes */
+	id->ioccsz = cpu_to_le32((sizeof(struct nvme_command) +
+				  (ctrl->pi ? 0 : ctrl->port->inline_data_size)) / 16);
+	id->iorcsz = cpu_to_le32(sizeof(struct nvme_completion) / 16);
+	id->msdbd = ctrl->port->msdbd ?: 1;
 }
 
 static void nvtgt_identify_ctrl_io(struct nvtgt_ctrl *ctrl, struct nvme_id_ctrl *id)
@@ -188,11 +201,6 @@ static void nvtgt_identify_ctrl_io(struct nvtgt_ctrl *ctrl, struct nvme_id_ctrl 
 	id->oncs = cpu_to_le16(NVME_CTRL_ONCS_DSM | NVME_CTRL_ONCS_WRITE_ZEROES |
 			       NVTGT_CTRL_ONCS_SELECT);
 	id->vwc = NVME_CTRL_VWC_PRESENT | NVTGT_CTRL_VWC_FLUSH_ALL_NO;
-	/* capsules, in units of 16 bytes */
-	id->ioccsz = cpu_to_le32((sizeof(struct nvme_command) +
-				  (ctrl->pi ? 0 : ctrl->port->inline_data_size)) / 16);
-	id->iorcsz = cpu_to_le32(sizeof(struct nvme_completion) / 16);
-	id->msdbd = ctrl->port->msdbd ?: 1;
 }
 
 static void nvtgt_identify_ctrl_disc(struct nvme_id_ctrl *id)
@@ -213,6 +221,10 @@ static u16 nvtgt_identify_ctrl(struct nvtgt_req *req, void *page)
 	struct nvme_id_ctrl *id = page;
 
 	nvtgt_identify_ctrl_common(req->queue, id);
+	if (ctrl->pci_ops)
+		id->oacs = cpu_to_le16(NVME_CTRL_OACS_DBBUF_SUPP);
+	else
+		nvtgt_identify_ctrl_fabrics(ctrl, id);
 	if (ctrl->subsys->discovery)
 		nvtgt_identify_ctrl_disc(id);
 	else

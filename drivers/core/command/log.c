@@ -215,7 +215,15 @@ static void *nvtgt_log_effects(struct nvtgt_req *req, size_t *len)
 	log->acs[nvme_admin_set_features] = supported;
 	log->acs[nvme_admin_get_features] = supported;
 	log->acs[nvme_admin_async_event] = supported;
-	log->acs[nvme_admin_keep_alive] = supported;
+	if (req->queue->ops->pcie) {
+		log->acs[nvme_admin_delete_sq] = supported;
+		log->acs[nvme_admin_create_sq] = supported;
+		log->acs[nvme_admin_delete_cq] = supported;
+		log->acs[nvme_admin_create_cq] = supported;
+		log->acs[nvme_admin_dbbuf] = supported;
+	} else {
+		log->acs[nvme_admin_keep_alive] = supported;
+	}
 
 	if (req->cmd->get_log_page.csi != NVME_CSI_NVM)
 		return log;

@@ -16,8 +16,16 @@ static u16 nvtgt_req_check_common(struct nvtgt_req *req)
 		req->error_loc = offsetof(struct nvme_common_command, flags);
 		return NVME_SC_INVALID_FIELD | NVME_STATUS_DNR;
 	}
-	/* over fabrics PSDT is 01b: SGL, metadata (if any) in one piece */
-	if (unlikely((flags & NVME_CMD_SGL_ALL) != NVME_CMD_SGL_METABUF)) {
+	/*
+	 * Over fabrics PSDT is 01b: SGL, metadata (if any) in one piece. PCIe functions have PRPs as
+	 * well, and nothing but PRPs for admin commands (NVMe base 2.1, 4.3).
+	 */
+	if (unlikely((flags & NVME_CMD_SGL_ALL) != NVME_CMD_SGL_METABUF) &&
+	    (!req->queue->ops->pcie || flags & NVME_CMD_SGL_ALL)) {
+		req->error_loc = offsetof(struct nvme_common_command, flags);
+		return NVME_SC_INVALID_FIELD | NVME_STATUS_DNR;
+	}
+	if (unlikely(flags & NVME_CMD_SGL_ALL) && !req->queue->qid && req->queue->ops->pcie) {
 		req->error_loc = offsetof(struct nvme_common_command, flags);
 		return NVME_SC_INVALID_FIELD | NVME_STATUS_DNR;
 	}
@@ -63,7 +71,8 @@ bool nvtgt_req_parse(struct nvtgt_req *req)
 	nvtgt_req_set_state(req, NVTGT_REQ_RECEIVED);
 
 	req->status = nvtgt_req_dispatch(req);
-	if (unlikely(!req->status && req->data_len + req->pi_wire != req->transfer_len)) {
+	if (unlikely(!req->status && req->data_len + req->pi_wire != req->transfer_len) &&
+	    !queue->ops->pcie) {
 		req->error_loc = offsetof(struct nvme_common_command, dptr);
 		req->status = NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR;
 	}

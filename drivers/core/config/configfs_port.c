@@ -78,7 +78,7 @@ static const char *nvtgt_addr_set_trtype(struct nvtgt_addr *addr, const char *pa
 	int val = nvtgt_trtype_find(page);
 
 	if (val < 0)
-		return "must be tcp, rdma, fc, loop or pci";
+		return "must be tcp, rdma, fc, loop, pci or vfio-user";
 	addr->trtype = val;
 	return NULL;
 }

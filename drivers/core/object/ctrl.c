@@ -31,14 +31,14 @@ static void nvtgt_ctrl_fatal_work(struct work_struct *work);
 
 /**
  * nvtgt_ctrl_cap - the CAP property of a controller
- * @queue: its admin queue
+ * @max_size: most entries of its I/O queues
  *
  * Return: CAP (NVMe base 2.1, 3.1.4.1): MQES by port and transport, CQR, TO 15 s,
  *	NVM command set and I/O command set selection, CRMS with media
  */
-static u64 nvtgt_ctrl_cap(const struct nvtgt_queue *queue)
+static u64 nvtgt_ctrl_cap(u16 max_size)
 {
-	return (u64)(nvtgt_queue_max_size(queue) - 1) |
+	return (u64)(max_size - 1) |
 	       1ULL << 16 |	/* CQR */
 	       30ULL << 24 |	/* TO, 500 ms */
 	       (u64)(NVME_CAP_CSS_NVM | NVME_CAP_CSS_CSI) << 37 |
@@ -149,6 +149,66 @@ static void nvtgt_ctrl_set_addr(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *que
 }
 
 /**
+ * nvtgt_ctrl_alloc - memory for a controller
+ * @subsys: the subsystem
+ * @port: the port
+ * @hostnqn: the host's name, checked; "": it has none
+ * @hostid: the host's identifier
+ * @max_size: most entries of its I/O queues
+ *
+ * Context: process, may sleep.
+ * Return: what nvtgt_ctrl_publish() or kfree() ends, or NULL
+ */
+struct nvtgt_ctrl *nvtgt_ctrl_alloc(struct nvtgt_subsys *subsys, struct nvtgt_port *port,
+				    const char *hostnqn, const uuid_t *hostid, u16 max_size)
+{
+	struct nvtgt_ctrl *ctrl = kzalloc(sizeof(*ctrl), GFP_KERNEL);
+
+	if (!ctrl)
+		return NULL;
+	kref_init(&ctrl->ref);
+	spin_lock_init(&ctrl->lock);
+	INIT_LIST_HEAD(&ctrl->aers);
+	INIT_LIST_HEAD(&ctrl->peer_entry);
+	INIT_DELAYED_WORK(&ctrl->ka_work, nvtgt_ctrl_ka_work);
+	INIT_DELAYED_WORK(&ctrl->drain_work, nvtgt_ctrl_drain_work);
+	INIT_WORK(&ctrl->fatal_work, nvtgt_ctrl_fatal_work);
+	ctrl->subsys = subsys;
+	ctrl->port = port;
+	strscpy(ctrl->hostnqn, hostnqn, sizeof(ctrl->hostnqn));
+	uuid_copy(&ctrl->hostid, hostid);
+	ctrl->cap = nvtgt_ctrl_cap(max_size);
+	ctrl->mdts = port->mdts;
+	return ctrl;
+}
+
+/**
+ * nvtgt_ctrl_publish - a controller gets its identifier and its place in the subsystem
+ * @ctrl: from nvtgt_ctrl_alloc(); gets references on subsystem and port, or is freed
+ *
+ * Context: process, may sleep.
+ * Return: 0 or a status; NVTGT_CONNECT_WAIT: an earlier controller of the host has writes
+ *	in a device
+ */
+u16 nvtgt_ctrl_publish(struct nvtgt_ctrl *ctrl)
+{
+	struct nvtgt_subsys *subsys = ctrl->subsys;
+	u16 status;
+
+	mutex_lock(&subsys->lock);
+	status = nvtgt_ctrl_add(ctrl, subsys);
+	mutex_unlock(&subsys->lock);
+	if (status) {
+		kfree(ctrl);
+		return status;
+	}
+	nvtgt_subsys_get(subsys);
+	nvtgt_port_get(ctrl->port);
+	nvtgt_debugfs_add_ctrl(ctrl);
+	return 0;
+}
+
+/**
  * nvtgt_ctrl_create - a new association
  * @subsys: the subsystem; a reference is taken
  * @queue: its admin queue; a reference on the port is taken
@@ -165,45 +225,22 @@ struct nvtgt_ctrl *nvtgt_ctrl_create(struct nvtgt_subsys *subsys, struct nvtgt_q
 				     const char *hostnqn, const uuid_t *hostid, u32 kato_ms,
 				     u16 *status)
 {
-	struct nvtgt_port *port = queue->port;
 	struct nvtgt_ctrl *ctrl;
 
-	ctrl = kzalloc(sizeof(*ctrl), GFP_KERNEL);
+	ctrl = nvtgt_ctrl_alloc(subsys, queue->port, hostnqn, hostid,
+				nvtgt_queue_max_size(queue));
 	if (!ctrl) {
 		*status = NVME_SC_INTERNAL;
 		return NULL;
 	}
-	kref_init(&ctrl->ref);
-	spin_lock_init(&ctrl->lock);
-	INIT_LIST_HEAD(&ctrl->aers);
-	INIT_LIST_HEAD(&ctrl->peer_entry);
-	INIT_DELAYED_WORK(&ctrl->ka_work, nvtgt_ctrl_ka_work);
-	INIT_DELAYED_WORK(&ctrl->drain_work, nvtgt_ctrl_drain_work);
-	INIT_WORK(&ctrl->fatal_work, nvtgt_ctrl_fatal_work);
-	ctrl->subsys = subsys;
-	ctrl->port = port;
-	strscpy(ctrl->hostnqn, hostnqn, sizeof(ctrl->hostnqn));
-	uuid_copy(&ctrl->hostid, hostid);
 	nvtgt_ctrl_set_addr(ctrl, queue);
-	ctrl->cap = nvtgt_ctrl_cap(queue);
-	ctrl->mdts = port->mdts;
 	ctrl->pi = queue->pi && READ_ONCE(subsys->pi) && !subsys->discovery;
 	ctrl->persistent = kato_ms;
 	if (subsys->discovery)
 		kato_ms = nvtgt_ctrl_disc_kato(ctrl, kato_ms);
 	ctrl->kato_ms = nvtgt_ctrl_round_kato(kato_ms);
-
-	mutex_lock(&subsys->lock);
-	*status = nvtgt_ctrl_add(ctrl, subsys);
-	mutex_unlock(&subsys->lock);
-	if (*status) {
-		kfree(ctrl);
-		return NULL;
-	}
-	nvtgt_subsys_get(subsys);
-	nvtgt_port_get(port);
-	nvtgt_debugfs_add_ctrl(ctrl);
-	return ctrl;
+	*status = nvtgt_ctrl_publish(ctrl);
+	return *status ? NULL : ctrl;
 }
 
 /**
@@ -291,7 +328,7 @@ u16 nvtgt_ctrl_add_queue(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *queue, u16
 	spin_lock_irq(&ctrl->lock);
 	if (ctrl->deleting)
 		status = NVME_SC_CONNECT_CTRL_BUSY;
-	else if (qid && ctrl->draining)	/* ends without the host: no DNR */
+	else if ((qid || ctrl->pci_ops) && ctrl->draining)	/* ends without the host: no DNR */
 		status = NVME_SC_CMD_SEQ_ERROR;
 	else if (qid && !ctrl->ready)
 		status = NVME_SC_CMD_SEQ_ERROR | NVME_STATUS_DNR;
@@ -300,7 +337,7 @@ u16 nvtgt_ctrl_add_queue(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *queue, u16
 	if (!status) {
 		ctrl->queues[qid] = queue;
 		ctrl->nr_queues++;
-		ctrl->nr_undrained += qid != 0;
+		ctrl->nr_undrained += qid || ctrl->pci_ops;
 		queue->in_ctrl = true;
 	}
 	spin_unlock_irq(&ctrl->lock);
@@ -319,7 +356,7 @@ void nvtgt_ctrl_del_queue(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *queue, u1
 	if (queue->in_ctrl) {
 		ctrl->queues[qid] = NULL;
 		ctrl->nr_queues--;
-		if (WARN_ON_ONCE(qid && !queue->drained))
+		if (WARN_ON_ONCE((qid || ctrl->pci_ops) && !queue->drained))
 			ctrl->nr_undrained--;
 		queue->in_ctrl = false;
 		/* the sum loses this queue's commands: the next look begins anew */
@@ -362,6 +399,11 @@ void nvtgt_ctrl_delete(struct nvtgt_ctrl *ctrl)
 	unsigned long flags;
 
 	spin_lock_irqsave(&ctrl->lock, flags);
+	/* a PCIe function cannot go away without its host, which sees the fatal status */
+	if (ctrl->pci_ops && !ctrl->deleting) {
+		WRITE_ONCE(ctrl->csts, ctrl->csts | NVME_CSTS_CFS);
+		ctrl->pci_ops->ctrl_ended(ctrl->pci_priv);
+	}
 	ctrl->deleting = true;
 	nvtgt_ctrl_disconnect_queues(ctrl, 0);
 	spin_unlock_irqrestore(&ctrl->lock, flags);
@@ -406,6 +448,9 @@ static bool nvtgt_ctrl_cc_valid(struct nvtgt_ctrl *ctrl, u32 cc)
 		return false;
 	if (ctrl->subsys->discovery)
 		return true;	/* has no I/O queues */
+	/* drivers of PCIe functions may set these later, before they create I/O queues */
+	if (ctrl->pci_ops && !(cc & (NVME_CC_IOSQES_MASK | NVME_CC_IOCQES_MASK)))
+		return true;
 	return (cc & NVME_CC_IOSQES_MASK) >> NVME_CC_IOSQES_SHIFT == NVTGT_IOSQES &&
 	       (cc & NVME_CC_IOCQES_MASK) >> NVME_CC_IOCQES_SHIFT == NVTGT_IOCQES;
 }
@@ -449,11 +494,18 @@ void nvtgt_ctrl_settle(struct nvtgt_ctrl *ctrl)
 		if (ctrl->stuck)
 			csts &= ~NVME_CSTS_CFS;
 		ctrl->stuck = false;
+		/* the admin queue has ended with the others */
+		if (ctrl->pci_ops)
+			csts &= ~NVME_CSTS_RDY;
 	}
 	if (!(ctrl->cc & NVME_CC_ENABLE))
-		csts &= ~(NVME_CSTS_RDY | NVME_CSTS_CFS);
-	else if (!(csts & (NVME_CSTS_RDY | NVME_CSTS_CFS)))
-		csts |= nvtgt_ctrl_cc_valid(ctrl, ctrl->cc) ? NVME_CSTS_RDY : NVME_CSTS_CFS;
+		csts &= ~(NVME_CSTS_RDY | (ctrl->deleting ? 0 : NVME_CSTS_CFS));
+	else if (csts & (NVME_CSTS_RDY | NVME_CSTS_CFS))
+		;
+	else if (!nvtgt_ctrl_cc_valid(ctrl, ctrl->cc))
+		csts |= NVME_CSTS_CFS;
+	else if (!ctrl->pci_ops || ctrl->pci_admin)
+		csts |= NVME_CSTS_RDY;
 	if (ctrl->cc & NVME_CC_SHN_MASK)
 		csts = (csts & ~NVME_CSTS_SHST_MASK) | NVME_CSTS_SHST_CMPLT;
 	WRITE_ONCE(ctrl->csts, csts);

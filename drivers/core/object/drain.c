@@ -115,7 +115,8 @@ void nvtgt_req_stop(struct nvtgt_req *req)
 {
 	struct nvtgt_queue *queue = req->queue;
 
-	if (!queue->ctrl || !queue->qid)
+	/* what admin commands do is over with their controller, but for a PCIe function's memory */
+	if (!queue->ctrl || (!queue->qid && !queue->ops->pcie))
 		return;
 	if (READ_ONCE(req->state) != NVTGT_REQ_EXECUTING ||
 	    nvtgt_req_cancel(req, NVME_SC_ABORT_QUEUE))
@@ -283,7 +284,8 @@ void nvtgt_ctrl_drain(struct nvtgt_ctrl *ctrl)
 	unsigned long timeout = msecs_to_jiffies(READ_ONCE(nvtgt_drain_timeout_ms));
 
 	lockdep_assert_held(&ctrl->lock);
-	nvtgt_ctrl_disconnect_queues(ctrl, 1);
+	ctrl->pci_admin = false;
+	nvtgt_ctrl_disconnect_queues(ctrl, ctrl->pci_ops ? 0 : 1);
 	if (ctrl->draining)		/* its time runs already */
 		return;
 	ctrl->draining = true;

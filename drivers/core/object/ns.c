@@ -174,6 +174,9 @@ static int nvtgt_ns_open(struct nvtgt_core_ns *core_ns, const struct nvtgt_backe
 	ns->volatile_cache = false;
 	ns->rotational = false;
 	ns->pi_type = 0;
+	ns->seg_offset_mask = 0;
+	ns->seg_len_mask = 0;
+	ns->stable_writes = false;
 	ns->max_discard_blocks = 0;
 	ns->max_write_zeroes_blocks = 0;
 	ns->discard_zeroes = false;

@@ -35,7 +35,7 @@
 #define NVTGT_NS_WORKERS	32
 
 #define NVTGT_DEFAULT_ANA_GRPID	1
-#define NVTGT_MAX_AERS		4
+#define NVTGT_MAX_AERS		16
 #define NVTGT_MAX_PENDING_EVENTS 32	/* kept per controller while no AER is there */
 #define NVTGT_ERROR_LOG_SLOTS	64
 #define NVTGT_KAS		10	/* keep alive granularity: 10 x 100 ms */
@@ -251,6 +251,9 @@ struct nvtgt_ctrl {
 	u32 mdts;
 	bool pi;			/* protection information is shown and moved */
 	bool persistent;		/* its host asked for a keep alive time-out */
+	/* of a PCIe function (pci.c): its transport, and the transport's; else NULL */
+	const struct nvtgt_transport_ops *pci_ops;
+	void *pci_priv;
 
 	struct list_head peer_entry;	/* nvtgt_peer.discovery; conns->peer_lock */
 
@@ -264,9 +267,10 @@ struct nvtgt_ctrl {
 	bool deleting;			/* no queue may join any more */
 	u32 cc;
 	bool draining;			/* CSTS waits for what I/O queues have left in backends */
+	bool pci_admin;			/* a PCIe function: it has an admin queue, not ending */
 	bool stuck;			/* … in vain for so long that CSTS.CFS has been set */
 	u32 told_late;			/* namespace logged last as one that a Connect waits for */
-	unsigned int nr_undrained;	/* I/O queues that are not drained */
+	unsigned int nr_undrained;	/* queues that are not drained; I/O queues, or all of a PCIe function */
 	unsigned long drain_due;	/* jiffies: when CSTS.CFS is to be set, while draining */
 	u32 kato_ms;			/* 0: no keep alive */
 	u32 features[NVTGT_NR_FEATURES];
@@ -432,6 +436,9 @@ int nvtgt_port_enable(struct nvtgt_cport *cport);
 void nvtgt_port_disable(struct nvtgt_cport *cport);
 
 /* ctrl.c */
+struct nvtgt_ctrl *nvtgt_ctrl_alloc(struct nvtgt_subsys *subsys, struct nvtgt_port *port,
+				    const char *hostnqn, const uuid_t *hostid, u16 max_size);
+u16 nvtgt_ctrl_publish(struct nvtgt_ctrl *ctrl);
 struct nvtgt_ctrl *nvtgt_ctrl_create(struct nvtgt_subsys *subsys, struct nvtgt_queue *queue,
 				     const char *hostnqn, const uuid_t *hostid, u32 kato_ms,
 				     u16 *status);

@@ -65,7 +65,9 @@ void nvtgt_queue_stop(struct nvtgt_queue *queue)
 		return;
 	WRITE_ONCE(queue->stopped, true);
 	nvtgt_conn_stop_reqs(to_nvtgt_conn(queue));
-	if (queue->ctrl && queue->qid) {
+	if (queue->ctrl && (queue->qid || queue->ops->pcie)) {
+		if (!queue->qid)
+			nvtgt_event_flush_aers(queue->ctrl);
 		nvtgt_queue_late_known(queue);
 	} else if (queue->ctrl) {
 		nvtgt_ctrl_delete(queue->ctrl);
@@ -90,7 +92,7 @@ void nvtgt_queue_destroy(struct nvtgt_queue *queue)
 	nvtgt_peer_leave(queue);
 	if (ctrl) {
 		nvtgt_ctrl_del_queue(ctrl, queue, queue->qid);
-		if (!queue->qid) {
+		if (!queue->qid && !queue->ops->pcie) {
 			nvtgt_ctrl_stop_ka(ctrl);
 			nvtgt_ctrl_delete(ctrl);
 		}

@@ -26,6 +26,7 @@ static const struct {
 	{ NVMF_TRTYPE_TCP, "tcp" },
 	{ NVMF_TRTYPE_LOOP, "loop" },
 	{ NVMF_TRTYPE_PCI, "pci" },
+	{ NVTGT_TRTYPE_VFIO_USER, "vfio-user" },
 };
 
 /**

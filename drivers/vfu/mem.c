@@ -1,0 +1,668 @@
+// SPDX-License-Identifier: GPL-2.0
+/**
+ * DOC: Guest memory
+ *
+ * A guest's memory is made of regions: guest addresses, and where they lie in a file. The
+ * pages of a file are pinned as commands use them, 2 MiB at a time, by a worker that
+ * borrows the address space of the process which has brought the file; the command waits.
+ * What has been pinned belongs to the file (struct nvtgt_vfu_mem, found by its inode), so
+ * that regions that come and go, and several controllers of a guest, pin it once. It is
+ * unpinned with the last region of the file.
+ *
+ * nvtgt_vfu_unmap() takes a region out of the table, has each queue's reactor look
+ * for commands that use it, and for rings in it (nvtgt_vfu_fence_call()), and waits for
+ * these commands alone. A ring is looked up again when its memory is mapped anew.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/bitmap.h>
+#include <linux/capability.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/kthread.h>
+#include <linux/magic.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include "vfu.h"
+
+#define NVTGT_VFU_MAX_FILE	(4ULL << 40)	/* bytes of a file that guests reach */
+#define NVTGT_VFU_RETRY		HZ		/* until pages that could not be pinned are tried again */
+
+/* struct nvtgt_vfu_chunk - 2 MiB of a file, pinned */
+struct nvtgt_vfu_chunk {
+	unsigned int nr;
+	struct page *pages[] __counted_by(nr);
+};
+
+struct nvtgt_vfu_mem {
+	struct kref ref;		/* regions */
+	struct list_head entry;		/* nvtgt_vfu_mems; nvtgt_vfu_mem_lock */
+	struct file *file;
+	struct mm_struct *mm;		/* where uaddr is; no reference on its users */
+	struct task_struct *task;	/* whose RLIMIT_MEMLOCK counts, */
+	bool unlimited;			/* … unless it had CAP_IPC_LOCK */
+	unsigned long uaddr;
+	u64 len;
+	unsigned int nr_chunks;
+	struct nvtgt_vfu_chunk **chunks;	/* read anywhere; NULL: not pinned; or an ERR_PTR */
+	unsigned long *wanted;		/* a bit for each chunk */
+	unsigned long retry_at;		/* jiffies: then errors are forgotten */
+	struct work_struct pin_work;
+	struct work_struct free_work;
+};
+
+static DEFINE_MUTEX(nvtgt_vfu_mem_lock);	/* protects what follows */
+static LIST_HEAD(nvtgt_vfu_mems);
+static LIST_HEAD(nvtgt_vfu_watchers);		/* nvtgt_vfu_dev.watch_entry */
+static struct workqueue_struct *nvtgt_vfu_mem_wq;
+
+/**
+ * nvtgt_vfu_mem_init - module load
+ *
+ * Return: 0 or -ENOMEM
+ */
+int nvtgt_vfu_mem_init(void)
+{
+	nvtgt_vfu_mem_wq = alloc_workqueue("nvtgt_vfu_mem", WQ_UNBOUND, 0);
+	return nvtgt_vfu_mem_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * nvtgt_vfu_mem_exit - module unload, or load that has failed: no controller is left
+ */
+void nvtgt_vfu_mem_exit(void)
+{
+	destroy_workqueue(nvtgt_vfu_mem_wq);
+	WARN_ON_ONCE(!list_empty(&nvtgt_vfu_mems) || !list_empty(&nvtgt_vfu_watchers));
+}
+
+/* Changes what the process is charged for. */
+static int nvtgt_vfu_account(struct nvtgt_vfu_mem *mem, unsigned long nr, bool inc)
+{
+	int ret;
+
+	mmap_write_lock(mem->mm);
+	ret = __account_locked_vm(mem->mm, nr, inc, mem->task, mem->unlimited);
+	mmap_write_unlock(mem->mm);
+	return ret;
+}
+
+static void nvtgt_vfu_free_chunk(struct nvtgt_vfu_mem *mem, struct nvtgt_vfu_chunk *chunk)
+{
+	unpin_user_pages_dirty_lock(chunk->pages, chunk->nr, true);
+	nvtgt_vfu_account(mem, chunk->nr, false);
+	kvfree(chunk);
+}
+
+/* Runs with the process's address space. */
+static struct nvtgt_vfu_chunk *nvtgt_vfu_pin_chunk(struct nvtgt_vfu_mem *mem, unsigned int i)
+{
+	u64 begin = (u64)i << NVTGT_VFU_CHUNK_SHIFT;
+	u64 end = min3(begin + (1U << NVTGT_VFU_CHUNK_SHIFT), mem->len,
+		       round_up((u64)i_size_read(file_inode(mem->file)), PAGE_SIZE));
+	unsigned int nr = end > begin ? (end - begin) >> PAGE_SHIFT : 0;
+	struct nvtgt_vfu_chunk *chunk;
+	int ret;
+
+	if (!nr)
+		return ERR_PTR(-EFAULT);
+	chunk = kvzalloc(struct_size(chunk, pages, nr), GFP_KERNEL);
+	if (!chunk)
+		return ERR_PTR(-ENOMEM);
+	chunk->nr = nr;
+	ret = nvtgt_vfu_account(mem, nr, true);
+	if (ret) {
+		pr_warn_ratelimited("%s (process %d): %u pages more than RLIMIT_MEMLOCK allows: its guest's commands fail; raise the limit (LimitMEMLOCK= of its unit)\n",
+				    mem->task->comm, task_tgid_nr(mem->task), nr);
+		goto free;
+	}
+	ret = pin_user_pages_fast(mem->uaddr + begin, nr, FOLL_WRITE | FOLL_LONGTERM,
+				  chunk->pages);
+	if (ret == nr)
+		return chunk;
+	pr_warn_ratelimited("%s (process %d): guest memory at offset %#llx cannot be pinned: error %d\n",
+			    mem->task->comm, task_tgid_nr(mem->task), begin, min(ret, 0));
+	if (ret > 0)
+		unpin_user_pages(chunk->pages, ret);
+	ret = ret < 0 ? ret : -EFAULT;
+	nvtgt_vfu_account(mem, nr, false);
+free:
+	kvfree(chunk);
+	return ERR_PTR(ret);
+}
+
+/* Commands that wait for memory try again. */
+static void nvtgt_vfu_kick_watchers(void)
+{
+	struct nvtgt_vfu_dev *dev;
+
+	mutex_lock(&nvtgt_vfu_mem_lock);
+	list_for_each_entry(dev, &nvtgt_vfu_watchers, watch_entry)
+		nvtgt_vfu_kick_all(dev);
+	mutex_unlock(&nvtgt_vfu_mem_lock);
+}
+
+static void nvtgt_vfu_pin_work(struct work_struct *work)
+{
+	struct nvtgt_vfu_mem *mem = container_of(work, struct nvtgt_vfu_mem, pin_work);
+	unsigned long i;
+
+	/* the process is gone; its file, and with that the controller, follows */
+	if (!mmget_not_zero(mem->mm))
+		return;
+	kthread_use_mm(mem->mm);
+	for_each_set_bit(i, mem->wanted, mem->nr_chunks) {
+		struct nvtgt_vfu_chunk *chunk = nvtgt_vfu_pin_chunk(mem, i);
+
+		if (IS_ERR(chunk))
+			WRITE_ONCE(mem->retry_at, jiffies + NVTGT_VFU_RETRY);
+		/* pairs with nvtgt_vfu_want(): the chunk is there before it can be wanted again */
+		smp_store_release(&mem->chunks[i], chunk);
+		clear_bit_unlock(i, mem->wanted);
+	}
+	kthread_unuse_mm(mem->mm);
+	mmput(mem->mm);
+	nvtgt_vfu_kick_watchers();
+}
+
+static void nvtgt_vfu_mem_free_work(struct work_struct *work)
+{
+	struct nvtgt_vfu_mem *mem = container_of(work, struct nvtgt_vfu_mem, free_work);
+	unsigned int i;
+
+	cancel_work_sync(&mem->pin_work);
+	for (i = 0; i < mem->nr_chunks; i++)
+		if (!IS_ERR_OR_NULL(mem->chunks[i]))
+			nvtgt_vfu_free_chunk(mem, mem->chunks[i]);
+	if (mmget_not_zero(mem->mm)) {
+		kthread_use_mm(mem->mm);
+		vm_munmap(mem->uaddr, mem->len);
+		kthread_unuse_mm(mem->mm);
+		mmput(mem->mm);
+	}
+	fput(mem->file);
+	put_task_struct(mem->task);
+	mmdrop(mem->mm);
+	kvfree(mem->chunks);
+	kvfree(mem->wanted);
+	kfree(mem);
+}
+
+static void nvtgt_vfu_mem_release(struct kref *ref)
+{
+	struct nvtgt_vfu_mem *mem = container_of(ref, struct nvtgt_vfu_mem, ref);
+
+	list_del(&mem->entry);
+	mutex_unlock(&nvtgt_vfu_mem_lock);
+	queue_work(nvtgt_vfu_mem_wq, &mem->free_work);
+}
+
+static void nvtgt_vfu_mem_put(struct nvtgt_vfu_mem *mem)
+{
+	kref_put_mutex(&mem->ref, nvtgt_vfu_mem_release, &nvtgt_vfu_mem_lock);
+}
+
+/* Bytes of a file that are made reachable: all that there are, in whole chunks and pages of its own. */
+static u64 nvtgt_vfu_file_len(struct file *file)
+{
+	u64 unit = max(1ULL << NVTGT_VFU_CHUNK_SHIFT, 1ULL << file_inode(file)->i_blkbits);
+	u64 size = i_size_read(file_inode(file));
+
+	return size > NVTGT_VFU_MAX_FILE ? NVTGT_VFU_MAX_FILE : round_up(size, unit);
+}
+
+static struct nvtgt_vfu_mem *nvtgt_vfu_mem_create(struct file *file)
+{
+	struct nvtgt_vfu_mem *mem = kzalloc(sizeof(*mem), GFP_KERNEL_ACCOUNT);
+
+	if (!mem)
+		return ERR_PTR(-ENOMEM);
+	mem->len = nvtgt_vfu_file_len(file);
+	mem->nr_chunks = mem->len >> NVTGT_VFU_CHUNK_SHIFT;
+	mem->chunks = kvcalloc(mem->nr_chunks, sizeof(*mem->chunks), GFP_KERNEL_ACCOUNT);
+	mem->wanted = kvcalloc(BITS_TO_LONGS(mem->nr_chunks), sizeof(long), GFP_KERNEL_ACCOUNT);
+	if (!mem->chunks || !mem->wanted)
+		goto free;
+	mem->uaddr = vm_mmap(file, 0, mem->len, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+	if (IS_ERR_VALUE(mem->uaddr))
+		goto free;
+	kref_init(&mem->ref);
+	INIT_WORK(&mem->pin_work, nvtgt_vfu_pin_work);
+	INIT_WORK(&mem->free_work, nvtgt_vfu_mem_free_work);
+	mem->file = get_file(file);
+	mem->mm = current->mm;
+	mmgrab(mem->mm);
+	mem->task = get_task_struct(current->group_leader);
+	mem->unlimited = capable(CAP_IPC_LOCK);
+	return mem;
+
+free:
+	kvfree(mem->wanted);
+	kvfree(mem->chunks);
+	kfree(mem);
+	return ERR_PTR(-ENOMEM);
+}
+
+/* The memory of a file, up to @end at least. */
+static struct nvtgt_vfu_mem *nvtgt_vfu_mem_get_file(struct file *file, u64 end)
+{
+	struct nvtgt_vfu_mem *mem;
+
+	if (end > nvtgt_vfu_file_len(file) || end > i_size_read(file_inode(file)))
+		return ERR_PTR(-EINVAL);
+	mutex_lock(&nvtgt_vfu_mem_lock);
+	list_for_each_entry(mem, &nvtgt_vfu_mems, entry) {
+		if (file_inode(mem->file) != file_inode(file) || mem->mm != current->mm ||
+		    mem->len < end)
+			continue;
+		kref_get(&mem->ref);
+		goto out;
+	}
+	mem = nvtgt_vfu_mem_create(file);
+	if (!IS_ERR(mem))
+		list_add_tail(&mem->entry, &nvtgt_vfu_mems);
+out:
+	mutex_unlock(&nvtgt_vfu_mem_lock);
+	return mem;
+}
+
+/* Memory that can be pinned for long, and that is the guest's as well: not a copy, not a disk's. */
+static int nvtgt_vfu_check_file(struct file *file)
+{
+	const struct inode *inode = file_inode(file);
+	unsigned long magic = inode->i_sb->s_magic;
+
+	if (!S_ISREG(inode->i_mode) || (magic != TMPFS_MAGIC && magic != HUGETLBFS_MAGIC))
+		return -ENODEV;
+	if (!(file->f_mode & FMODE_READ) || !(file->f_mode & FMODE_WRITE))
+		return -EACCES;
+	return 0;
+}
+
+static struct nvtgt_vfu_region *nvtgt_vfu_region_create(const struct nvtgt_vfu_map *map)
+{
+	struct nvtgt_vfu_region *region;
+	struct file *file;
+	int ret;
+
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	if (!region)
+		return ERR_PTR(-ENOMEM);
+	region->gpa = map->gpa;
+	region->size = map->size;
+	region->offset = map->offset;
+	region->flags = map->flags;
+	if (map->fd < 0)
+		return region;
+
+	ret = -EBADF;
+	file = fget(map->fd);
+	if (!file)
+		goto free;
+	ret = nvtgt_vfu_check_file(file);
+	if (!ret) {
+		region->mem = nvtgt_vfu_mem_get_file(file, map->offset + map->size);
+		ret = PTR_ERR_OR_ZERO(region->mem);
+	}
+	fput(file);
+	if (!ret)
+		return region;
+free:
+	kfree(region);
+	return ERR_PTR(ret);
+}
+
+static void nvtgt_vfu_region_free(struct nvtgt_vfu_region *region)
+{
+	if (region->mem)
+		nvtgt_vfu_mem_put(region->mem);
+	kfree(region);
+}
+
+static struct nvtgt_vfu_map_table *nvtgt_vfu_table(struct nvtgt_vfu_dev *dev)
+{
+	return rcu_dereference_protected(dev->table, lockdep_is_held(&dev->lock));
+}
+
+static struct nvtgt_vfu_map_table *nvtgt_vfu_table_alloc(unsigned int nr)
+{
+	struct nvtgt_vfu_map_table *table;
+
+	table = kvzalloc(struct_size(table, region, nr), GFP_KERNEL_ACCOUNT);
+	if (table)
+		table->nr = nr;
+	return table;
+}
+
+static void nvtgt_vfu_set_table(struct nvtgt_vfu_dev *dev, struct nvtgt_vfu_map_table *table)
+{
+	struct nvtgt_vfu_map_table *old = nvtgt_vfu_table(dev);
+
+	rcu_assign_pointer(dev->table, table);
+	if (old)
+		kvfree_rcu(old, rcu);
+}
+
+/* Where in the table a region with this address is, or belongs. */
+static unsigned int nvtgt_vfu_table_at(const struct nvtgt_vfu_map_table *table, u64 gpa)
+{
+	unsigned int low = 0, high = table ? table->nr : 0;
+
+	while (low < high) {
+		unsigned int mid = (low + high) / 2;
+
+		if (table->region[mid]->gpa + table->region[mid]->size <= gpa)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static int nvtgt_vfu_insert(struct nvtgt_vfu_dev *dev, struct nvtgt_vfu_region *region)
+{
+	struct nvtgt_vfu_map_table *old = nvtgt_vfu_table(dev), *table;
+	unsigned int at = nvtgt_vfu_table_at(old, region->gpa);
+	unsigned int nr = old ? old->nr : 0;
+
+	if (at < nr && old->region[at]->gpa < region->gpa + region->size)
+		return -EEXIST;
+	if (nr >= NVTGT_VFU_MAX_REGIONS)
+		return -EFBIG;
+	table = nvtgt_vfu_table_alloc(nr + 1);
+	if (!table)
+		return -ENOMEM;
+	if (old) {
+		memcpy(table->region, old->region, at * sizeof(region));
+		memcpy(table->region + at + 1, old->region + at, (nr - at) * sizeof(region));
+	}
+	table->region[at] = region;
+	nvtgt_vfu_set_table(dev, table);
+	return 0;
+}
+
+static bool nvtgt_vfu_range_ok(u64 gpa, u64 size, u64 offset)
+{
+	return size && !((gpa | size | offset) & (NVTGT_VFU_PAGE - 1)) &&
+	       gpa + size > gpa && offset + size > offset;
+}
+
+/**
+ * nvtgt_vfu_map - NVTGT_VFU_MAP
+ * @dev: the controller
+ * @map: as the process asks
+ *
+ * Context: process.
+ * Return: 0 or a negative errno, see struct nvtgt_vfu_map
+ */
+int nvtgt_vfu_map(struct nvtgt_vfu_dev *dev, const struct nvtgt_vfu_map *map)
+{
+	struct nvtgt_vfu_region *region;
+	int ret;
+
+	if (!nvtgt_vfu_range_ok(map->gpa, map->size, map->offset) ||
+	    map->flags & ~(NVTGT_VFU_MAP_READ | NVTGT_VFU_MAP_WRITE))
+		return -EINVAL;
+	region = nvtgt_vfu_region_create(map);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	mutex_lock(&dev->lock);
+	ret = nvtgt_vfu_insert(dev, region);
+	mutex_unlock(&dev->lock);
+	if (ret)
+		nvtgt_vfu_region_free(region);
+	else
+		nvtgt_vfu_kick_all(dev);
+	return ret;
+}
+
+static void nvtgt_vfu_fence_release(struct kref *ref)
+{
+	kfree(container_of(ref, struct nvtgt_vfu_fence, ref));
+}
+
+/**
+ * nvtgt_vfu_fence_put - a command, or a call, that a fence has waited for is over
+ * @fence: the fence
+ *
+ * Context: any.
+ */
+void nvtgt_vfu_fence_put(struct nvtgt_vfu_fence *fence)
+{
+	if (atomic_dec_and_test(&fence->left))
+		complete(&fence->done);
+	kref_put(&fence->ref, nvtgt_vfu_fence_release);
+}
+
+/* Lets each queue look at its commands, and waits for those that use the range. */
+static void nvtgt_vfu_fence(struct nvtgt_vfu_dev *dev, struct nvtgt_vfu_fence *fence)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&dev->lock);
+	kref_init(&fence->ref);
+	atomic_set(&fence->left, 1);
+	init_completion(&fence->done);
+	for (i = 0; i < ARRAY_SIZE(dev->sqs); i++) {
+		struct nvtgt_vfu_queue *q;
+
+		spin_lock_irq(&dev->queue_lock);
+		q = dev->sqs[i];
+		if (q)
+			kref_get(&q->ref);
+		spin_unlock_irq(&dev->queue_lock);
+		if (!q)
+			continue;
+		kref_get(&fence->ref);
+		atomic_inc(&fence->left);
+		q->fence = fence;
+		/* reactors outlive their queues */
+		nvtgt_reactor_call(q->conn.queue.reactor, &q->fence_call);
+	}
+	kref_get(&fence->ref);
+	nvtgt_vfu_fence_put(fence);
+	wait_for_completion(&fence->done);
+	kref_put(&fence->ref, nvtgt_vfu_fence_release);
+}
+
+/* Splits the table: what lies in the range goes to @gone. Returns a negative errno if anything is cut. */
+static int nvtgt_vfu_split(struct nvtgt_vfu_dev *dev, u64 gpa, u64 size,
+			   struct nvtgt_vfu_map_table **kept, struct nvtgt_vfu_map_table **gone)
+{
+	struct nvtgt_vfu_map_table *old = nvtgt_vfu_table(dev);
+	unsigned int from, to;
+
+	from = nvtgt_vfu_table_at(old, gpa);
+	for (to = from; old && to < old->nr && old->region[to]->gpa < gpa + size; to++)
+		if (old->region[to]->gpa < gpa ||
+		    old->region[to]->gpa + old->region[to]->size > gpa + size)
+			return -ENOENT;
+	if (from == to)
+		return -ENOENT;
+	*kept = nvtgt_vfu_table_alloc(old->nr - (to - from));
+	*gone = nvtgt_vfu_table_alloc(to - from);
+	if (!*kept || !*gone) {
+		kvfree(*kept);
+		kvfree(*gone);
+		return -ENOMEM;
+	}
+	memcpy((*gone)->region, old->region + from, (to - from) * sizeof(old->region[0]));
+	memcpy((*kept)->region, old->region, from * sizeof(old->region[0]));
+	memcpy((*kept)->region + from, old->region + to, (old->nr - to) * sizeof(old->region[0]));
+	return 0;
+}
+
+static int nvtgt_vfu_remove(struct nvtgt_vfu_dev *dev, u64 gpa, u64 size)
+{
+	struct nvtgt_vfu_map_table *kept, *gone;
+	struct nvtgt_vfu_fence *fence;
+	unsigned int i;
+	int ret;
+
+	lockdep_assert_held(&dev->lock);
+	fence = kzalloc(sizeof(*fence), GFP_KERNEL);
+	if (!fence)
+		return -ENOMEM;
+	ret = nvtgt_vfu_split(dev, gpa, size, &kept, &gone);
+	if (ret) {
+		kfree(fence);
+		return ret;
+	}
+	nvtgt_vfu_set_table(dev, kept);
+	fence->gpa = gpa;
+	fence->size = size;
+	nvtgt_vfu_fence(dev, fence);
+	for (i = 0; i < gone->nr; i++)
+		nvtgt_vfu_region_free(gone->region[i]);
+	kvfree(gone);
+	return 0;
+}
+
+/**
+ * nvtgt_vfu_unmap - NVTGT_VFU_UNMAP
+ * @dev: the controller
+ * @unmap: as the process asks
+ *
+ * Context: process; waits for commands that use the memory.
+ * Return: 0 or a negative errno, see struct nvtgt_vfu_unmap
+ */
+int nvtgt_vfu_unmap(struct nvtgt_vfu_dev *dev, const struct nvtgt_vfu_unmap *unmap)
+{
+	bool all = unmap->flags & NVTGT_VFU_UNMAP_ALL;
+	int ret;
+
+	if (unmap->flags & ~NVTGT_VFU_UNMAP_ALL || unmap->reserved)
+		return -EINVAL;
+	if (all ? unmap->gpa || unmap->size : !nvtgt_vfu_range_ok(unmap->gpa, unmap->size, 0))
+		return -EINVAL;
+	mutex_lock(&dev->lock);
+	/* the last page of the address space is no region's: gpa + size would wrap */
+	ret = all ? nvtgt_vfu_remove(dev, 0, U64_MAX) :
+		    nvtgt_vfu_remove(dev, unmap->gpa, unmap->size);
+	mutex_unlock(&dev->lock);
+	return all && ret == -ENOENT ? 0 : ret;
+}
+
+/**
+ * nvtgt_vfu_free_regions - a controller goes
+ * @dev: without queues
+ *
+ * Context: process.
+ */
+void nvtgt_vfu_free_regions(struct nvtgt_vfu_dev *dev)
+{
+	struct nvtgt_vfu_map_table *table = rcu_dereference_protected(dev->table, 1);
+	unsigned int i;
+
+	for (i = 0; table && i < table->nr; i++)
+		nvtgt_vfu_region_free(table->region[i]);
+	kvfree(table);
+}
+
+/**
+ * nvtgt_vfu_watch_memory - shall a controller be told of memory that has been pinned?
+ * @dev: the controller
+ * @watch: true when it is made, false when it goes
+ *
+ * Context: process.
+ */
+void nvtgt_vfu_watch_memory(struct nvtgt_vfu_dev *dev, bool watch)
+{
+	mutex_lock(&nvtgt_vfu_mem_lock);
+	if (watch)
+		list_add_tail(&dev->watch_entry, &nvtgt_vfu_watchers);
+	else
+		list_del(&dev->watch_entry);
+	mutex_unlock(&nvtgt_vfu_mem_lock);
+}
+
+/* A chunk is not there. Returns why a command has to fail, or -EAGAIN: it will be. */
+static int nvtgt_vfu_want(struct nvtgt_vfu_mem *mem, unsigned int i,
+			  struct nvtgt_vfu_chunk *chunk)
+{
+	if (IS_ERR(chunk) && time_before(jiffies, READ_ONCE(mem->retry_at)))
+		return PTR_ERR(chunk);
+	if (!test_and_set_bit_lock(i, mem->wanted))
+		queue_work(nvtgt_vfu_mem_wq, &mem->pin_work);
+	return -EAGAIN;
+}
+
+/**
+ * nvtgt_vfu_find_page - what is at a guest address
+ * @dev: the controller
+ * @gpa: in the page
+ * @write: the page is to be written
+ * @page: the page, pinned until its region has been unmapped
+ *
+ * Context: a reactor of one of the controller's queues; does not sleep.
+ * Return: 0; -EAGAIN: the page is being pinned, and nvtgt_vfu_kick_all() will tell when that is
+ *	done; -EFAULT: there is nothing, or it may not be written; another negative errno
+ */
+int nvtgt_vfu_find_page(struct nvtgt_vfu_dev *dev, u64 gpa, bool write, struct page **page)
+{
+	const struct nvtgt_vfu_map_table *table;
+	const struct nvtgt_vfu_region *region;
+	struct nvtgt_vfu_chunk *chunk;
+	int ret = -EFAULT;
+	unsigned int i;
+	u64 off;
+
+	rcu_read_lock();
+	table = rcu_dereference(dev->table);
+	i = nvtgt_vfu_table_at(table, gpa);
+	if (!table || i == table->nr)
+		goto out;
+	region = table->region[i];
+	if (gpa < region->gpa || !region->mem || (write && !(region->flags & NVTGT_VFU_MAP_WRITE)))
+		goto out;
+	off = region->offset + (gpa - region->gpa);
+	i = off >> NVTGT_VFU_CHUNK_SHIFT;
+	chunk = smp_load_acquire(&region->mem->chunks[i]);
+	if (unlikely(IS_ERR_OR_NULL(chunk))) {
+		ret = nvtgt_vfu_want(region->mem, i, chunk);
+		goto out;
+	}
+	i = (off >> PAGE_SHIFT) & (NVTGT_VFU_CHUNK_PAGES - 1);
+	if (unlikely(i >= chunk->nr))
+		goto out;
+	*page = chunk->pages[i];
+	ret = 0;
+out:
+	rcu_read_unlock();
+	return ret;
+}
+
+/**
+ * nvtgt_vfu_is_mapped - is a range the guest's memory?
+ * @dev: the controller, locked
+ * @gpa: where it begins
+ * @size: bytes
+ * @write: it is to be written
+ *
+ * Context: process.
+ * Return: whether it is, now
+ */
+bool nvtgt_vfu_is_mapped(struct nvtgt_vfu_dev *dev, u64 gpa, u64 size, bool write)
+{
+	const struct nvtgt_vfu_map_table *table = nvtgt_vfu_table(dev);
+	u64 end = gpa + size;
+	unsigned int i;
+
+	if (!table || end < gpa)
+		return false;
+	for (i = nvtgt_vfu_table_at(table, gpa); gpa < end; i++) {
+		const struct nvtgt_vfu_region *region;
+
+		if (i == table->nr)
+			return false;
+		region = table->region[i];
+		if (gpa < region->gpa || !region->mem ||
+		    (write && !(region->flags & NVTGT_VFU_MAP_WRITE)))
+			return false;
+		gpa = region->gpa + region->size;
+	}
+	return true;
+}

@@ -1,0 +1,405 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""A guest's driver over /dev/nvtgt-vfu: registers, queues, PRPs, SGLs, shadow doorbells, reset."""
+
+import errno
+import os
+import struct
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../lib"))
+import vfu  # noqa: E402
+from nvmetcp import nvme  # noqa: E402
+from vfu import PAGE, Controller, Device, Memory, fails, need, prp, sgl, wait_for  # noqa: E402
+
+DISK = sys.argv[2] if len(sys.argv) > 2 else None
+
+
+def on_disk(offset, size):
+    fd = os.open(DISK, os.O_RDONLY | os.O_DIRECT)
+    try:
+        buf = memoryview(__import__("mmap").mmap(-1, (size + PAGE - 1) // PAGE * PAGE))
+        need(os.preadv(fd, [buf], offset) >= size, "a short read of %s", DISK)
+        return bytes(buf[:size])
+    finally:
+        os.close(fd)
+
+
+def registers():
+    """What there is, what is not, and what a reset does."""
+    device = Device()
+    ports, nr = device.ports()
+    need(nr == 1 and ports[0] == (1, 0, "/run/nvtgt/vm1.sock"), "ports %s", ports)
+    need(not device.changed(), "the list has changed by itself")
+    with Controller(device) as c:
+        need(device.changed() and device.ports()[0][0][1] == 1, "the port says that it has no controller")
+        fails(errno.EBUSY, device.attach)
+        cap = c.read(vfu.CAP, 8)
+        need(cap & 0xFFFF == 1023 and cap >> 16 & 1 and cap >> 37 & 1, "CAP %#x", cap)
+        need(c.read(vfu.CAP) | c.read(vfu.CAP + 4) << 32 == cap, "CAP in two halves")
+        need(c.read(vfu.VS) >> 16 >= 1, "VS %#x", c.read(vfu.VS))
+        for offset in (0x0C, 0x10, 0x20, 0x38, 0x3C, 0x40, 0x100, 0xFFC, 0x1000, 0x2000, 0x3FFC, 0xFFFFFFFC):
+            need(c.read(offset) == 0, "register %#x is not 0", offset)
+            c.write(offset, 0xFFFFFFFF)
+        for offset, size in ((1, 4), (2, 4), (0, 2), (4, 8), (0, 0), (0, 16)):
+            fails(errno.EINVAL, c.read, offset, size)
+        c.write(vfu.ASQ, 0x123456789ABCD000, 8)
+        need(c.read(vfu.ASQ, 8) == 0x123456789ABCD000, "ASQ")
+        # not in memory; not at a page; one entry; a wrong page size: fatal, and a reset heals
+        for aqa, asq, acq, cc in ((0x1F001F, 1 << 40, 0x1000, vfu.CC_EN), (0x1F001F, 0x1000, 1 << 40, vfu.CC_EN),
+                                  (0x1F001F, 0x1040, 0x2000, vfu.CC_EN), (0x1F0000, 0x1000, 0x2000, vfu.CC_EN),
+                                  (0x1F, 0x1000, 0x2000, vfu.CC_EN), (0x1F001F, 0x1000, 0x2000, vfu.CC_EN | 1 << 7),
+                                  (0x1F001F, 0x1000, 0x2000, 0x450001)):
+            c.write(vfu.AQA, aqa)
+            c.write(vfu.ASQ, asq, 8)
+            c.write(vfu.ACQ, acq, 8)
+            c.write(vfu.CC, cc)
+            wait_for("CFS", lambda: c.read(vfu.CSTS) & vfu.CFS)
+            c.write(vfu.CC, 0)
+            wait_for("CSTS 0", lambda: not c.read(vfu.CSTS))
+        c.enable()
+        c.disable()
+        c.enable(2)
+        need(c.identify(1)[4:24].strip(), "no serial number")
+        c.reset()
+        need(not c.read(vfu.CSTS) and not c.read(vfu.ASQ, 8) and not c.read(vfu.AQA), "reset")
+        c.enable(4096)
+        # shutdown
+        c.write(vfu.CC, vfu.CC_EN | 1 << 14)
+        wait_for("SHST", lambda: c.read(vfu.CSTS) >> 2 & 3 == 2)
+        c.write(vfu.CC, 0)
+        wait_for("CSTS", lambda: not c.read(vfu.CSTS) & vfu.RDY)
+        c.enable()
+    wait_for("the controller is gone", lambda: not device.ports()[0][0][1])
+    with Controller(device) as c:
+        c.enable()
+    device.close()
+
+
+def identify():
+    """What differs from a controller over fabrics."""
+    device = Device()
+    with Controller(device) as c:
+        c.enable()
+        ctrl = c.identify(1)
+        cntlid, oacs = struct.unpack_from("<H", ctrl, 78)[0], struct.unpack_from("<H", ctrl, 256)[0]
+        need(oacs & 0x100, "OACS %#x: no doorbell buffer", oacs)
+        need(ctrl[77] == 8, "MDTS %d", ctrl[77])
+        need(struct.unpack_from("<H", ctrl, 320)[0] == 0, "KAS")
+        need(struct.unpack_from("<H", ctrl, 514)[0] == 0, "MAXCMD")
+        need(struct.unpack_from("<I", ctrl, 536)[0] == 1, "SGLS %#x", struct.unpack_from("<I", ctrl, 536)[0])
+        need(not any(ctrl[1792:1804]), "IOCCSZ … MSDBD %s", ctrl[1792:1804])
+        need(ctrl[111] == 1, "CNTRLTYPE %d", ctrl[111])
+        need(c.admin.run(nvme.OP_FABRICS, nsid=4).status == nvme.INVALID_OPCODE, "a fabrics command")
+        need(c.admin.run(nvme.A_IDENTIFY, flags=0x40, dptr=sgl(c.mem.pages(), PAGE), cdw10=1).status ==
+             nvme.INVALID_FIELD, "an admin command with an SGL")
+        # the number of queues
+        n = c.admin.good(nvme.A_SET_FEATURES, cdw10=7, cdw11=0x3F003F).dw0
+        need(n & 0xFFFF and n & 0xFFFF == n >> 16, "queues %#x", n)
+        c.disable()
+        c.enable()
+        need(struct.unpack_from("<H", c.identify(1), 78)[0] == cntlid, "another identifier after a reset")
+    device.close()
+
+
+def queues():
+    """Creating and deleting, and what is wrong with it."""
+    device = Device()
+    with Controller(device) as c:
+        admin = c.enable()
+        page = c.mem.pages(20)
+
+        def cq(qid=1, size=64, at=page, cdw11=3):
+            return admin.run(vfu.A_CREATE_CQ, dptr=prp(at), cdw10=(size - 1) << 16 | qid, cdw11=cdw11).status
+
+        def sq(qid=1, size=64, at=page, cqid=1, flags=1):
+            return admin.run(vfu.A_CREATE_SQ, dptr=prp(at), cdw10=(size - 1) << 16 | qid,
+                             cdw11=cqid << 16 | flags).status
+
+        for status, args in ((vfu.QID_INVALID, {"qid": 0}), (vfu.QID_INVALID, {"qid": 129}),
+                             (vfu.QID_INVALID, {"qid": 0xFFFF}), (vfu.QUEUE_SIZE, {"size": 1}),
+                             (vfu.QUEUE_SIZE, {"size": 1025}), (vfu.QUEUE_SIZE, {"size": 65536}),
+                             (nvme.INVALID_FIELD, {"cdw11": 2}), (vfu.PRP_OFFSET, {"at": page + 8}),
+                             (vfu.DATA_XFER_ERROR, {"at": 1 << 40}), (vfu.DATA_XFER_ERROR, {"at": 64 << 20}),
+                             (vfu.DATA_XFER_ERROR, {"at": (64 << 20) - PAGE, "size": 1024}),
+                             (vfu.INVALID_VECTOR, {"cdw11": 16 << 16 | 3})):
+            got = cq(**args)
+            need(got == status, "Create CQ %s: %#x and not %#x", args, got, status)
+        need(cq(cdw11=16 << 16 | 1) == 0, "a vector that is not used")
+        need(cq() == vfu.QID_INVALID, "the queue is there already")
+        for status, args in ((vfu.QID_INVALID, {"qid": 0}), (vfu.QID_INVALID, {"qid": 129}),
+                             (vfu.CQ_INVALID, {"cqid": 2}), (vfu.QID_INVALID, {"cqid": 0}),
+                             (vfu.QID_INVALID, {"cqid": 129}), (vfu.QUEUE_SIZE, {"size": 1}),
+                             (nvme.INVALID_FIELD, {"flags": 0}), (vfu.PRP_OFFSET, {"at": page + 64}),
+                             (vfu.DATA_XFER_ERROR, {"at": 1 << 62})):
+            got = sq(**args)
+            need(got == status, "Create SQ %s: %#x and not %#x", args, got, status)
+        need(sq(at=page + PAGE) == 0 and sq() == vfu.QID_INVALID, "Create SQ")
+        need(sq(qid=2, at=page + 2 * PAGE) == 0, "a second one of the same completion queue")
+        delete = lambda op, qid: admin.run(op, cdw10=qid).status  # noqa: E731
+        need(delete(vfu.A_DELETE_CQ, 1) == vfu.QUEUE_DELETION, "a completion queue in use")
+        for op in (vfu.A_DELETE_CQ, vfu.A_DELETE_SQ):
+            for qid in (0, 3, 129, 0xFFFF):
+                need(delete(op, qid) == vfu.QID_INVALID, "delete %d", qid)
+        need(delete(vfu.A_DELETE_SQ, 1) == 0 and delete(vfu.A_DELETE_SQ, 1) == vfu.QID_INVALID, "delete")
+        need(sq(at=page + PAGE) == 0 and delete(vfu.A_DELETE_SQ, 1) == 0, "again")
+        need(delete(vfu.A_DELETE_SQ, 2) == 0 and delete(vfu.A_DELETE_CQ, 1) == 0, "delete both")
+        # doorbells of what is not there, and beyond the queue: events
+        aer = admin.put(nvme.A_AER)
+        admin.ring()
+        c.write(0x1000 + 8 * 7, 1)
+        need(admin.take(aer).dw0 == 0x010000, "an event for an unknown queue's doorbell")
+        aer = admin.put(nvme.A_AER)
+        admin.ring()
+        c.write(0x1000, 32)
+        need(admin.take(aer).dw0 == 0x010100, "an event for a doorbell beyond the queue")
+        c.identify(1)
+    device.close()
+
+
+def lists(c, q, data, size, first_offset, at_page_end=False):
+    """PRPs for a transfer that begins at an offset in a page; the data are put there. Pages are apart."""
+    gpas, left, off, done = [], size, first_offset, 0
+    while left:
+        c.mem.pages()		# no two pages are neighbours
+        part = min(left, PAGE - off)
+        gpa = c.mem.pages() + off
+        if data:
+            c.mem.write(gpa, data[done:done + part])
+        gpas.append((gpa, part))
+        done, left, off = done + part, left - part, 0
+    if len(gpas) == 1:
+        return prp(gpas[0][0]), gpas
+    if len(gpas) == 2:
+        return prp(gpas[0][0], gpas[1][0]), gpas
+    entries = [g for g, _ in gpas[1:]]
+    page = c.mem.pages()
+    at = page + (PAGE - 8 if at_page_end else 0)
+    first = at
+    while entries:
+        room = (page + PAGE - at) // 8
+        if len(entries) > room:
+            more = c.mem.pages()
+            c.mem.write(at, b"".join(struct.pack("<Q", e) for e in entries[:room - 1] + [more]))
+            entries, page, at = entries[room - 1:], more, more
+        else:
+            c.mem.write(at, b"".join(struct.pack("<Q", e) for e in entries))
+            entries = []
+    return prp(gpas[0][0], first), gpas
+
+
+def data():
+    """Reads and writes with PRPs and SGLs of all shapes, compared with the disk."""
+    device = Device()
+    with Controller(device, size=512 << 20) as c:
+        c.enable()
+        q = c.create(1, 64)
+        block = int(sys.argv[3]) if len(sys.argv) > 3 else 512
+        slba = 0
+        for size in (block, PAGE, 2 * PAGE, 3 * PAGE, 64 << 10, 1 << 20):
+            for offset in (0, 512, 4, 2048, 4092):
+                for end in (False, True):
+                    out = os.urandom(size)
+                    blocks = size // block
+                    ptr, _ = lists(c, q, out, size, offset, end)
+                    q.good(nvme.WRITE, nsid=1, dptr=ptr, **nvme.rw(slba, blocks))
+                    need(on_disk(slba * block, size) == out, "what was written: %d bytes, offset %d", size, offset)
+                    ptr, gpas = lists(c, q, None, size, offset, end)
+                    q.good(nvme.READ, nsid=1, dptr=ptr, **nvme.rw(slba, blocks))
+                    got = b"".join(c.mem.read(g, n) for g, n in gpas)
+                    need(got == out, "what was read: %d bytes, offset %d", size, offset)
+        # SGLs: a data block; segments; odd pieces
+        for sizes in ((PAGE,), (1 << 20,), (512, 512, 3072), (1, 4095), (4096,) * 16, (100, 3996) * 8,
+                      (0, 4096, 0), (3,) * 1364 + (4,)):
+            size = sum(sizes)
+            out = os.urandom(size)
+            descs, done = [], 0
+            for n in sizes:
+                gpa = c.mem.pages((n + 7 + PAGE) // PAGE) + 7 * (n < PAGE)
+                c.mem.write(gpa, out[done:done + n])
+                descs.append((gpa, n))
+                done += n
+            for cut in (0, 1, 3):
+                if len(descs) == 1:
+                    ptr = sgl(*descs[0])
+                elif not cut or len(descs) <= cut:
+                    page = c.mem.pages(8) + 8
+                    c.mem.write(page, b"".join(sgl(*d) for d in descs))
+                    ptr = sgl(page, 16 * len(descs), 0x30)
+                else:
+                    page, last = c.mem.pages() + 16, c.mem.pages(8)
+                    c.mem.write(page, b"".join(sgl(*d) for d in descs[:cut]) +
+                                sgl(last, 16 * len(descs[cut:]), 0x30))
+                    c.mem.write(last, b"".join(sgl(*d) for d in descs[cut:]))
+                    ptr = sgl(page, 16 * (cut + 1), 0x20)
+                cqe = q.run(nvme.WRITE, nsid=1, flags=0x40, dptr=ptr, **nvme.rw(8, size // block))
+                if len(sizes) > 1024:
+                    need(cqe.status == vfu.SGL_COUNT, "%d pieces: %s", len(sizes), cqe)
+                    continue
+                need(not cqe.status and on_disk(8 * block, size) == out, "SGL of %s: %s", sizes[:8], cqe)
+    device.close()
+
+
+def wrong():
+    """Pointers to nowhere: a status, nothing else."""
+    device = Device()
+    with Controller(device) as c:
+        c.enable()
+        q = c.create(1, 64)
+        page, lst = c.mem.pages(), c.mem.pages()
+        beyond = 64 << 20
+        rows = [
+            (vfu.DATA_XFER_ERROR, 0, prp(beyond), 8), (vfu.DATA_XFER_ERROR, 0, prp(2 ** 64 - PAGE), 8),
+            (vfu.PRP_OFFSET, 0, prp(page + 1), 8), (vfu.PRP_OFFSET, 0, prp(page, page + 4), 16),
+            (vfu.DATA_XFER_ERROR, 0, prp(page, beyond), 16), (vfu.DATA_XFER_ERROR, 0, prp(page, beyond), 32),
+            (vfu.PRP_OFFSET, 0, prp(page, lst + 4), 32), (vfu.DATA_XFER_ERROR, 0, prp(page, 2 ** 64 - 8), 2048),
+            (vfu.DATA_XFER_ERROR, 0, prp(beyond - PAGE + 2048, beyond), 8),
+            (nvme.SGL_LENGTH, 0x40, sgl(page, 512), 8), (nvme.SGL_LENGTH, 0x40, sgl(page, PAGE + 1), 8),
+            (nvme.SGL_LENGTH, 0x40, sgl(page, 0), 8), (nvme.SGL_TYPE, 0x40, sgl(page, PAGE, 0x10), 8),
+            (nvme.SGL_TYPE, 0x40, sgl(page, PAGE, 0x40), 8), (nvme.SGL_TYPE, 0x40, sgl(page, PAGE, 0x5A), 8),
+            (nvme.SGL_TYPE, 0x40, sgl(page, PAGE, 0x01), 8), (nvme.SGL_LENGTH, 0x40, sgl(2 ** 64 - 16, PAGE), 8),
+            (vfu.DATA_XFER_ERROR, 0x40, sgl(beyond, PAGE), 8), (vfu.DATA_XFER_ERROR, 0x40, sgl(beyond, 32, 0x30), 8),
+            (vfu.SGL_SEGMENT, 0x40, sgl(lst, 8, 0x30), 8), (vfu.SGL_SEGMENT, 0x40, sgl(lst, 0, 0x20), 8),
+            (vfu.SGL_SEGMENT, 0x40, sgl(2 ** 64 - 16, 32, 0x30), 8),
+            (nvme.INVALID_FIELD, 0x80, sgl(page, PAGE), 8), (nvme.INVALID_FIELD, 0x01, prp(page), 8),
+        ]
+        for i, (status, flags, ptr, blocks) in enumerate(rows):
+            for op in (nvme.READ, nvme.WRITE):
+                cqe = q.run(op, nsid=1, flags=flags, dptr=ptr, **nvme.rw(0, blocks))
+                need(cqe.status == status, "row %d: %s and not %#x", i, cqe, status)
+        # lists and segments that point at themselves or have holes
+        c.mem.write(lst, struct.pack("<Q", lst) * 512)
+        need(not q.run(nvme.READ, nsid=1, dptr=prp(page, c.mem.pages()), **nvme.rw(0, 8)).status, "PRP2 is not used")
+        need(q.run(nvme.WRITE, nsid=1, dptr=prp(page, lst + PAGE - 8), **nvme.rw(0, 2048)).status == 0,
+             "a list that names itself is read to the end")
+        c.mem.write(lst, struct.pack("<Q", page + 8) * 512)
+        need(q.run(nvme.READ, nsid=1, dptr=prp(page, lst), **nvme.rw(0, 32)).status == vfu.PRP_OFFSET, "an offset")
+        seg = sgl(lst, PAGE, 0x20)
+        c.mem.write(lst, sgl(page, 0) * 255 + seg)
+        need(q.run(nvme.READ, nsid=1, flags=0x40, dptr=seg, **nvme.rw(0, 8)).status == vfu.SGL_COUNT,
+             "a segment that names itself")
+        c.mem.write(lst, sgl(page, 512) + seg + sgl(page, 512))
+        for kind in (0x20, 0x30):
+            need(q.run(nvme.READ, nsid=1, flags=0x40, dptr=sgl(lst, 48, kind), **nvme.rw(0, 8)).status ==
+                 vfu.SGL_SEGMENT, "a segment in the middle of another")
+        c.mem.write(lst, sgl(page, 512) + sgl(lst, 32, 0x30))
+        need(q.run(nvme.READ, nsid=1, flags=0x40, dptr=sgl(lst, 32, 0x30), **nvme.rw(0, 8)).status ==
+             vfu.SGL_SEGMENT, "a last segment that names another")
+        # memory for reading alone
+        c.map(1 << 32, PAGE, 0, flags=1)
+        need(q.run(nvme.READ, nsid=1, dptr=prp(1 << 32), **nvme.rw(0, 8)).status == vfu.DATA_XFER_ERROR,
+             "a read into memory that may not be written")
+        q.good(nvme.WRITE, nsid=1, dptr=prp(1 << 32), **nvme.rw(0, 8))
+        q.good(nvme.READ, nsid=1, dptr=prp(page), **nvme.rw(0, 8))
+    device.close()
+
+
+def many():
+    """A full queue over and over, with and without shadow doorbells; a completion queue that is too small."""
+    device = Device()
+    for shadow in (False, True):
+        wait_for("the port is free", lambda: not device.ports()[0][0][1])
+        with Controller(device) as c:
+            c.enable()
+            if shadow:
+                c.use_shadow()
+            c.irq(1)
+            q = c.create(1, 32, vector=1, shadow=shadow)
+            small = c.create(2, 64, cq_size=4, shadow=shadow)
+            page = c.mem.pages()
+            for _ in range(40):
+                old = q.tail
+                cids = [q.put(nvme.READ, nsid=1, dptr=prp(page), **nvme.rw(i, 8)) for i in range(31)]
+                q.ring(old)
+                for cid in cids:
+                    cqe = q.take(cid)
+                    need(not cqe.status, "%s", cqe)
+            need(c.signalled(1), "no interrupt")
+            if shadow:
+                need(q.rung < 40 * 32, "every doorbell was rung")
+            for _ in range(10):
+                old = small.tail
+                cids = [small.put(nvme.READ, nsid=1, dptr=prp(page), **nvme.rw(i, 8)) for i in range(63)]
+                small.ring(old)
+                for cid in cids:
+                    need(not small.take(cid).status, "a small completion queue")
+    device.close()
+
+
+def memory():
+    """Regions: what is refused, and what goes while it is used."""
+    device = Device()
+    with Controller(device) as c:
+        fails(errno.EEXIST, c.map, 0, PAGE)
+        fails(errno.EEXIST, c.map, (64 << 20) - PAGE, 2 * PAGE)
+        other = 1 << 40
+        for gpa, size, offset in ((1, PAGE, 0), (other, 1, 0), (other, PAGE, 1), (other, 0, 0),
+                                  (2 ** 64 - PAGE, PAGE, 0), (other, PAGE, 64 << 20), (other, 65 << 20, 0),
+                                  (other, PAGE, 2 ** 64 - PAGE)):
+            fails(errno.EINVAL, c.map, gpa, size, offset)
+        fails(errno.EINVAL, c.map, other, PAGE, flags=8)
+        fails(errno.EBADF, c.map, other, PAGE, fd=999)
+        for path, error in (("/dev/null", errno.ENODEV), ("/proc/self/mem", errno.ENODEV), ("/", errno.ENODEV)):
+            fd = os.open(path, os.O_RDONLY)
+            fails(error, c.map, other, PAGE, fd=fd)
+            os.close(fd)
+        c.map(other, 1 << 30, fd=-1)
+        fails(errno.ENOENT, c.unmap, other, PAGE)
+        fails(errno.ENOENT, c.unmap, other + PAGE, 2 << 30)
+        fails(errno.ENOENT, c.unmap, 1 << 50, PAGE)
+        fails(errno.EINVAL, c.unmap, other, 1)
+        c.unmap(other, 1 << 30)
+        c.enable()
+        q = c.create(1, 32)
+        more = Memory(4 << 20, other)
+        c.map(other, more.size, fd=more.fd)
+        q.good(nvme.READ, nsid=1, dptr=prp(other + PAGE), **nvme.rw(0, 8))
+        c.unmap(other, more.size)
+        need(q.run(nvme.READ, nsid=1, dptr=prp(other + PAGE), **nvme.rw(0, 8)).status == vfu.DATA_XFER_ERROR,
+             "memory that is gone")
+        c.map(other, more.size, fd=more.fd)
+        q.good(nvme.READ, nsid=1, dptr=prp(other + PAGE), **nvme.rw(0, 8))
+        # the queue's own memory goes, and comes back
+        c.unmap(0, c.mem.size)
+        cid = q.put(nvme.READ, nsid=1, dptr=prp(other), **nvme.rw(0, 8))
+        q.ring()
+        c.map(0, c.mem.size)
+        need(not q.take(cid).status, "a queue whose memory has come back")
+        c.unmap(0, 0, flags=1)
+        c.map(0, c.mem.size)
+        c.identify(1)
+        more.close()
+    wait_for("the port is free", lambda: not device.ports()[0][0][1])
+    # a file that is shorter than a chunk, and regions of odd pages of it
+    odd = Memory(7 * PAGE, 0)
+    with Controller(device, memory=odd) as c:
+        c.admin = vfu.Queue(c, 0, 2)
+        c.unmap(0, odd.size)
+        for i in range(7):
+            c.map(i * 3 * PAGE, PAGE, (6 - i) * PAGE)
+    device.close()
+
+
+def sudden():
+    """The process goes with commands in flight; a reset with them."""
+    device = Device()
+    for how in ("close", "reset", "disable", "unmap") * 3:
+        with Controller(device) as c:
+            c.enable()
+            q = c.create(1, 256)
+            page = c.mem.pages(64)
+            for i in range(255):
+                q.put(nvme.WRITE, nsid=1, dptr=prp(page + i % 64 * PAGE), **nvme.rw(8 * i, 8))
+            q.ring(0)
+            if how == "reset":
+                c.reset()
+            elif how == "disable":
+                c.disable()
+            elif how == "unmap":
+                c.unmap(0, 0, flags=1)
+        wait_for("the port is free", lambda: not device.ports()[0][0][1])
+    device.close()
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
