@@ -43,7 +43,7 @@ install: modules_install tools_install
 uninstall:
 	+$(MAKE) -C tools uninstall DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 	rm -f $(addprefix $(DESTDIR)/lib/modules/$(KREL)/updates/, \
-		$(foreach d,core/nvtgt tcp/nvtgt-tcp rdma/nvtgt-rdma bdev/nvtgt-bdev null/nvtgt-null loop/nvtgt-loop, \
+		$(foreach d,core/nvtgt tcp/nvtgt-tcp rdma/nvtgt-rdma bdev/nvtgt-bdev null/nvtgt-null loop/nvtgt-loop vfu/nvtgt-vfu, \
 		$(addprefix drivers/$(d).ko,"" .xz .gz .zst)))
 	$(if $(DESTDIR),,depmod $(KREL))
 

@@ -29,7 +29,8 @@ static u16 nvtgt_vfu_check_queue(struct nvtgt_req *req, unsigned int entry_bytes
 	BUILD_BUG_ON(offsetof(struct nvme_create_cq, qsize) !=
 		     offsetof(struct nvme_create_sq, qsize));
 	if (!qid || qid > nvtgt_pci_ctrl_max_qid(dev->ctrl))
-		return nvtgt_vfu_bad(req, offsetof(struct nvme_create_cq, cqid), NVME_SC_QID_INVALID);
+		return nvtgt_vfu_bad(req, offsetof(struct nvme_create_cq, cqid),
+				     NVME_SC_QID_INVALID);
 	if (!qsize || qsize > (u16)nvtgt_pci_ctrl_read(dev->ctrl, NVME_REG_CAP))
 		return nvtgt_vfu_bad(req, offsetof(struct nvme_create_cq, qsize),
 				     NVME_SC_QUEUE_SIZE);
@@ -59,7 +60,8 @@ static u16 nvtgt_vfu_do_create_cq(struct nvtgt_req *req)
 	if (status)
 		return status;
 	if (dev->cqs[qid])
-		return nvtgt_vfu_bad(req, offsetof(struct nvme_create_cq, cqid), NVME_SC_QID_INVALID);
+		return nvtgt_vfu_bad(req, offsetof(struct nvme_create_cq, cqid),
+				     NVME_SC_QID_INVALID);
 	if (vector >= dev->nr_vectors) {
 		if (interrupts)
 			return nvtgt_vfu_bad(req, offsetof(struct nvme_create_cq, irq_vector),
@@ -87,11 +89,14 @@ static u16 nvtgt_vfu_do_create_sq(struct nvtgt_req *req)
 	if (status)
 		return status;
 	if (dev->sqs[qid])
-		return nvtgt_vfu_bad(req, offsetof(struct nvme_create_sq, sqid), NVME_SC_QID_INVALID);
+		return nvtgt_vfu_bad(req, offsetof(struct nvme_create_sq, sqid),
+				     NVME_SC_QID_INVALID);
 	if (!cqid || cqid > nvtgt_pci_ctrl_max_qid(dev->ctrl))
-		return nvtgt_vfu_bad(req, offsetof(struct nvme_create_sq, cqid), NVME_SC_QID_INVALID);
+		return nvtgt_vfu_bad(req, offsetof(struct nvme_create_sq, cqid),
+				     NVME_SC_QID_INVALID);
 	if (!dev->cqs[cqid])
-		return nvtgt_vfu_bad(req, offsetof(struct nvme_create_sq, cqid), NVME_SC_CQ_INVALID);
+		return nvtgt_vfu_bad(req, offsetof(struct nvme_create_sq, cqid),
+				     NVME_SC_CQ_INVALID);
 	return nvtgt_vfu_queue_create(dev, qid, dev->cqs[cqid], le64_to_cpu(c->prp1),
 				      le16_to_cpu(c->qsize) + 1);
 }
@@ -149,9 +154,11 @@ static u16 nvtgt_vfu_do_dbbuf(struct nvtgt_req *req)
 		return nvtgt_vfu_bad(req, offsetof(struct nvme_dbbuf, prp1), NVME_SC_INVALID_FIELD);
 	if (!nvtgt_vfu_is_mapped(dev, shadow, NVTGT_VFU_PAGE, true) ||
 	    !nvtgt_vfu_is_mapped(dev, event, NVTGT_VFU_PAGE, true))
-		return nvtgt_vfu_bad(req, offsetof(struct nvme_dbbuf, prp1), NVME_SC_DATA_XFER_ERROR);
+		return nvtgt_vfu_bad(req, offsetof(struct nvme_dbbuf, prp1),
+				     NVME_SC_DATA_XFER_ERROR);
 	WRITE_ONCE(dev->dbbuf_shadow, shadow);
 	WRITE_ONCE(dev->dbbuf_event, event);
+	/* pairs with nvtgt_vfu_find_shadow(): both addresses are there */
 	smp_store_release(&dev->dbbuf_gen, dev->dbbuf_gen + 1);
 	return 0;
 }

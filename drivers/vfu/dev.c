@@ -160,6 +160,7 @@ static void nvtgt_vfu_forget_guest(struct nvtgt_vfu_dev *dev)
 	lockdep_assert_held(&dev->lock);
 	WRITE_ONCE(dev->dbbuf_shadow, 0);
 	WRITE_ONCE(dev->dbbuf_event, 0);
+	/* pairs with nvtgt_vfu_find_shadow() */
 	smp_store_release(&dev->dbbuf_gen, dev->dbbuf_gen + 1);
 }
 

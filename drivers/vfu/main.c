@@ -10,7 +10,11 @@
 #include "vfu.h"
 
 struct nvtgt_conns nvtgt_vfu_conns = {
-	NVTGT_CONNS_DEFAULTS,
+	/* no wait for a Connect, and no address that guests come from: but for all together no bounds */
+	.setup_timeout_ms = 10000,
+	.data_timeout_ms = 30000,
+	.max_connections = 65536,
+	.max_half_open	= UINT_MAX,
 	.name		= "nvtgt-vfu",
 	.opening	= "admin queue",
 	.cmd_name	= "nvtgt_vfu_cmd",
@@ -18,7 +22,8 @@ struct nvtgt_conns nvtgt_vfu_conns = {
 	.cmd_gfp	= GFP_NOWAIT,
 };
 
-NVTGT_CONNS_PARAMS(nvtgt_vfu_conns);
+module_param_named(max_queues, nvtgt_vfu_conns.max_connections, uint, 0644);
+MODULE_PARM_DESC(max_queues, "most submission queues, of all guests together");
 
 static_assert(!offsetof(struct nvtgt_vfu_cmd, req));
 

@@ -620,8 +620,9 @@ int nvtgt_vfu_find_page(struct nvtgt_vfu_dev *dev, u64 gpa, bool write, struct p
 		goto out;
 	off = region->offset + (gpa - region->gpa);
 	i = off >> NVTGT_VFU_CHUNK_SHIFT;
+	/* pairs with nvtgt_vfu_pin_work(): the pages are in the chunk */
 	chunk = smp_load_acquire(&region->mem->chunks[i]);
-	if (unlikely(IS_ERR_OR_NULL(chunk))) {
+	if (IS_ERR_OR_NULL(chunk)) {
 		ret = nvtgt_vfu_want(region->mem, i, chunk);
 		goto out;
 	}

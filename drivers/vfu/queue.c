@@ -58,6 +58,7 @@ static bool nvtgt_vfu_ring_overlaps(const struct nvtgt_vfu_ring *ring, u64 gpa, 
 static void nvtgt_vfu_find_shadow(struct nvtgt_vfu_dev *dev, u16 qid, bool cq, unsigned int *gen,
 				  __le32 **shadow, __le32 **event)
 {
+	/* the addresses are as new as this number, or newer: then it is looked at again */
 	unsigned int now = smp_load_acquire(&dev->dbbuf_gen);
 	unsigned int off = (2 * qid + cq) * sizeof(__le32);
 	struct page *page, *event_page;
@@ -295,6 +296,7 @@ static u16 nvtgt_vfu_read_tail(struct nvtgt_vfu_queue *q)
 		nvtgt_vfu_find_shadow(q->dev, q->conn.queue.qid, false, &q->dbbuf_gen, &q->shadow,
 				      &q->event);
 	if (!q->shadow)
+		/* pairs with nvtgt_vfu_ring_sq(): the entries before this tail */
 		return smp_load_acquire(&q->bar_tail);
 	tail = le32_to_cpu(READ_ONCE(*q->shadow));
 	smp_rmb();	/* the entries before this tail */
@@ -435,6 +437,7 @@ static bool nvtgt_vfu_ring_sq(struct nvtgt_vfu_queue *q, u32 value)
 {
 	if (value >= q->ring.size)
 		return false;
+	/* what the guest had written before it rang */
 	smp_store_release(&q->bar_tail, value);
 	nvtgt_source_kick(&q->conn.source);
 	return true;

@@ -22,7 +22,7 @@
 #include <uapi/linux/nvtgt_vfu.h>
 
 #define NVTGT_VFU_PAGE_SHIFT	12		/* of the host: CC.MPS is 0 */
-#define NVTGT_VFU_PAGE		(1U << NVTGT_VFU_PAGE_SHIFT)
+#define NVTGT_VFU_PAGE		BIT(NVTGT_VFU_PAGE_SHIFT)
 
 #define NVTGT_VFU_QUEUE_SIZE	1024		/* default of param_max_queue_size */
 #define NVTGT_VFU_MDTS		8		/* largest: 1 MiB */

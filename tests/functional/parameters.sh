@@ -7,6 +7,7 @@ target_is_nvtgt || skip "speaks of nvtgt's parameters"
 need_modules tcp bdev null
 modprobe nvtgt-rdma
 modprobe nvtgt-loop
+modprobe nvtgt-vfu
 found=0
 while IFS='|' read -r _ module name default _ when _; do
 	module=${module//[[:space:]]/} name=${name//[\`[:space:]]/}

@@ -87,7 +87,7 @@ run_dkms add -m nvtgt -v "$version" || fail "dkms add"
 run_dkms build -m nvtgt -v "$version" -k "$kver" --directive POST_BUILD=keep ||
 	fail "dkms build"
 run_dkms install -m nvtgt -v "$version" -k "$kver" || fail "dkms install"
-installed "$kver" nvtgt nvtgt-bdev nvtgt-loop nvtgt-null nvtgt-rdma nvtgt-tcp
+installed "$kver" nvtgt nvtgt-bdev nvtgt-loop nvtgt-null nvtgt-rdma nvtgt-tcp nvtgt-vfu
 # all of them go, also when the kernel's headers went first
 rm "$tmp/modules/$kver/build"
 run_dkms uninstall -m nvtgt -v "$version" -k "$kver" || fail "dkms uninstall"
@@ -97,7 +97,7 @@ left=$(find "$tmp/modules/$kver" -name '*.ko*')
 rm -rf "$tmp/dkms/nvtgt/$version/$kver"
 kernel "$kver" "$tmp/headers-rdma"
 run_dkms install -m nvtgt -v "$version" -k "$kver" || fail "dkms install without RDMA"
-installed "$kver" nvtgt nvtgt-bdev nvtgt-loop nvtgt-null nvtgt-tcp
+installed "$kver" nvtgt nvtgt-bdev nvtgt-loop nvtgt-null nvtgt-tcp nvtgt-vfu
 run_dkms remove -m nvtgt -v "$version" -k "$kver" || fail "dkms remove"
 
 # nothing to build is no failure of the kernel's own installation

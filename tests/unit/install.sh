@@ -32,7 +32,7 @@ built=$(find drivers -name '*.ko' | wc -l)
 
 make install KDIR="$kernel_source_dir" DESTDIR="$tmp/dest" >"$tmp/log" 2>&1 ||
 	{ tail -n 30 "$tmp/log"; fail "make install"; }
-for module in nvtgt nvtgt-tcp nvtgt-bdev nvtgt-null nvtgt-loop; do
+for module in nvtgt nvtgt-tcp nvtgt-bdev nvtgt-null nvtgt-loop nvtgt-vfu; do
 	find "$tmp/dest/lib/modules/$kernelver/updates" -name "$module.ko*" | grep -q . ||
 		fail "$module is not installed"
 done
