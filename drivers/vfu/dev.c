@@ -276,6 +276,22 @@ static int nvtgt_vfu_reset(struct nvtgt_vfu_dev *dev)
 	return left ? 0 : -EBUSY;
 }
 
+static int nvtgt_vfu_get_info(struct nvtgt_vfu_dev *dev, struct nvtgt_vfu_info __user *to)
+{
+	struct nvtgt_vfu_info info = {
+		.port = dev->vport->id,
+		.nr_vectors = dev->nr_vectors,
+		.cntlid = nvtgt_pci_ctrl_cntlid(dev->ctrl),
+	};
+
+	if (READ_ONCE(dev->ended))
+		info.flags |= NVTGT_VFU_INFO_ENDED;
+	if (nvtgt_pci_ctrl_read(dev->ctrl, NVME_REG_CC) & NVME_CC_ENABLE)
+		info.flags |= NVTGT_VFU_INFO_ENABLED;
+	strscpy(info.path, dev->vport->path, sizeof(info.path));
+	return copy_to_user(to, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
 static long nvtgt_vfu_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct nvtgt_vfu_dev *dev = file->private_data;
@@ -288,10 +304,12 @@ static long nvtgt_vfu_dev_ioctl(struct file *file, unsigned int cmd, unsigned lo
 	} u;
 	int ret;
 
-	if (_IOC_SIZE(cmd) > sizeof(u))
-		return -ENOTTY;
-	if (_IOC_DIR(cmd) & _IOC_WRITE && copy_from_user(&u, from, _IOC_SIZE(cmd)))
-		return -EFAULT;
+	if (_IOC_DIR(cmd) & _IOC_WRITE) {
+		if (_IOC_SIZE(cmd) > sizeof(u))
+			return -ENOTTY;
+		if (copy_from_user(&u, from, _IOC_SIZE(cmd)))
+			return -EFAULT;
+	}
 	switch (cmd) {
 	case NVTGT_VFU_MAP:
 		return nvtgt_vfu_map(dev, &u.map);
@@ -308,6 +326,10 @@ static long nvtgt_vfu_dev_ioctl(struct file *file, unsigned int cmd, unsigned lo
 		return nvtgt_vfu_set_irq(dev, &u.irq);
 	case NVTGT_VFU_RESET:
 		return nvtgt_vfu_reset(dev);
+	case NVTGT_VFU_ADOPT:
+		return nvtgt_vfu_adopt(dev);
+	case NVTGT_VFU_INFO:
+		return nvtgt_vfu_get_info(dev, from);
 	default:
 		return -ENOTTY;
 	}

@@ -9,6 +9,10 @@
  * that regions that come and go, and several controllers of a guest, pin it once. It is
  * unpinned with the last region of the file.
  *
+ * When that process ends, what is pinned stays and commands that need more wait, until another
+ * process takes its place (nvtgt_vfu_adopt(); struct nvtgt_vfu_place) or the controller's file
+ * is closed.
+ *
  * nvtgt_vfu_unmap() takes a region out of the table, has each queue's reactor look
  * for commands that use it, and for rings in it (nvtgt_vfu_fence_call()), and waits for
  * these commands alone. A ring is looked up again when its memory is mapped anew.
@@ -37,14 +41,20 @@ struct nvtgt_vfu_chunk {
 	struct page *pages[] __counted_by(nr);
 };
 
-struct nvtgt_vfu_mem {
-	struct kref ref;		/* regions */
-	struct list_head entry;		/* nvtgt_vfu_mems; nvtgt_vfu_mem_lock */
-	struct file *file;
+/* struct nvtgt_vfu_place - where a file is mapped, and who is charged for what is pinned of it */
+struct nvtgt_vfu_place {
 	struct mm_struct *mm;		/* where uaddr is; no reference on its users */
 	struct task_struct *task;	/* whose RLIMIT_MEMLOCK counts, */
 	bool unlimited;			/* … unless it had CAP_IPC_LOCK */
 	unsigned long uaddr;
+	u64 len;
+	struct work_struct leave_work;
+};
+
+struct nvtgt_vfu_mem {
+	struct kref ref;		/* regions */
+	struct list_head entry;		/* nvtgt_vfu_mems; nvtgt_vfu_mem_lock */
+	struct file *file;
 	u64 len;
 	unsigned int nr_chunks;
 	struct nvtgt_vfu_chunk **chunks;	/* read anywhere; NULL: not pinned; or an ERR_PTR */
@@ -52,8 +62,18 @@ struct nvtgt_vfu_mem {
 	unsigned long retry_at;		/* jiffies: then errors are forgotten */
 	struct work_struct pin_work;
 	struct work_struct free_work;
+
+	struct mutex lock;		/* held while a chunk is pinned; protects what follows */
+	struct nvtgt_vfu_place *place;	/* changed under nvtgt_vfu_mem_lock as well */
+	unsigned long nr_pinned;	/* pages */
+
+	/* nvtgt_vfu_adopt_lock */
+	struct list_head moving;	/* it is in a list of nvtgt_vfu_adopt()'s */
+	struct nvtgt_vfu_place *other;	/* the new place, then the former one */
 };
 
+/* Around nvtgt_vfu_adopt(). Order: dev->lock, this, mem->lock, nvtgt_vfu_mem_lock. */
+static DEFINE_MUTEX(nvtgt_vfu_adopt_lock);
 static DEFINE_MUTEX(nvtgt_vfu_mem_lock);	/* protects what follows */
 static LIST_HEAD(nvtgt_vfu_mems);
 static LIST_HEAD(nvtgt_vfu_watchers);		/* nvtgt_vfu_dev.watch_entry */
@@ -79,22 +99,52 @@ void nvtgt_vfu_mem_exit(void)
 	WARN_ON_ONCE(!list_empty(&nvtgt_vfu_mems) || !list_empty(&nvtgt_vfu_watchers));
 }
 
-/* Changes what the process is charged for. */
-static int nvtgt_vfu_account(struct nvtgt_vfu_mem *mem, unsigned long nr, bool inc)
+/* Changes what a process is charged for. With @force no limit counts, and there is no error. */
+static int nvtgt_vfu_account(struct nvtgt_vfu_place *place, unsigned long nr, bool inc, bool force)
 {
 	int ret;
 
-	mmap_write_lock(mem->mm);
-	ret = __account_locked_vm(mem->mm, nr, inc, mem->task, mem->unlimited);
-	mmap_write_unlock(mem->mm);
+	mmap_write_lock(place->mm);
+	ret = __account_locked_vm(place->mm, nr, inc, place->task, force || place->unlimited);
+	mmap_write_unlock(place->mm);
 	return ret;
 }
 
-static void nvtgt_vfu_free_chunk(struct nvtgt_vfu_mem *mem, struct nvtgt_vfu_chunk *chunk)
+/* A process, which may be gone, has nothing to do with the memory any more. */
+static void nvtgt_vfu_leave_work(struct work_struct *work)
 {
-	unpin_user_pages_dirty_lock(chunk->pages, chunk->nr, true);
-	nvtgt_vfu_account(mem, chunk->nr, false);
-	kvfree(chunk);
+	struct nvtgt_vfu_place *place = container_of(work, struct nvtgt_vfu_place, leave_work);
+
+	if (mmget_not_zero(place->mm)) {
+		kthread_use_mm(place->mm);
+		vm_munmap(place->uaddr, place->len);
+		kthread_unuse_mm(place->mm);
+		mmput(place->mm);
+	}
+	put_task_struct(place->task);
+	mmdrop(place->mm);
+	kfree(place);
+}
+
+/* Maps a file into the calling process. */
+static struct nvtgt_vfu_place *nvtgt_vfu_place_create(struct file *file, u64 len)
+{
+	struct nvtgt_vfu_place *place = kzalloc(sizeof(*place), GFP_KERNEL_ACCOUNT);
+
+	if (!place)
+		return ERR_PTR(-ENOMEM);
+	place->uaddr = vm_mmap(file, 0, len, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+	if (IS_ERR_VALUE(place->uaddr)) {
+		kfree(place);
+		return ERR_PTR(-ENOMEM);
+	}
+	place->len = len;
+	place->mm = current->mm;
+	mmgrab(place->mm);
+	place->task = get_task_struct(current->group_leader);
+	place->unlimited = capable(CAP_IPC_LOCK);
+	INIT_WORK(&place->leave_work, nvtgt_vfu_leave_work);
+	return place;
 }
 
 /* Runs with the process's address space. */
@@ -104,31 +154,35 @@ static struct nvtgt_vfu_chunk *nvtgt_vfu_pin_chunk(struct nvtgt_vfu_mem *mem, un
 	u64 end = min3(begin + (1U << NVTGT_VFU_CHUNK_SHIFT), mem->len,
 		       round_up((u64)i_size_read(file_inode(mem->file)), PAGE_SIZE));
 	unsigned int nr = end > begin ? (end - begin) >> PAGE_SHIFT : 0;
+	struct nvtgt_vfu_place *place = mem->place;
 	struct nvtgt_vfu_chunk *chunk;
 	int ret;
 
+	lockdep_assert_held(&mem->lock);
 	if (!nr)
 		return ERR_PTR(-EFAULT);
 	chunk = kvzalloc(struct_size(chunk, pages, nr), GFP_KERNEL);
 	if (!chunk)
 		return ERR_PTR(-ENOMEM);
 	chunk->nr = nr;
-	ret = nvtgt_vfu_account(mem, nr, true);
+	ret = nvtgt_vfu_account(place, nr, true, false);
 	if (ret) {
 		pr_warn_ratelimited("%s (process %d): %u pages more than RLIMIT_MEMLOCK allows: its guest's commands fail; raise the limit (LimitMEMLOCK= of its unit)\n",
-				    mem->task->comm, task_tgid_nr(mem->task), nr);
+				    place->task->comm, task_tgid_nr(place->task), nr);
 		goto free;
 	}
-	ret = pin_user_pages_fast(mem->uaddr + begin, nr, FOLL_WRITE | FOLL_LONGTERM,
+	ret = pin_user_pages_fast(place->uaddr + begin, nr, FOLL_WRITE | FOLL_LONGTERM,
 				  chunk->pages);
-	if (ret == nr)
+	if (ret == nr) {
+		mem->nr_pinned += nr;
 		return chunk;
+	}
 	pr_warn_ratelimited("%s (process %d): guest memory at offset %#llx cannot be pinned: error %d\n",
-			    mem->task->comm, task_tgid_nr(mem->task), begin, min(ret, 0));
+			    place->task->comm, task_tgid_nr(place->task), begin, min(ret, 0));
 	if (ret > 0)
 		unpin_user_pages(chunk->pages, ret);
 	ret = ret < 0 ? ret : -EFAULT;
-	nvtgt_vfu_account(mem, nr, false);
+	nvtgt_vfu_account(place, nr, false, false);
 free:
 	kvfree(chunk);
 	return ERR_PTR(ret);
@@ -145,27 +199,44 @@ static void nvtgt_vfu_kick_watchers(void)
 	mutex_unlock(&nvtgt_vfu_mem_lock);
 }
 
+/* Pins a chunk that is wanted. Returns false when the process is gone: it stays wanted. */
+static bool nvtgt_vfu_pin_wanted(struct nvtgt_vfu_mem *mem, unsigned int i)
+{
+	struct nvtgt_vfu_chunk *chunk;
+	struct mm_struct *mm;
+
+	mutex_lock(&mem->lock);
+	mm = mem->place->mm;
+	if (!mmget_not_zero(mm)) {
+		mutex_unlock(&mem->lock);
+		return false;
+	}
+	kthread_use_mm(mm);
+	chunk = nvtgt_vfu_pin_chunk(mem, i);
+	if (IS_ERR(chunk))
+		WRITE_ONCE(mem->retry_at, jiffies + NVTGT_VFU_RETRY);
+	/* pairs with nvtgt_vfu_want(): the chunk is there before it can be wanted again */
+	smp_store_release(&mem->chunks[i], chunk);
+	clear_bit_unlock(i, mem->wanted);
+	kthread_unuse_mm(mm);
+	mutex_unlock(&mem->lock);
+	mmput(mm);
+	return true;
+}
+
 static void nvtgt_vfu_pin_work(struct work_struct *work)
 {
 	struct nvtgt_vfu_mem *mem = container_of(work, struct nvtgt_vfu_mem, pin_work);
+	bool any = false;
 	unsigned long i;
 
-	/* the process is gone; its file, and with that the controller, follows */
-	if (!mmget_not_zero(mem->mm))
-		return;
-	kthread_use_mm(mem->mm);
 	for_each_set_bit(i, mem->wanted, mem->nr_chunks) {
-		struct nvtgt_vfu_chunk *chunk = nvtgt_vfu_pin_chunk(mem, i);
-
-		if (IS_ERR(chunk))
-			WRITE_ONCE(mem->retry_at, jiffies + NVTGT_VFU_RETRY);
-		/* pairs with nvtgt_vfu_want(): the chunk is there before it can be wanted again */
-		smp_store_release(&mem->chunks[i], chunk);
-		clear_bit_unlock(i, mem->wanted);
+		if (!nvtgt_vfu_pin_wanted(mem, i))
+			break;
+		any = true;
 	}
-	kthread_unuse_mm(mem->mm);
-	mmput(mem->mm);
-	nvtgt_vfu_kick_watchers();
+	if (any)
+		nvtgt_vfu_kick_watchers();
 }
 
 static void nvtgt_vfu_mem_free_work(struct work_struct *work)
@@ -174,20 +245,20 @@ static void nvtgt_vfu_mem_free_work(struct work_struct *work)
 	unsigned int i;
 
 	cancel_work_sync(&mem->pin_work);
-	for (i = 0; i < mem->nr_chunks; i++)
-		if (!IS_ERR_OR_NULL(mem->chunks[i]))
-			nvtgt_vfu_free_chunk(mem, mem->chunks[i]);
-	if (mmget_not_zero(mem->mm)) {
-		kthread_use_mm(mem->mm);
-		vm_munmap(mem->uaddr, mem->len);
-		kthread_unuse_mm(mem->mm);
-		mmput(mem->mm);
+	for (i = 0; i < mem->nr_chunks; i++) {
+		struct nvtgt_vfu_chunk *chunk = mem->chunks[i];
+
+		if (IS_ERR_OR_NULL(chunk))
+			continue;
+		unpin_user_pages_dirty_lock(chunk->pages, chunk->nr, true);
+		kvfree(chunk);
 	}
+	nvtgt_vfu_account(mem->place, mem->nr_pinned, false, false);
+	nvtgt_vfu_leave_work(&mem->place->leave_work);
 	fput(mem->file);
-	put_task_struct(mem->task);
-	mmdrop(mem->mm);
 	kvfree(mem->chunks);
 	kvfree(mem->wanted);
+	mutex_destroy(&mem->lock);
 	kfree(mem);
 }
 
@@ -226,17 +297,15 @@ static struct nvtgt_vfu_mem *nvtgt_vfu_mem_create(struct file *file)
 	mem->wanted = kvcalloc(BITS_TO_LONGS(mem->nr_chunks), sizeof(long), GFP_KERNEL_ACCOUNT);
 	if (!mem->chunks || !mem->wanted)
 		goto free;
-	mem->uaddr = vm_mmap(file, 0, mem->len, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
-	if (IS_ERR_VALUE(mem->uaddr))
+	mem->place = nvtgt_vfu_place_create(file, mem->len);
+	if (IS_ERR(mem->place))
 		goto free;
 	kref_init(&mem->ref);
+	mutex_init(&mem->lock);
+	INIT_LIST_HEAD(&mem->moving);
 	INIT_WORK(&mem->pin_work, nvtgt_vfu_pin_work);
 	INIT_WORK(&mem->free_work, nvtgt_vfu_mem_free_work);
 	mem->file = get_file(file);
-	mem->mm = current->mm;
-	mmgrab(mem->mm);
-	mem->task = get_task_struct(current->group_leader);
-	mem->unlimited = capable(CAP_IPC_LOCK);
 	return mem;
 
 free:
@@ -255,8 +324,8 @@ static struct nvtgt_vfu_mem *nvtgt_vfu_mem_get_file(struct file *file, u64 end)
 		return ERR_PTR(-EINVAL);
 	mutex_lock(&nvtgt_vfu_mem_lock);
 	list_for_each_entry(mem, &nvtgt_vfu_mems, entry) {
-		if (file_inode(mem->file) != file_inode(file) || mem->mm != current->mm ||
-		    mem->len < end)
+		if (file_inode(mem->file) != file_inode(file) || mem->len < end ||
+		    mem->place->mm != current->mm)
 			continue;
 		kref_get(&mem->ref);
 		goto out;
@@ -544,6 +613,89 @@ int nvtgt_vfu_unmap(struct nvtgt_vfu_dev *dev, const struct nvtgt_vfu_unmap *unm
 		    nvtgt_vfu_remove(dev, unmap->gpa, unmap->size);
 	mutex_unlock(&dev->lock);
 	return all && ret == -ENOENT ? 0 : ret;
+}
+
+/*
+ * What is pinned is charged to another process, and more is pinned through it. @force: to the one
+ * of before, whose limit does not count. @place becomes the former one.
+ */
+static int nvtgt_vfu_mem_move(struct nvtgt_vfu_mem *mem, struct nvtgt_vfu_place **place, bool force)
+{
+	int ret;
+
+	mutex_lock(&mem->lock);
+	ret = nvtgt_vfu_account(*place, mem->nr_pinned, true, force);
+	if (!ret) {
+		nvtgt_vfu_account(mem->place, mem->nr_pinned, false, false);
+		mutex_lock(&nvtgt_vfu_mem_lock);
+		swap(mem->place, *place);
+		mutex_unlock(&nvtgt_vfu_mem_lock);
+	}
+	mutex_unlock(&mem->lock);
+	return ret;
+}
+
+/* Moves the memory of a controller's regions, as far as it can; what was moved is in @moved. */
+static int nvtgt_vfu_move_regions(struct nvtgt_vfu_dev *dev, struct list_head *moved)
+{
+	struct nvtgt_vfu_map_table *table = nvtgt_vfu_table(dev);
+	unsigned int i;
+
+	lockdep_assert_held(&nvtgt_vfu_adopt_lock);
+	for (i = 0; table && i < table->nr; i++) {
+		struct nvtgt_vfu_mem *mem = table->region[i]->mem;
+		int ret;
+
+		if (!mem || !list_empty(&mem->moving) || mem->place->mm == current->mm)
+			continue;
+		mem->other = nvtgt_vfu_place_create(mem->file, mem->len);
+		if (IS_ERR(mem->other))
+			return PTR_ERR(mem->other);
+		ret = nvtgt_vfu_mem_move(mem, &mem->other, false);
+		if (ret) {
+			queue_work(nvtgt_vfu_mem_wq, &mem->other->leave_work);
+			return ret;
+		}
+		list_add_tail(&mem->moving, moved);
+	}
+	return 0;
+}
+
+/**
+ * nvtgt_vfu_adopt - NVTGT_VFU_ADOPT
+ * @dev: the controller
+ *
+ * Memory that the controller shares with others moves once, for all of them: the regions of this
+ * one keep it alive meanwhile. A chunk is pinned through the former process or through this one:
+ * each holds mem->lock. What had waited for the former one, which is gone, is still wanted.
+ *
+ * Context: process.
+ * Return: 0; -ENOMEM: nothing has changed
+ */
+int nvtgt_vfu_adopt(struct nvtgt_vfu_dev *dev)
+{
+	struct nvtgt_vfu_mem *mem, *next;
+	LIST_HEAD(moved);
+	int ret;
+
+	mutex_lock(&dev->lock);
+	mutex_lock(&nvtgt_vfu_adopt_lock);
+	ret = nvtgt_vfu_move_regions(dev, &moved);
+	list_for_each_entry_safe(mem, next, &moved, moving) {
+		list_del_init(&mem->moving);
+		if (ret)
+			nvtgt_vfu_mem_move(mem, &mem->other, true);
+		queue_work(nvtgt_vfu_mem_wq, &mem->other->leave_work);
+		/* what failed there may succeed here */
+		WRITE_ONCE(mem->retry_at, jiffies);
+		queue_work(nvtgt_vfu_mem_wq, &mem->pin_work);
+	}
+	mutex_unlock(&nvtgt_vfu_adopt_lock);
+	mutex_unlock(&dev->lock);
+	/* where a ring came to nothing because the former process was dying */
+	if (!ret)
+		nvtgt_vfu_kick_all(dev);
+	return ret;
 }
 
 /**

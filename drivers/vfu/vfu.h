@@ -221,6 +221,7 @@ int nvtgt_vfu_mem_init(void);
 void nvtgt_vfu_mem_exit(void);
 int nvtgt_vfu_map(struct nvtgt_vfu_dev *dev, const struct nvtgt_vfu_map *map);
 int nvtgt_vfu_unmap(struct nvtgt_vfu_dev *dev, const struct nvtgt_vfu_unmap *unmap);
+int nvtgt_vfu_adopt(struct nvtgt_vfu_dev *dev);
 void nvtgt_vfu_free_regions(struct nvtgt_vfu_dev *dev);
 void nvtgt_vfu_watch_memory(struct nvtgt_vfu_dev *dev, bool watch);
 int nvtgt_vfu_find_page(struct nvtgt_vfu_dev *dev, u64 gpa, bool write, struct page **page);

@@ -17,6 +17,7 @@ struct nvtgt_ctrl *nvtgt_pci_ctrl_create(struct nvtgt_port *port, const char *ho
 void nvtgt_pci_ctrl_put(struct nvtgt_ctrl *ctrl);
 void nvtgt_pci_ctrl_end(struct nvtgt_ctrl *ctrl);
 struct nvtgt_port *nvtgt_pci_ctrl_port(const struct nvtgt_ctrl *ctrl);
+u16 nvtgt_pci_ctrl_cntlid(const struct nvtgt_ctrl *ctrl);
 u64 nvtgt_pci_ctrl_read(struct nvtgt_ctrl *ctrl, u32 offset);
 void nvtgt_pci_ctrl_set_cc(struct nvtgt_ctrl *ctrl, u32 cc);
 void nvtgt_pci_ctrl_fatal(struct nvtgt_ctrl *ctrl);

@@ -38,6 +38,8 @@ REG_READ = _ioc(3, 0x12, 16)
 REG_WRITE = _ioc(1, 0x13, 16)
 SET_IRQ = _ioc(1, 0x14, 8)
 RESET = _ioc(0, 0x15, 0)
+ADOPT = _ioc(0, 0x16, 0)
+INFO = _ioc(2, 0x17, 272)
 MAP_RW = 3
 
 
@@ -143,6 +145,20 @@ class Queue:
         self.rung = 0
         self.got = {}
 
+    STATE = ("size", "cq_size", "sq", "cq", "tail", "head", "phase", "cid", "shadow")
+
+    def state(self):
+        """What another process needs to go on with the queue."""
+        return {"qid": self.qid, **{name: getattr(self, name) for name in self.STATE}}
+
+    @classmethod
+    def restore(cls, ctrl, state):
+        q = cls.__new__(cls)
+        q.ctrl, q.rung, q.got = ctrl, 0, {}
+        for name, value in state.items():
+            setattr(q, name, value)
+        return q
+
     def _ring(self, is_cq, old, new):
         """The doorbell, as a Linux host rings it (NVMe base 2.1, annex B.5)."""
         ctrl, at = self.ctrl, (2 * self.qid + is_cq) * 4
@@ -211,10 +227,12 @@ def sgl(addr, length, kind=0x00):
 class Controller:
     """A guest with memory and a controller."""
 
-    def __init__(self, device, port=1, size=64 << 20, begin=0, vectors=16, memory=None):
-        self.fd = device.attach(port, vectors)
+    def __init__(self, device, port=1, size=64 << 20, begin=0, vectors=16, memory=None, fd=-1):
+        """With fd: a controller that another process has made."""
+        self.fd = device.attach(port, vectors) if fd < 0 else fd
         self.mem = memory or Memory(size, begin)
-        self.map(self.mem.begin, self.mem.size)
+        if fd < 0:
+            self.map(self.mem.begin, self.mem.size)
         self.admin = None
         self.events = {}
 
@@ -255,6 +273,17 @@ class Controller:
 
     def reset(self):
         fcntl.ioctl(self.fd, RESET)
+
+    def adopt(self):
+        fcntl.ioctl(self.fd, ADOPT)
+
+    def info(self):
+        """(port, vectors, flags, identifier, path)"""
+        arg = bytearray(272)
+        fcntl.ioctl(self.fd, INFO, arg)
+        port, vectors, flags, cntlid, *reserved = struct.unpack_from("=HHIH3H", arg)
+        need(not any(reserved), "reserved fields %s", reserved)
+        return port, vectors, flags, cntlid, bytes(arg[16:]).rstrip(b"\0").decode()
 
     def enable(self, size=32, cq_size=None):
         self.admin = Queue(self, 0, size, cq_size or size)

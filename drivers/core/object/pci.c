@@ -126,6 +126,18 @@ struct nvtgt_port *nvtgt_pci_ctrl_port(const struct nvtgt_ctrl *ctrl)
 EXPORT_SYMBOL_GPL(nvtgt_pci_ctrl_port);
 
 /**
+ * nvtgt_pci_ctrl_cntlid - the identifier of a controller
+ * @ctrl: the controller
+ *
+ * Return: CNTLID, which does not change
+ */
+u16 nvtgt_pci_ctrl_cntlid(const struct nvtgt_ctrl *ctrl)
+{
+	return ctrl->cntlid;
+}
+EXPORT_SYMBOL_GPL(nvtgt_pci_ctrl_cntlid);
+
+/**
  * nvtgt_pci_ctrl_read - the host reads a register that is the core's
  * @ctrl: the controller
  * @offset: NVME_REG_CAP, NVME_REG_VS, NVME_REG_CC, NVME_REG_CSTS or NVME_REG_CRTO

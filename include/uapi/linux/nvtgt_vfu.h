@@ -100,6 +100,20 @@ struct nvtgt_vfu_irq {
 	__s32 fd;
 };
 
+/* info.flags */
+#define NVTGT_VFU_INFO_ENDED	(1 << 0)	/* the administrator has ended it */
+#define NVTGT_VFU_INFO_ENABLED	(1 << 1)	/* the guest has set CC.EN */
+
+/* What a controller is: for a process that was given its file, and has not made it. */
+struct nvtgt_vfu_info {
+	__u16 port;
+	__u16 nr_vectors;
+	__u32 flags;
+	__u16 cntlid;
+	__u16 reserved[3];
+	char path[NVTGT_VFU_PATH_SIZE];		/* addr_traddr when it was made */
+};
+
 #define NVTGT_VFU_IOC		0xb5
 
 /* of the device */
@@ -115,5 +129,18 @@ struct nvtgt_vfu_irq {
 
 /* As by a function level reset. Returns when CSTS.RDY is 0; EBUSY: commands do not come back. */
 #define NVTGT_VFU_RESET		_IO(NVTGT_VFU_IOC, 0x15)
+
+/*
+ * The calling process takes the place of the one that has mapped the guest's memory and may be
+ * gone (its file was kept by another one): what is pinned from now on is pinned through this
+ * process, and all that is pinned counts against its RLIMIT_MEMLOCK, unless it has CAP_IPC_LOCK.
+ * Memory that several controllers share moves with the first of them. Between the end of that
+ * process and this call commands that need memory not pinned before wait, with those behind them
+ * in their queues, and all others are executed; the queues are looked at again here. May be
+ * called repeatedly. ENOMEM: nothing has changed.
+ */
+#define NVTGT_VFU_ADOPT		_IO(NVTGT_VFU_IOC, 0x16)
+
+#define NVTGT_VFU_INFO		_IOR(NVTGT_VFU_IOC, 0x17, struct nvtgt_vfu_info)
 
 #endif /* _UAPI_LINUX_NVTGT_VFU_H */

@@ -2,8 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """A guest's driver over /dev/nvtgt-vfu: registers, queues, PRPs, SGLs, shadow doorbells, reset."""
 
+import array
 import errno
+import json
 import os
+import resource
+import signal
+import socket
 import struct
 import sys
 
@@ -13,6 +18,103 @@ from nvmetcp import nvme  # noqa: E402
 from vfu import PAGE, Controller, Device, Memory, fails, need, prp, sgl, wait_for  # noqa: E402
 
 DISK = sys.argv[2] if len(sys.argv) > 2 else None
+
+
+CONFIGFS = os.environ.get("CONFIGFS", "/sys/kernel/config/nvtgt")
+
+
+def set_attr(attr, value):
+    with open(os.path.join(CONFIGFS, attr), "w") as f:
+        f.write(value)
+
+
+def get_attr(attr):
+    with open(os.path.join(CONFIGFS, attr)) as f:
+        return f.read().rstrip("\n")
+
+
+class Port:
+    """One more port, for as long as it is used."""
+
+    def __init__(self, number, subsys="testnqn", **attrs):
+        self.dir, self.subsys = "ports/%d" % number, subsys
+        os.mkdir(os.path.join(CONFIGFS, self.dir))
+        attrs = {"addr_trtype": "vfio-user", "addr_traddr": "/run/nvtgt/vm%d.sock" % number, **attrs}
+        for name, value in attrs.items():
+            set_attr("%s/%s" % (self.dir, name), value)
+
+    def link(self, subsys=None):
+        subsys = subsys or self.subsys
+        os.symlink(os.path.join(CONFIGFS, "subsystems", subsys),
+                   os.path.join(CONFIGFS, self.dir, "subsystems", subsys))
+
+    def unlink(self, subsys=None):
+        os.unlink(os.path.join(CONFIGFS, self.dir, "subsystems", subsys or self.subsys))
+
+    def __enter__(self):
+        self.link()
+        return self
+
+    def __exit__(self, *_):
+        self.unlink()
+        self.remove()
+
+    def remove(self):
+        os.rmdir(os.path.join(CONFIGFS, self.dir))
+
+
+class Child:
+    """A process that runs a function with its end of a socket."""
+
+    def __init__(self, run, *args):
+        self.sock, other = socket.socketpair()
+        self.pid = os.fork()
+        if self.pid:
+            other.close()
+            return
+        status = 1
+        try:
+            self.sock.close()
+            run(other, *args)
+            status = 0
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+
+    def hear(self):
+        """A message, and the file descriptors that came with it."""
+        fds = array.array("i")
+        data, rights, _, _ = self.sock.recvmsg(1 << 16, socket.CMSG_SPACE(8 * fds.itemsize))
+        need(data, "the other process says nothing")
+        for _, _, content in rights:
+            fds.frombytes(content)
+        return json.loads(data), list(fds)
+
+    def tell(self):
+        self.sock.send(b"1")
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+        self.wait(-signal.SIGKILL)
+
+    def wait(self, expected=0):
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        self.sock.close()
+        need(status == expected, "the other process ended with %d", status)
+
+
+def hand_over(sock, what, *fds):
+    """To the process that made this one."""
+    sock.sendmsg([json.dumps(what).encode()],
+                 [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else [])
+
+
+def locked(pid="self"):
+    """Bytes that a process is charged for."""
+    with open("/proc/%s/status" % pid) as f:
+        return int(next(line for line in f if line.startswith("VmLck")).split()[1]) << 10
 
 
 def on_disk(offset, size):
@@ -398,6 +500,128 @@ def sudden():
             elif how == "unmap":
                 c.unmap(0, 0, flags=1)
         wait_for("the port is free", lambda: not device.ports()[0][0][1])
+    device.close()
+
+
+CHUNK = 2 << 20
+
+
+def adopt():
+    """Another process takes a controller over, from one that has died and from one that lives."""
+    device = Device()
+    mem = Memory(64 << 20)
+
+    def first(sock, ports=(1,)):
+        """The process of before: makes controllers, does I/O, gives them away, and waits for its end."""
+        fds, states = [], []
+        for port in ports:
+            c = Controller(device, port, memory=mem)
+            c.enable()
+            q = c.create(1, 32)
+            page = mem.pages()
+            for i in range(100):
+                q.good(nvme.READ, nsid=1, dptr=prp(page), **nvme.rw(i, 8))
+            fds.append(c.fd)
+            states.append((c.admin.state(), q.state()))
+        hand_over(sock, (states, mem.next), *fds)
+        sock.recv(1)
+
+    def take_over(child):
+        (states, mem.next), fds = child.hear()
+        found = []
+        for fd, (admin, queue) in zip(fds, states):
+            c = Controller(device, memory=mem, fd=fd)
+            c.admin = vfu.Queue.restore(c, admin)
+            found.append((c, vfu.Queue.restore(c, queue)))
+        return found
+
+    def read(q, page, count):
+        for i in range(count):
+            q.good(nvme.READ, nsid=1, dptr=prp(page), **nvme.rw(i, 8))
+
+    # it has died, and the guest has not noticed
+    before = locked()
+    child = Child(first)
+    (c, q), = take_over(child)
+    info = c.info()
+    need(info[:3] == (1, 16, 2) and info[3] and info[4] == "/run/nvtgt/vm1.sock", "info %s", info)
+    need(info[3] == struct.unpack_from("<H", c.identify(1), 78)[0], "the identifier")
+    page = mem.pages()
+    read(q, page, 20)
+    need(locked(child.pid) >= CHUNK, "nothing is charged")
+    old = q.tail
+    running = [q.put(nvme.READ, nsid=1, dptr=prp(page), **nvme.rw(i, 8)) for i in range(20)]
+    q.ring(old)
+    child.kill()
+    for cid in running:
+        need(not q.take(cid).status, "a command at the end of the process")
+    read(q, page, 50)
+    far = [40 << 20, 50 << 20]
+    waiting = [q.put(nvme.READ, nsid=1, dptr=prp(gpa), **nvme.rw(8, 8)) for gpa in far]
+    q.ring((q.tail - 2) % q.size)
+    for _ in range(50):
+        c.admin.good(nvme.A_IDENTIFY, dptr=prp(page), cdw10=1)
+    need(not q.poll(), "a command in memory that nobody could pin")
+    q.put(nvme.READ, nsid=1, dptr=prp(page), **nvme.rw(8, 8))	# and one behind them, not rung
+    need(locked() == before, "charged before it has adopted")
+    c.adopt()
+    for cid in waiting:
+        cqe = q.take(cid)
+        need(not cqe.status, "a command that had waited: %s", cqe)
+    q.ring()
+    need(not q.take(q.cid).status, "a command that was not rung")
+    pinned = locked() - before
+    need(pinned == 3 * CHUNK, "%d bytes are charged", pinned)
+    c.adopt()
+    need(locked() - before == pinned, "charged once more")
+    read(q, 30 << 20, 1)
+    need(locked() - before == pinned + CHUNK, "a page of the new process's")
+    # a region of the same file: what is pinned is found
+    c.map(1 << 40, mem.size)
+    read(q, (1 << 40) + page, 10)
+    need(locked() - before == pinned + CHUNK, "pinned twice")
+    c.unmap(1 << 40, mem.size)
+    # another process that may not
+    size = locked()
+
+    def poor(sock):
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (CHUNK, CHUNK))
+        os.setgid(65534)
+        os.setuid(65534)
+        maps = len(open("/proc/self/maps").readlines())
+        fails(errno.ENOMEM, c.adopt)
+        need(not locked(), "charged in spite of the error")
+        wait_for("the mapping is gone", lambda: len(open("/proc/self/maps").readlines()) <= maps)
+    Child(poor).wait()
+    need(locked() == size, "not charged any more")
+    read(q, 20 << 20, 5)
+    os.close(c.fd)
+    wait_for("nothing is charged", lambda: locked() == before)
+    wait_for("the port is free", lambda: not device.ports()[0][0][1])
+
+    # two controllers with the same memory, of a process that lives
+    with Port(2):
+        child = Child(first, (1, 2))
+        (one, q1), (two, q2) = take_over(child)
+        charged = locked(child.pid)
+        maps = "/proc/%d/maps" % child.pid
+        nr = len(open(maps).readlines())
+        one.adopt()
+        need(locked() - before == charged and not locked(child.pid), "moved: %d %d %d", charged,
+             locked() - before, locked(child.pid))
+        two.adopt()
+        need(locked() - before == charged, "moved twice")
+        wait_for("the mapping is gone", lambda: len(open(maps).readlines()) < nr)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait(-signal.SIGKILL)
+        for ctrl, q in (one, q1), (two, q2):
+            read(q, 30 << 20, 10)
+            read(q, 44 << 20, 10)
+            ctrl.admin.good(nvme.A_IDENTIFY, dptr=prp(mem.pages()), cdw10=1)
+            os.close(ctrl.fd)
+        wait_for("nothing is charged", lambda: locked() == before)
+        wait_for("the ports are free", lambda: not any(p[1] for p in device.ports()[0]))
+    mem.close()
     device.close()
 
 

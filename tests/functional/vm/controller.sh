@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # guards: a guest's driver finds a PCIe controller behind /dev/nvtgt-vfu: registers, queues, PRPs and
-# SGLs of all shapes, shadow doorbells, interrupts, memory that comes and goes, sudden ends
+# SGLs of all shapes, shadow doorbells, interrupts, memory that comes and goes, sudden ends,
+# a controller that another process takes over
 # kernels: all
 # timeout: 300
 
@@ -20,12 +21,12 @@ set_attr ports/1/addr_trtype vfio-user
 set_attr ports/1/addr_traddr /run/nvtgt/vm1.sock
 link_port 1 testnqn
 log_mark
-guest() { PYTHONDONTWRITEBYTECODE=1 PATIENCE=$PATIENCE python3 "$TESTS/functional/vm/controller.py" "$@"; }
+guest() { PYTHONDONTWRITEBYTECODE=1 PATIENCE=$PATIENCE CONFIGFS=$CONFIGFS python3 "$TESTS/functional/vm/controller.py" "$@"; }
 connections=/sys/kernel/debug/nvtgt/connections
 none() { [ -z "$(cat $connections)" ]; }
 
 bad=()
-for what in ${VM_CASES:-registers identify queues data wrong many memory sudden}; do
+for what in ${VM_CASES:-registers identify queues data wrong many memory sudden adopt}; do
 	note "$what"
 	guest "$what" "$disk" || bad+=("$what")
 	wait_for 30 none || fail "connections are left: $(cat $connections)"
