@@ -265,6 +265,17 @@ takes $p/param_inline_data_size 8192
 takes $p/param_max_queue_size 64
 takes $p/param_mdts 5
 takes $p/param_pi_enable 1
+reads $p/param_hostnqn ''
+reads $p/param_hostid ''
+for nqn in nqn.2014-08.org.example:guest guest ÿ "a guest"; do takes $p/param_hostnqn "$nqn"; done
+denies "Invalid argument" "param_hostnqn: must be" $p/param_hostnqn "$(printf 'x%.0s' {1..224})"
+denies "Invalid argument" "param_hostnqn: must be" $p/param_hostnqn $'a\xff'
+takes $p/param_hostid 01020304-0506-0708-090a-0b0c0d0e0f10
+printf 0102030405060708090A0B0C0D0E0F10 >"$CONFIGFS/$p/param_hostid" || fail "param_hostid without dashes"
+reads $p/param_hostid 01020304-0506-0708-090a-0b0c0d0e0f10
+for id in 1 x 01020304-0506-0708-090a-0b0c0d0e0f 01020304-0506-0708-090a-0b0c0d0e0f1011; do
+	denies "Invalid argument" "param_hostid: must be" $p/param_hostid "$id"
+done
 takes $p/param_cpus 1
 takes $p/param_cpus all
 takes $p/param_cpus 0
@@ -289,7 +300,17 @@ done
 	fail "a port over TCP was opened with protection information"
 RULES+=("tcp has no way to move protection information")
 takes $p/param_pi_enable 0
+for attr in param_hostnqn param_hostid; do
+	! ln -s "$CONFIGFS/$s" "$CONFIGFS/$p/subsystems/testnqn" 2>/dev/null ||
+		fail "a port over TCP was opened with a host of its own"
+	RULES+=("$attr: the hosts of tcp say themselves")
+	printf '\n' >"$CONFIGFS/$p/$attr" || fail "$attr cannot be emptied"
+	reads $p/$attr ''
+done
 link_port 1 testnqn
+printf '\n' >"$CONFIGFS/$p/param_hostnqn" || fail "the same again is refused"
+denies "Permission denied" "param_hostnqn: the port must have no" $p/param_hostnqn host
+denies "Permission denied" "param_hostid: the port must have no" $p/param_hostid 01020304-0506-0708-090a-0b0c0d0e0f10
 denies "Permission denied" "param_pi_enable: the port must have no" $p/param_pi_enable 1
 ! ln -s "$CONFIGFS/$s" "$CONFIGFS/$p/subsystems/again" 2>/dev/null ||
 	fail "a subsystem was linked twice"

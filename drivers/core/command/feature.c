@@ -254,10 +254,44 @@ static u16 nvtgt_set_iocs_profile(struct nvtgt_req *req, u32 value)
 	return 0;
 }
 
+/*
+ * Over fabrics Connect alone sets it. The host of a PCIe function has the one that the
+ * administrator gave the port; without that it may tell one, which gives it no right.
+ */
+static bool nvtgt_host_id_fixed(const struct nvtgt_ctrl *ctrl)
+{
+	return !ctrl->pci_ops || !uuid_is_null(&ctrl->hostid);
+}
+
 static u16 nvtgt_get_host_id(struct nvtgt_req *req, bool dflt, u32 *value)
 {
+	struct nvtgt_ctrl *ctrl = req->queue->ctrl;
+	uuid_t hostid;
+
+	spin_lock_irq(&ctrl->lock);
+	uuid_copy(&hostid, nvtgt_host_id_fixed(ctrl) || dflt ? &ctrl->hostid : &ctrl->set_hostid);
+	spin_unlock_irq(&ctrl->lock);
 	*value = 0;
-	return nvtgt_copy_out(req, 0, &req->queue->ctrl->hostid, sizeof(uuid_t));
+	return nvtgt_copy_out(req, 0, &hostid, sizeof(hostid));
+}
+
+/* Of a PCIe function. */
+static u16 nvtgt_set_host_id(struct nvtgt_req *req, u32 value)
+{
+	struct nvtgt_ctrl *ctrl = req->queue->ctrl;
+	uuid_t hostid;
+	u16 status;
+
+	status = nvtgt_copy_in(req, 0, &hostid, sizeof(hostid));
+	if (status)
+		return status;
+	if (nvtgt_host_id_fixed(ctrl))
+		return uuid_equal(&hostid, &ctrl->hostid) ? 0 :
+		       NVME_SC_CMD_SEQ_ERROR | NVME_STATUS_DNR;
+	spin_lock_irq(&ctrl->lock);
+	uuid_copy(&ctrl->set_hostid, &hostid);
+	spin_unlock_irq(&ctrl->lock);
+	return 0;
 }
 
 static const struct nvtgt_feature nvtgt_features[] = {
@@ -271,7 +305,7 @@ static const struct nvtgt_feature nvtgt_features[] = {
 	[NVME_FEAT_ASYNC_EVENT]	= { nvtgt_get_async_event, nvtgt_set_async_event, true },
 	[NVME_FEAT_KATO]	= { nvtgt_get_kato, nvtgt_set_kato, true },
 	[NVTGT_FEAT_IOCS_PROFILE] = { nvtgt_get_iocs_profile, nvtgt_set_iocs_profile },
-	[NVME_FEAT_HOST_ID]	= { nvtgt_get_host_id },
+	[NVME_FEAT_HOST_ID]	= { nvtgt_get_host_id, nvtgt_set_host_id },
 };
 
 static const struct nvtgt_feature *nvtgt_feature_find(struct nvtgt_req *req)
@@ -300,6 +334,13 @@ u32 nvtgt_feature_effects(u8 fid)
 	return NVME_FIS_FSUPP | NVME_FIS_CSCPE;
 }
 
+static bool nvtgt_feature_changeable(struct nvtgt_req *req, const struct nvtgt_feature *feature)
+{
+	if (feature->set == nvtgt_set_host_id)
+		return !nvtgt_host_id_fixed(req->queue->ctrl);
+	return feature->set;
+}
+
 static void nvtgt_get_features_execute(struct nvtgt_req *req)
 {
 	const struct nvtgt_feature *feature = nvtgt_feature_find(req);
@@ -309,7 +350,7 @@ static void nvtgt_get_features_execute(struct nvtgt_req *req)
 
 	/* what cannot be saved has its default as saved value */
 	if (sel == NVTGT_SEL_CAPABILITIES)
-		value = feature->set ? NVTGT_FEAT_CAP_CHANGEABLE : 0;
+		value = nvtgt_feature_changeable(req, feature) ? NVTGT_FEAT_CAP_CHANGEABLE : 0;
 	else
 		status = feature->get(req, sel != NVTGT_SEL_CURRENT, &value);
 	if (!status)
@@ -335,7 +376,7 @@ u16 nvtgt_get_features_parse(struct nvtgt_req *req)
 		return NVME_SC_INVALID_FIELD | NVME_STATUS_DNR;
 	}
 	if ((u8)dw10 == NVME_FEAT_HOST_ID && sel != NVTGT_SEL_CAPABILITIES) {
-		/* over fabrics identifiers have 128 bits */
+		/* identifiers have 128 bits; those of 64, of PCIe, need not be supported */
 		if (!(le32_to_cpu(c->dword11) & NVTGT_HOST_ID_EXHID))
 			return nvtgt_feature_bad_value(req);
 		req->data_len = sizeof(uuid_t);
@@ -390,9 +431,15 @@ u16 nvtgt_set_features_parse(struct nvtgt_req *req)
 		req->error_loc = offsetof(struct nvme_features, nsid);
 		return NVME_SC_FEATURE_NOT_PER_NS | NVME_STATUS_DNR;
 	}
-	/* NVMe base 2.1, 5.1.25.1.28: over fabrics Connect alone sets it */
-	if ((u8)dw10 == NVME_FEAT_HOST_ID)
-		return NVME_SC_CMD_SEQ_ERROR | NVME_STATUS_DNR;
+	if ((u8)dw10 == NVME_FEAT_HOST_ID) {
+		/* NVMe base 2.1, 5.1.25.1.28: over fabrics Connect alone sets it */
+		if (!req->queue->ops->pcie)
+			return NVME_SC_CMD_SEQ_ERROR | NVME_STATUS_DNR;
+		if (!(le32_to_cpu(c->dword11) & NVTGT_HOST_ID_EXHID))
+			return nvtgt_feature_bad_value(req);
+		req->data_len = sizeof(uuid_t);
+		req->dir = DMA_TO_DEVICE;
+	}
 	req->execute = nvtgt_set_features_execute;
 	return 0;
 }

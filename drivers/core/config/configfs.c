@@ -62,6 +62,32 @@ int nvtgt_text(char *buf, size_t size, const char *page)
 }
 
 /**
+ * nvtgt_parse_hex16 - take 16 bytes from what was written
+ * @page: 32 hexadecimal digits, with '-' or ':' between any two bytes
+ * @val: where to put them
+ *
+ * Context: any.
+ * Return: 0, or -EINVAL with some bytes of @val changed.
+ */
+int nvtgt_parse_hex16(const char *page, u8 *val)
+{
+	const char *p = skip_spaces(page);
+	char digits[3] = "";
+	int i;
+
+	for (i = 0; i < 16; i++, p += 2) {
+		if (i && (*p == '-' || *p == ':'))
+			p++;
+		if (!isxdigit(p[0]) || !isxdigit(p[1]))
+			return -EINVAL;
+		memcpy(digits, p, 2);
+		if (kstrtou8(digits, 16, &val[i]))
+			return -EINVAL;
+	}
+	return *skip_spaces(p) ? -EINVAL : 0;
+}
+
+/**
  * nvtgt_parse_id - take a number from a directory's name
  * @name: the name: digits without a leading zero, so that a number has one name
  * @max: the largest number allowed

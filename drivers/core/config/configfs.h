@@ -49,6 +49,7 @@ int nvtgt_group_init(struct config_group *group, const char *name,
 		     const struct config_item_type *type);
 int nvtgt_text_len(const char *page);
 int nvtgt_parse_id(const char *name, u32 max, u32 *id);
+int nvtgt_parse_hex16(const char *page, u8 *val);
 int nvtgt_text(char *buf, size_t size, const char *page);
 
 #endif /* _NVTGT_CONFIGFS_H */

@@ -110,32 +110,13 @@ static ssize_t nvtgt_ns_device_nguid_show(struct config_item *item, char *page)
 	return sysfs_emit(page, "%pUb\n", to_core_ns(item)->nguid);
 }
 
-/* 32 digits, with '-' or ':' between any two bytes */
-static int nvtgt_parse_nguid(const char *page, u8 *nguid)
-{
-	const char *p = skip_spaces(page);
-	char digits[3] = "";
-	int i;
-
-	for (i = 0; i < 16; i++, p += 2) {
-		if (i && (*p == '-' || *p == ':'))
-			p++;
-		if (!isxdigit(p[0]) || !isxdigit(p[1]))
-			return -EINVAL;
-		memcpy(digits, p, 2);
-		if (kstrtou8(digits, 16, &nguid[i]))
-			return -EINVAL;
-	}
-	return *skip_spaces(p) ? -EINVAL : 0;
-}
-
 static ssize_t nvtgt_ns_device_nguid_store(struct config_item *item, const char *page,
 					   size_t count)
 {
 	struct nvtgt_core_ns *core_ns = to_core_ns(item);
 	u8 nguid[16];
 
-	if (nvtgt_parse_nguid(page, nguid))
+	if (nvtgt_parse_hex16(page, nguid))
 		return nvtgt_ns_refuse(core_ns, -EINVAL, page,
 				       "device_nguid: must be 32 hexadecimal digits");
 	if (nvtgt_ns_set_id(core_ns, core_ns->nguid, nguid))

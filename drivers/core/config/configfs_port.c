@@ -392,6 +392,79 @@ static ssize_t nvtgt_port_param_pi_enable_store(struct config_item *item,
 }
 CONFIGFS_ATTR(nvtgt_port_, param_pi_enable);
 
+/* Who the host of a PCIe transport's port is, which nobody says but the administrator. */
+
+static ssize_t nvtgt_port_param_hostnqn_show(struct config_item *item, char *page)
+{
+	ssize_t len;
+
+	down_read(&nvtgt_config_sem);
+	len = sysfs_emit(page, "%s\n", to_cport(item)->hostnqn);
+	up_read(&nvtgt_config_sem);
+	return len;
+}
+
+static ssize_t nvtgt_port_param_hostnqn_store(struct config_item *item, const char *page,
+					      size_t count)
+{
+	struct nvtgt_cport *cport = to_cport(item);
+	char nqn[NVTGT_NQN_SIZE];
+	int len, ret = 0;
+
+	len = nvtgt_text(nqn, sizeof(nqn), page);
+	if (len < 0 || (len && !nvtgt_nqn_valid(nqn, len)))
+		return nvtgt_refuse(-EINVAL, page,
+				    "port %u: param_hostnqn: must be a host's name, 1 to 223 bytes of UTF-8, or empty",
+				    cport->port.id);
+	down_write(&nvtgt_config_sem);
+	if (!cport->enabled)
+		strscpy(cport->hostnqn, nqn, sizeof(cport->hostnqn));
+	else if (strcmp(cport->hostnqn, nqn))
+		ret = nvtgt_refuse(-EACCES, page,
+				   "port %u: param_hostnqn: the port must have no subsystem linked",
+				   cport->port.id);
+	up_write(&nvtgt_config_sem);
+	return ret ?: count;
+}
+CONFIGFS_ATTR(nvtgt_port_, param_hostnqn);
+
+static ssize_t nvtgt_port_param_hostid_show(struct config_item *item, char *page)
+{
+	struct nvtgt_cport *cport = to_cport(item);
+	ssize_t len;
+
+	down_read(&nvtgt_config_sem);
+	if (uuid_is_null(&cport->hostid))
+		len = sysfs_emit(page, "\n");
+	else
+		len = sysfs_emit(page, "%pUb\n", &cport->hostid);
+	up_read(&nvtgt_config_sem);
+	return len;
+}
+
+static ssize_t nvtgt_port_param_hostid_store(struct config_item *item, const char *page,
+					     size_t count)
+{
+	struct nvtgt_cport *cport = to_cport(item);
+	uuid_t hostid = uuid_null;
+	int ret = 0;
+
+	if (*skip_spaces(page) && nvtgt_parse_hex16(page, hostid.b))
+		return nvtgt_refuse(-EINVAL, page,
+				    "port %u: param_hostid: must be a UUID, 32 hexadecimal digits, or empty",
+				    cport->port.id);
+	down_write(&nvtgt_config_sem);
+	if (!cport->enabled)
+		uuid_copy(&cport->hostid, &hostid);
+	else if (!uuid_equal(&cport->hostid, &hostid))
+		ret = nvtgt_refuse(-EACCES, page,
+				   "port %u: param_hostid: the port must have no subsystem linked",
+				   cport->port.id);
+	up_write(&nvtgt_config_sem);
+	return ret ?: count;
+}
+CONFIGFS_ATTR(nvtgt_port_, param_hostid);
+
 static ssize_t nvtgt_port_param_cpus_show(struct config_item *item, char *page)
 {
 	struct nvtgt_cport *cport = to_cport(item);
@@ -468,6 +541,8 @@ static struct configfs_attribute *nvtgt_port_attrs[] = {
 	&nvtgt_port_attr_param_mdts_in_force,
 	&nvtgt_port_attr_param_pi_enable,
 	&nvtgt_port_attr_param_cpus,
+	&nvtgt_port_attr_param_hostnqn,
+	&nvtgt_port_attr_param_hostid,
 	&nvtgt_port_attr_netns,
 	NULL,
 };

@@ -467,6 +467,7 @@ static void nvtgt_ctrl_reset_locked(struct nvtgt_ctrl *ctrl)
 	if (ctrl->stuck)
 		ctrl->csts |= NVME_CSTS_CFS;
 	memset(ctrl->features, 0, sizeof(ctrl->features));
+	uuid_copy(&ctrl->set_hostid, &uuid_null);
 	ctrl->aen_enabled = 0;
 	ctrl->aen_masked = 0;
 	ctrl->nr_events = 0;

@@ -205,6 +205,9 @@ struct nvtgt_cport {
 	int conf_max_queue_size;
 	int conf_mdts;
 	bool conf_pi;
+	/* param_hostnqn, param_hostid: whose controllers those of a PCIe transport are; or "", 0 */
+	char hostnqn[NVTGT_NQN_SIZE];
+	uuid_t hostid;
 	u8 tsas[NVMF_TSAS_SIZE];	/* for the discovery log */
 	enum nvme_ana_state ana_state[NVTGT_LOST_ANAGRP + 1];	/* 0: no such group */
 	struct list_head ana_groups;
@@ -241,7 +244,7 @@ struct nvtgt_ctrl {
 	struct nvtgt_port *port;	/* holds a reference */
 	struct list_head subsys_entry;	/* subsys->lock */
 
-	/* constant after Connect */
+	/* constant after Connect; of a PCIe function as its port has them */
 	char hostnqn[NVTGT_NQN_SIZE];	/* may be empty, see nvtgt_host_name() */
 	uuid_t hostid;
 	char host_addr[NVTGT_HOST_ADDR_SIZE];	/* where its admin queue came from, without port */
@@ -274,6 +277,8 @@ struct nvtgt_ctrl {
 	unsigned long drain_due;	/* jiffies: when CSTS.CFS is to be set, while draining */
 	u32 kato_ms;			/* 0: no keep alive */
 	u32 features[NVTGT_NR_FEATURES];
+	/* a PCIe function without hostid: what its host has set, which gives it no right */
+	uuid_t set_hostid;
 	u32 aen_enabled;		/* Set Features 0Bh, bits as in OAES */
 	unsigned long aen_masked;	/* sent or kept, and the log page has not been read since */
 	struct list_head aers;		/* nvtgt_req.entry: outstanding AERs */

@@ -24,9 +24,9 @@ static struct nvtgt_subsys *nvtgt_pci_find_subsys(struct nvtgt_cport *cport)
 				    cport->port.id, cport->port.ops->name);
 		return ERR_PTR(-EINVAL);
 	}
-	if (!nvtgt_host_allowed(link->subsys, "")) {
-		pr_warn_ratelimited("%s: port %u: its host is not allowed\n", link->subsys->nqn,
-				    cport->port.id);
+	if (!nvtgt_host_allowed(link->subsys, cport->hostnqn)) {
+		pr_warn_ratelimited("%s: port %u: its host %s is not allowed\n", link->subsys->nqn,
+				    cport->port.id, nvtgt_host_name(cport->hostnqn));
 		return ERR_PTR(-EACCES);
 	}
 	return link->subsys;
@@ -49,6 +49,8 @@ static int nvtgt_pci_errno(u16 status)
  * @host_addr: what to call the host's place, in the log and in debugfs
  * @priv: the transport's, for ops->ctrl_ended()
  *
+ * Its host is the one that the port names (param_hostnqn, param_hostid).
+ *
  * Context: process, may sleep; takes nvtgt_config_sem.
  * Return: the controller, which nvtgt_pci_ctrl_put() gives back. ERR_PTR: -ENODEV: the port is
  *	not enabled; -EINVAL; -EACCES: its host is not allowed; -EBUSY: there are as many
@@ -57,18 +59,19 @@ static int nvtgt_pci_errno(u16 status)
 struct nvtgt_ctrl *nvtgt_pci_ctrl_create(struct nvtgt_port *port, const char *host_addr,
 					 void *priv)
 {
+	struct nvtgt_cport *cport = to_nvtgt_cport(port);
 	struct nvtgt_subsys *subsys;
 	struct nvtgt_ctrl *ctrl;
 	u16 status;
 
 	/* held to the end, as in Connect: whoever takes the right away finds the controller */
 	down_read(&nvtgt_config_sem);
-	subsys = nvtgt_pci_find_subsys(to_nvtgt_cport(port));
+	subsys = nvtgt_pci_find_subsys(cport);
 	if (IS_ERR(subsys)) {
 		ctrl = ERR_CAST(subsys);
 		goto out;
 	}
-	ctrl = nvtgt_ctrl_alloc(subsys, port, "", &uuid_null, port->max_queue_size);
+	ctrl = nvtgt_ctrl_alloc(subsys, port, cport->hostnqn, &cport->hostid, port->max_queue_size);
 	if (!ctrl) {
 		ctrl = ERR_PTR(-ENOMEM);
 		goto out;

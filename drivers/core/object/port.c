@@ -111,6 +111,24 @@ static void nvtgt_port_set_params(struct nvtgt_cport *cport)
 		port->mdts = NVTGT_MAX_MDTS;
 }
 
+/* Can the transport do what the port's parameters ask for? */
+static int nvtgt_port_check_params(const struct nvtgt_cport *cport,
+				   const struct nvtgt_transport_ops *ops)
+{
+	if (cport->port.pi && !ops->moves_pi) {
+		pr_warn_ratelimited("port %u: enable: param_pi_enable: %s has no way to move protection information\n",
+				    cport->port.id, ops->name);
+		return -EOPNOTSUPP;
+	}
+	if (!ops->pcie && (cport->hostnqn[0] || !uuid_is_null(&cport->hostid))) {
+		pr_warn_ratelimited("port %u: enable: %s: the hosts of %s say themselves who they are\n",
+				    cport->port.id,
+				    cport->hostnqn[0] ? "param_hostnqn" : "param_hostid", ops->name);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
 /**
  * nvtgt_port_enable - open the listener
  * @cport: the port, disabled
@@ -139,13 +157,9 @@ int nvtgt_port_enable(struct nvtgt_cport *cport)
 
 	port->ops = ops;
 	nvtgt_port_set_params(cport);
-	if (port->pi && !ops->moves_pi) {
-		pr_warn_ratelimited("port %u: enable: param_pi_enable: %s has no way to move protection information\n",
-				    port->id, ops->name);
-		ret = -EOPNOTSUPP;
-	} else {
+	ret = nvtgt_port_check_params(cport, ops);
+	if (!ret)
 		ret = ops->add_port(port);
-	}
 	if (ret) {
 		pr_warn_ratelimited("port %u: enable: %s does not listen on %s, service %s: error %d\n",
 				    port->id, ops->name, port->addr.traddr,

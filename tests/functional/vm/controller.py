@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import struct
@@ -501,6 +502,102 @@ def sudden():
                 c.unmap(0, 0, flags=1)
         wait_for("the port is free", lambda: not device.ports()[0][0][1])
     device.close()
+
+
+HOST, HOSTID = "nqn.2014-08.org.example:guest", "01020304-0506-0708-090a-0b0c0d0e0f10"
+EXHID = 1
+
+
+def host():
+    """Who the guest is: as the administrator says, with the rights of that host."""
+    device = Device()
+    subsystem = "subsystems/testnqn"
+    debug = "/sys/kernel/debug/nvtgt/testnqn/ctrl%d/hostnqn"
+
+    def host_id(c, cdw10=0x81, cdw11=EXHID):
+        page = c.mem.pages()
+        cqe = c.admin.run(nvme.A_GET_FEATURES, dptr=prp(page), cdw10=cdw10, cdw11=cdw11)
+        return cqe.status, c.mem.read(page, 16), cqe.dw0
+
+    def set_id(c, value, cdw11=EXHID):
+        page = c.mem.pages()
+        c.mem.write(page, value)
+        return c.admin.run(nvme.A_SET_FEATURES, dptr=prp(page), cdw10=0x81, cdw11=cdw11).status
+
+    mine, other = bytes(range(1, 17)), bytes(range(2, 18))
+    # nobody has said who it is: it may tell an identifier
+    with Controller(device) as c:
+        c.enable()
+        with open(debug % c.info()[3]) as f:
+            need(f.read() == "-\n", "the name of a host without one")
+        need(host_id(c)[:2] == (0, bytes(16)) and host_id(c, 0x381)[2] == 4, "%s", host_id(c, 0x381))
+        need(host_id(c, cdw11=0)[0] == nvme.INVALID_FIELD and set_id(c, mine, 0) == nvme.INVALID_FIELD, "64 bits")
+        need(not set_id(c, mine) and host_id(c)[:2] == (0, mine), "an identifier")
+        need(host_id(c, 0x181)[:2] == (0, bytes(16)), "the default")
+        need(not set_id(c, other) and host_id(c)[:2] == (0, other), "another one")
+        c.disable()
+        c.enable()
+        need(host_id(c)[:2] == (0, bytes(16)), "it is kept over a reset")
+    with Port(2, param_hostnqn=HOST, param_hostid=HOSTID):
+        fails(errno.EACCES, set_attr, "ports/2/param_hostnqn", "other")
+        fails(errno.EACCES, set_attr, "ports/2/param_hostid", HOSTID[:-1] + "f")
+        set_attr("ports/2/param_hostid", HOSTID)
+        with Controller(device, 2) as c:
+            c.enable()
+            with open(debug % c.info()[3]) as f:
+                need(f.read() == HOST + "\n", "the name")
+            for _ in range(2):
+                need(host_id(c)[:2] == (0, mine) and host_id(c, 0x381)[2] == 0, "the identifier")
+                need(host_id(c, 0x181)[:2] == (0, mine), "the default")
+                need(not set_id(c, mine), "the same")
+                for wrong in (other, bytes(16)):
+                    need(set_id(c, wrong) == nvme.SEQUENCE, "another one")
+                need(host_id(c)[:2] == (0, mine), "the identifier has changed")
+                c.reset()
+                c.enable()
+        wait_for("the port is free", lambda: not device.ports()[0][1][1])
+        try:
+            # a right that is taken away, in both ways
+            with Controller(device, 2) as c:
+                c.enable()
+                need(not c.info()[2] & 1, "it has ended")
+                set_attr(subsystem + "/attr_allow_any_host", "0")
+                ended(c)
+            wait_for("the ports are free", lambda: not any(p[1] for p in device.ports()[0]))
+            fails(errno.EACCES, device.attach, 1)
+            fails(errno.EACCES, device.attach, 2)
+            os.mkdir(CONFIGFS + "/hosts/" + HOST)
+            os.symlink(CONFIGFS + "/hosts/" + HOST, CONFIGFS + "/" + subsystem + "/allowed_hosts/" + HOST)
+            fails(errno.EACCES, device.attach, 1)
+            with Controller(device, 2) as c:
+                c.enable()
+                q = c.create(1, 32)
+                q.good(nvme.READ, nsid=1, dptr=prp(c.mem.pages()), **nvme.rw(0, 8))
+                os.unlink(CONFIGFS + "/" + subsystem + "/allowed_hosts/" + HOST)
+                ended(c)
+                c.write(vfu.CC, 0)
+                c.write(vfu.CC, vfu.CC_EN)
+                wait_for("CFS", lambda: c.read(vfu.CSTS) & vfu.CFS)
+                need(c.read(vfu.CSTS) == vfu.CFS, "a controller that has ended is enabled again")
+            os.rmdir(CONFIGFS + "/hosts/" + HOST)
+        finally:
+            set_attr(subsystem + "/attr_allow_any_host", "1")
+        wait_for("the port is free", lambda: not device.ports()[0][1][1])
+        # the port goes
+        c = Controller(device, 2)
+        c.enable()
+    ended(c)
+    c.close()
+    device.close()
+
+
+def ended(c):
+    """The administrator has ended a controller."""
+    poll = select.poll()
+    poll.register(c.fd, 0)
+    need(poll.poll(1000 * vfu.PATIENCE) == [(c.fd, select.POLLHUP)], "poll says nothing")
+    need(c.info()[2] & 1, "info does not say that it has ended")
+    need(c.read(vfu.CSTS) & vfu.CFS, "CSTS %#x", c.read(vfu.CSTS))
 
 
 CHUNK = 2 << 20
