@@ -147,7 +147,7 @@ int nvtgt_vfu_port_attach(u16 id, struct nvtgt_vfu_dev *dev)
 		return ret;
 
 	/* takes nvtgt_config_sem, which whoever calls nvtgt_vfu_remove_port() holds */
-	dev->ctrl = nvtgt_pci_ctrl_create(port, vport->path, dev);
+	dev->ctrl = nvtgt_pci_ctrl_create(port, vport->path, dev, dev->nr_vectors);
 	nvtgt_port_put(port);
 	if (!IS_ERR(dev->ctrl)) {
 		mutex_lock(&nvtgt_vfu_ports_lock);

@@ -13,7 +13,7 @@
 #include <nvtgt/conn.h>
 
 struct nvtgt_ctrl *nvtgt_pci_ctrl_create(struct nvtgt_port *port, const char *host_addr,
-					 void *priv);
+					 void *priv, u16 nr_vectors);
 void nvtgt_pci_ctrl_put(struct nvtgt_ctrl *ctrl);
 void nvtgt_pci_ctrl_end(struct nvtgt_ctrl *ctrl);
 struct nvtgt_port *nvtgt_pci_ctrl_port(const struct nvtgt_ctrl *ctrl);

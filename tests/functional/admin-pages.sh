@@ -89,6 +89,9 @@ wants 'its LBA' 16384 "$(jq '.errors[0].lba' "$WORK/errors")"
 wants 'its namespace' 1 "$(jq '.errors[0].nsid' "$WORK/errors")"
 
 note "features"
+for fid in 8 9; do
+	expect_failure nvme get-feature "$dev" -f $fid	# of PCIe functions alone
+done
 wants 'number of queues' 0x007f007f "$(feature 7)"
 wants 'asynchronous events that the host has asked for' 0x00000900 "$(feature 0x0b)"
 wants 'their default' 00000000 "$(feature 0x0b -s 1)"

@@ -25,7 +25,7 @@ u16 nvtgt_get_features_parse(struct nvtgt_req *req);
 u16 nvtgt_set_features_parse(struct nvtgt_req *req);
 
 /* feature.c */
-u32 nvtgt_feature_effects(u8 fid);
+u32 nvtgt_feature_effects(u8 fid, bool pcie);
 
 /*
  * discovery.c, ana.c: log pages; called in process context, may sleep. Return a kvmalloc'ed

@@ -28,6 +28,10 @@ enum {
 /* Host Identifier, DWORD 11: 128 bits */
 #define NVTGT_HOST_ID_EXHID		BIT(0)
 
+/* Interrupt Vector Configuration, DWORD 11: vector, Coalescing Disable */
+#define NVTGT_IRQ_IV			GENMASK(15, 0)
+#define NVTGT_IRQ_CD			BIT(16)
+
 /* Asynchronous Event Configuration: what may be set */
 #define NVTGT_AEN_SMART			(NVME_SMART_CRIT_SPARE | NVME_SMART_CRIT_TEMPERATURE | \
 					 NVME_SMART_CRIT_RELIABILITY | NVME_SMART_CRIT_MEDIA | \
@@ -42,11 +46,13 @@ enum {
  * @set: judge and take a new value; may set DWORD 0 of the completion; in the reactor.
  *	NULL: not changeable, every value but the present one is refused.
  * @discovery: discovery controllers have it
+ * @pcie: PCIe functions have it, and controllers over fabrics do not
  */
 struct nvtgt_feature {
 	u16 (*get)(struct nvtgt_req *req, bool dflt, u32 *value);
 	u16 (*set)(struct nvtgt_req *req, u32 value);
 	bool discovery;
+	bool pcie;
 };
 
 static u16 nvtgt_feature_bad_value(struct nvtgt_req *req)
@@ -255,6 +261,47 @@ static u16 nvtgt_set_iocs_profile(struct nvtgt_req *req, u32 value)
 }
 
 /*
+ * A time and a number of completions to wait for before an interrupt: recommendations, and kept. The
+ * transport interrupts once for all that a pass of its reactor completes.
+ */
+static u16 nvtgt_get_irq_coalescing(struct nvtgt_req *req, bool dflt, u32 *value)
+{
+	*value = nvtgt_feature_load(req, dflt, NVTGT_FEATURE_IRQ_COALESCING);
+	return 0;
+}
+
+static u16 nvtgt_set_irq_coalescing(struct nvtgt_req *req, u32 value)
+{
+	nvtgt_feature_store(req, NVTGT_FEATURE_IRQ_COALESCING, value & 0xffff);
+	return 0;
+}
+
+/* Coalescing Disable of the vector that the command names. */
+static u16 nvtgt_get_irq_config(struct nvtgt_req *req, bool dflt, u32 *value)
+{
+	u32 iv = le32_to_cpu(req->cmd->features.dword11) & NVTGT_IRQ_IV;
+	struct nvtgt_ctrl *ctrl = req->queue->ctrl;
+
+	if (iv >= ctrl->pci_vectors)
+		return nvtgt_feature_bad_value(req);
+	*value = iv;
+	if (!dflt && test_bit(iv, ctrl->pci_no_coalescing))
+		*value |= NVTGT_IRQ_CD;
+	return 0;
+}
+
+static u16 nvtgt_set_irq_config(struct nvtgt_req *req, u32 value)
+{
+	u32 iv = value & NVTGT_IRQ_IV;
+	struct nvtgt_ctrl *ctrl = req->queue->ctrl;
+
+	if (iv >= ctrl->pci_vectors)
+		return nvtgt_feature_bad_value(req);
+	assign_bit(iv, ctrl->pci_no_coalescing, value & NVTGT_IRQ_CD);
+	return 0;
+}
+
+/*
  * Over fabrics Connect alone sets it. The host of a PCIe function has the one that the
  * administrator gave the port; without that it may tell one, which gives it no right.
  */
@@ -301,6 +348,9 @@ static const struct nvtgt_feature nvtgt_features[] = {
 	[NVME_FEAT_ERR_RECOVERY] = { nvtgt_get_err_recovery },
 	[NVME_FEAT_VOLATILE_WC]	= { nvtgt_get_volatile_wc },
 	[NVME_FEAT_NUM_QUEUES]	= { nvtgt_get_num_queues, nvtgt_set_num_queues },
+	[NVME_FEAT_IRQ_COALESCE] = { nvtgt_get_irq_coalescing, nvtgt_set_irq_coalescing,
+				     .pcie = true },
+	[NVME_FEAT_IRQ_CONFIG]	= { nvtgt_get_irq_config, nvtgt_set_irq_config, .pcie = true },
 	[NVME_FEAT_WRITE_ATOMIC] = { nvtgt_get_write_atomicity, nvtgt_set_write_atomicity },
 	[NVME_FEAT_ASYNC_EVENT]	= { nvtgt_get_async_event, nvtgt_set_async_event, true },
 	[NVME_FEAT_KATO]	= { nvtgt_get_kato, nvtgt_set_kato, true },
@@ -316,7 +366,8 @@ static const struct nvtgt_feature *nvtgt_feature_find(struct nvtgt_req *req)
 	if (fid >= ARRAY_SIZE(nvtgt_features))
 		return NULL;
 	feature = &nvtgt_features[fid];
-	if (!feature->get || (req->queue->ctrl->subsys->discovery && !feature->discovery))
+	if (!feature->get || (req->queue->ctrl->subsys->discovery && !feature->discovery) ||
+	    (feature->pcie && !req->queue->ops->pcie))
 		return NULL;
 	return feature;
 }
@@ -324,12 +375,14 @@ static const struct nvtgt_feature *nvtgt_feature_find(struct nvtgt_req *req)
 /**
  * nvtgt_feature_effects - an entry of the Feature Identifiers Supported and Effects log
  * @fid: the feature of an I/O controller
+ * @pcie: the controller is a PCIe function
  *
  * Return: NVME_FIS_*; 0 when there is no such feature
  */
-u32 nvtgt_feature_effects(u8 fid)
+u32 nvtgt_feature_effects(u8 fid, bool pcie)
 {
-	if (fid >= ARRAY_SIZE(nvtgt_features) || !nvtgt_features[fid].get)
+	if (fid >= ARRAY_SIZE(nvtgt_features) || !nvtgt_features[fid].get ||
+	    (nvtgt_features[fid].pcie && !pcie))
 		return 0;
 	return NVME_FIS_FSUPP | NVME_FIS_CSCPE;
 }

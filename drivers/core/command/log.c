@@ -244,7 +244,7 @@ static void *nvtgt_log_features(struct nvtgt_req *req, size_t *len)
 	if (IS_ERR(log))
 		return log;
 	for (fid = 0; fid < ARRAY_SIZE(log->fis); fid++)
-		log->fis[fid] = cpu_to_le32(nvtgt_feature_effects(fid));
+		log->fis[fid] = cpu_to_le32(nvtgt_feature_effects(fid, req->queue->ops->pcie));
 	return log;
 }
 

@@ -15,6 +15,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/bitmap.h>
 #include <linux/idr.h>
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
@@ -157,7 +158,7 @@ static void nvtgt_ctrl_set_addr(struct nvtgt_ctrl *ctrl, struct nvtgt_queue *que
  * @max_size: most entries of its I/O queues
  *
  * Context: process, may sleep.
- * Return: what nvtgt_ctrl_publish() or kfree() ends, or NULL
+ * Return: what nvtgt_ctrl_publish() or nvtgt_ctrl_free() ends, or NULL
  */
 struct nvtgt_ctrl *nvtgt_ctrl_alloc(struct nvtgt_subsys *subsys, struct nvtgt_port *port,
 				    const char *hostnqn, const uuid_t *hostid, u16 max_size)
@@ -183,6 +184,16 @@ struct nvtgt_ctrl *nvtgt_ctrl_alloc(struct nvtgt_subsys *subsys, struct nvtgt_po
 }
 
 /**
+ * nvtgt_ctrl_free - a controller that nobody has seen, or sees any more
+ * @ctrl: the controller
+ */
+void nvtgt_ctrl_free(struct nvtgt_ctrl *ctrl)
+{
+	bitmap_free(ctrl->pci_no_coalescing);
+	kfree(ctrl);
+}
+
+/**
  * nvtgt_ctrl_publish - a controller gets its identifier and its place in the subsystem
  * @ctrl: from nvtgt_ctrl_alloc(); gets references on subsystem and port, or is freed
  *
@@ -199,7 +210,7 @@ u16 nvtgt_ctrl_publish(struct nvtgt_ctrl *ctrl)
 	status = nvtgt_ctrl_add(ctrl, subsys);
 	mutex_unlock(&subsys->lock);
 	if (status) {
-		kfree(ctrl);
+		nvtgt_ctrl_free(ctrl);
 		return status;
 	}
 	nvtgt_subsys_get(subsys);
@@ -298,7 +309,7 @@ static void nvtgt_ctrl_release(struct kref *ref)
 	nvtgt_port_put(ctrl->port);
 	nvtgt_subsys_put(subsys);
 	kfree(ctrl->queues);
-	kfree(ctrl);
+	nvtgt_ctrl_free(ctrl);
 }
 
 /**
@@ -468,6 +479,8 @@ static void nvtgt_ctrl_reset_locked(struct nvtgt_ctrl *ctrl)
 		ctrl->csts |= NVME_CSTS_CFS;
 	memset(ctrl->features, 0, sizeof(ctrl->features));
 	uuid_copy(&ctrl->set_hostid, &uuid_null);
+	if (ctrl->pci_ops)
+		bitmap_zero(ctrl->pci_no_coalescing, ctrl->pci_vectors);
 	ctrl->aen_enabled = 0;
 	ctrl->aen_masked = 0;
 	ctrl->nr_events = 0;

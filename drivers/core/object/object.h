@@ -227,6 +227,7 @@ enum nvtgt_feature_slot {
 	NVTGT_FEATURE_TEMP_OVER,
 	NVTGT_FEATURE_TEMP_UNDER,
 	NVTGT_FEATURE_WRITE_ATOMICITY,
+	NVTGT_FEATURE_IRQ_COALESCING,
 	NVTGT_NR_FEATURES
 };
 
@@ -257,6 +258,8 @@ struct nvtgt_ctrl {
 	/* of a PCIe function (pci.c): its transport, and the transport's; else NULL */
 	const struct nvtgt_transport_ops *pci_ops;
 	void *pci_priv;
+	u16 pci_vectors;		/* of MSI-X */
+	unsigned long *pci_no_coalescing;	/* a bit for each of them: Coalescing Disable; atomic */
 
 	struct list_head peer_entry;	/* nvtgt_peer.discovery; conns->peer_lock */
 
@@ -443,6 +446,7 @@ void nvtgt_port_disable(struct nvtgt_cport *cport);
 /* ctrl.c */
 struct nvtgt_ctrl *nvtgt_ctrl_alloc(struct nvtgt_subsys *subsys, struct nvtgt_port *port,
 				    const char *hostnqn, const uuid_t *hostid, u16 max_size);
+void nvtgt_ctrl_free(struct nvtgt_ctrl *ctrl);
 u16 nvtgt_ctrl_publish(struct nvtgt_ctrl *ctrl);
 struct nvtgt_ctrl *nvtgt_ctrl_create(struct nvtgt_subsys *subsys, struct nvtgt_queue *queue,
 				     const char *hostnqn, const uuid_t *hostid, u32 kato_ms,

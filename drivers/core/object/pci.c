@@ -5,6 +5,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/bitmap.h>
 #include <linux/err.h>
 #include <linux/rwsem.h>
 #include <nvtgt/pci.h>
@@ -48,6 +49,7 @@ static int nvtgt_pci_errno(u16 status)
  * @port: the port, whose one subsystem it is of
  * @host_addr: what to call the host's place, in the log and in debugfs
  * @priv: the transport's, for ops->ctrl_ended()
+ * @nr_vectors: its interrupts
  *
  * Its host is the one that the port names (param_hostnqn, param_hostid).
  *
@@ -57,7 +59,7 @@ static int nvtgt_pci_errno(u16 status)
  *	controllers as there may be, or the host's former one has writes in a device; -ENOMEM
  */
 struct nvtgt_ctrl *nvtgt_pci_ctrl_create(struct nvtgt_port *port, const char *host_addr,
-					 void *priv)
+					 void *priv, u16 nr_vectors)
 {
 	struct nvtgt_cport *cport = to_nvtgt_cport(port);
 	struct nvtgt_subsys *subsys;
@@ -73,6 +75,13 @@ struct nvtgt_ctrl *nvtgt_pci_ctrl_create(struct nvtgt_port *port, const char *ho
 	}
 	ctrl = nvtgt_ctrl_alloc(subsys, port, cport->hostnqn, &cport->hostid, port->max_queue_size);
 	if (!ctrl) {
+		ctrl = ERR_PTR(-ENOMEM);
+		goto out;
+	}
+	ctrl->pci_vectors = nr_vectors;
+	ctrl->pci_no_coalescing = bitmap_zalloc(nr_vectors, GFP_KERNEL);
+	if (!ctrl->pci_no_coalescing) {
+		nvtgt_ctrl_free(ctrl);
 		ctrl = ERR_PTR(-ENOMEM);
 		goto out;
 	}

@@ -504,6 +504,45 @@ def sudden():
     device.close()
 
 
+def features():
+    """Those that PCIe functions alone have: interrupts."""
+    device = Device()
+    with Controller(device, vectors=5) as c:
+        admin = c.enable()
+
+        def get(fid, sel=0, cdw11=0):
+            cqe = admin.run(nvme.A_GET_FEATURES, cdw10=sel << 8 | fid, cdw11=cdw11)
+            return cqe.dw0 if not cqe.status else -cqe.status
+
+        def put(fid, value, cdw10=0):
+            return admin.run(nvme.A_SET_FEATURES, cdw10=cdw10 | fid, cdw11=value).status
+
+        for again in (0, 1):
+            need(get(8) == 0 and [get(9, cdw11=iv) for iv in range(5)] == list(range(5)), "defaults %d", again)
+            need(put(8, 0x1207) == 0 and get(8) == 0x1207, "coalescing")
+            need(put(9, 1 << 16 | 3) == 0 and put(9, 1 << 16 | 4) == 0 and put(9, 4) == 0, "vectors")
+            need([get(9, cdw11=iv) for iv in range(5)] == [0, 1, 2, 1 << 16 | 3, 4], "vectors")
+            for fid in 8, 9:
+                need(get(fid, 1) == 0 and get(fid, 2) == 0, "default and saved")
+                need(get(fid, 3) == 4, "changeable: %#x", get(fid, 3))
+                need(get(fid, 4) == -nvme.INVALID_FIELD, "a SEL that there is not")
+                need(put(fid, 0, 1 << 31) == vfu.NOT_SAVEABLE, "saved")
+            for iv in 5, 16, 0xFFFF, 1 << 16 | 5:
+                need(put(9, iv) == nvme.INVALID_FIELD and get(9, cdw11=iv) == -nvme.INVALID_FIELD, "vector %#x", iv)
+                need(get(9, 1, iv) == -nvme.INVALID_FIELD, "the default of vector %#x", iv)
+            need(get(9, 1, 3) == 3, "the default of a vector")
+            page = c.mem.pages()
+            admin.good(nvme.A_LOG, dptr=prp(page), cdw10=0x12 | (PAGE // 4 - 1) << 16)
+            log = struct.unpack("<256I", c.mem.read(page, 1024))
+            need(log[8] & 1 and log[9] & 1 and log[7] & 1 and not log[3] & 1, "the log of features")
+            if again:
+                c.reset()
+            else:
+                c.disable()
+            admin = c.enable()
+    device.close()
+
+
 HOST, HOSTID = "nqn.2014-08.org.example:guest", "01020304-0506-0708-090a-0b0c0d0e0f10"
 EXHID = 1
 
