@@ -158,6 +158,7 @@ void nvtgt_vfu_queue_gone(struct nvtgt_vfu_dev *dev)
 static void nvtgt_vfu_forget_guest(struct nvtgt_vfu_dev *dev)
 {
 	lockdep_assert_held(&dev->lock);
+	dev->intm = 0;
 	WRITE_ONCE(dev->dbbuf_shadow, 0);
 	WRITE_ONCE(dev->dbbuf_event, 0);
 	/* pairs with nvtgt_vfu_find_shadow() */
@@ -192,6 +193,9 @@ void nvtgt_vfu_ctrl_ended(void *priv)
 static u32 nvtgt_vfu_read_reg(struct nvtgt_vfu_dev *dev, u32 offset)
 {
 	switch (offset) {
+	case NVME_REG_INTMS:
+	case NVME_REG_INTMC:
+		return dev->intm;
 	case NVME_REG_CAP + 4:
 		return upper_32_bits(nvtgt_pci_ctrl_read(dev->ctrl, NVME_REG_CAP));
 	case NVME_REG_AQA:
@@ -212,6 +216,12 @@ static u32 nvtgt_vfu_read_reg(struct nvtgt_vfu_dev *dev, u32 offset)
 static void nvtgt_vfu_write_reg(struct nvtgt_vfu_dev *dev, u32 offset, u32 value)
 {
 	switch (offset) {
+	case NVME_REG_INTMS:
+		dev->intm |= value;
+		break;
+	case NVME_REG_INTMC:
+		dev->intm &= ~value;
+		break;
 	case NVME_REG_CC:
 		nvtgt_vfu_write_cc(dev, value);
 		break;

@@ -175,6 +175,7 @@ struct nvtgt_vfu_dev {
 	bool closed;			/* the file is gone: no queue is made any more */
 	u32 aqa;
 	u64 asq, acq;
+	u32 intm;			/* INTMS, INTMC: of no effect, for all interrupts are MSI-X */
 	struct nvtgt_vfu_map_table __rcu *table;
 
 	spinlock_t queue_lock;		/* protects the tables and delete_req */

@@ -141,7 +141,13 @@ def registers():
         need(cap & 0xFFFF == 1023 and cap >> 16 & 1 and cap >> 37 & 1, "CAP %#x", cap)
         need(c.read(vfu.CAP) | c.read(vfu.CAP + 4) << 32 == cap, "CAP in two halves")
         need(c.read(vfu.VS) >> 16 >= 1, "VS %#x", c.read(vfu.VS))
-        for offset in (0x0C, 0x10, 0x20, 0x38, 0x3C, 0x40, 0x100, 0xFFC, 0x1000, 0x2000, 0x3FFC, 0xFFFFFFFC):
+        # a mask for interrupts by pin and MSI, which there are none of
+        c.write(0x0C, 0xFF00FF)
+        c.write(0x10, 0x0F000F)
+        need(c.read(0x0C) == c.read(0x10) == 0xF000F0, "INTMS %#x", c.read(0x0C))
+        c.reset()
+        need(not c.read(0x0C) and not c.read(0x10), "INTMS after a reset")
+        for offset in (0x20, 0x38, 0x3C, 0x40, 0x100, 0xFFC, 0x1000, 0x2000, 0x3FFC, 0xFFFFFFFC):
             need(c.read(offset) == 0, "register %#x is not 0", offset)
             c.write(offset, 0xFFFFFFFF)
         for offset, size in ((1, 4), (2, 4), (0, 2), (4, 8), (0, 0), (0, 16)):
