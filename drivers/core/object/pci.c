@@ -17,14 +17,10 @@ static struct nvtgt_subsys *nvtgt_pci_find_subsys(struct nvtgt_cport *cport)
 	struct nvtgt_subsys_link *link;
 
 	lockdep_assert_held(&nvtgt_config_sem);
+	/* nvtgt_port_link() admits one to such a port */
 	link = list_first_entry_or_null(&cport->subsystems, struct nvtgt_subsys_link, entry);
 	if (!link)
 		return ERR_PTR(-ENODEV);
-	if (!list_is_singular(&cport->subsystems)) {
-		pr_warn_ratelimited("port %u: more than one subsystem is linked: %s has one controller, of one subsystem\n",
-				    cport->port.id, cport->port.ops->name);
-		return ERR_PTR(-EINVAL);
-	}
 	if (!nvtgt_host_allowed(link->subsys, cport->hostnqn)) {
 		pr_warn_ratelimited("%s: port %u: its host %s is not allowed\n", link->subsys->nqn,
 				    cport->port.id, nvtgt_host_name(cport->hostnqn));
@@ -55,7 +51,7 @@ static int nvtgt_pci_errno(u16 status)
  *
  * Context: process, may sleep; takes nvtgt_config_sem.
  * Return: the controller, which nvtgt_pci_ctrl_put() gives back. ERR_PTR: -ENODEV: the port is
- *	not enabled; -EINVAL; -EACCES: its host is not allowed; -EBUSY: there are as many
+ *	not enabled; -EACCES: its host is not allowed; -EBUSY: there are as many
  *	controllers as there may be, or the host's former one has writes in a device; -ENOMEM
  */
 struct nvtgt_ctrl *nvtgt_pci_ctrl_create(struct nvtgt_port *port, const char *host_addr,

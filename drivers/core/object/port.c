@@ -220,6 +220,11 @@ static int nvtgt_port_link_locked(struct nvtgt_cport *cport,
 				    cport->port.id, new->subsys->nqn);
 		return -EEXIST;
 	}
+	if (cport->enabled && cport->port.ops->pcie) {
+		pr_warn_ratelimited("port %u: subsystem %s is not linked: %s has one controller, of the one subsystem that is\n",
+				    cport->port.id, new->subsys->nqn, cport->port.ops->name);
+		return -EBUSY;
+	}
 	if (!cport->enabled) {
 		ret = nvtgt_port_enable(cport);
 		if (ret)
@@ -237,7 +242,7 @@ static int nvtgt_port_link_locked(struct nvtgt_cport *cport,
  * @subsys: the subsystem; the caller keeps it alive until nvtgt_port_unlink()
  *
  * Context: may sleep; takes nvtgt_config_sem.
- * Return: 0; -EEXIST; another negative errno. The reason has been logged.
+ * Return: 0; -EEXIST; -EBUSY: of PCIe there is one subsystem; another negative errno. The reason has been logged.
  */
 int nvtgt_port_link(struct nvtgt_cport *cport, struct nvtgt_subsys *subsys)
 {

@@ -583,7 +583,7 @@ def host():
         c.disable()
         c.enable()
         need(host_id(c)[:2] == (0, bytes(16)), "it is kept over a reset")
-    with Port(2, param_hostnqn=HOST, param_hostid=HOSTID):
+    with Port(2, param_hostnqn=HOST, param_hostid=HOSTID) as port:
         fails(errno.EACCES, set_attr, "ports/2/param_hostnqn", "other")
         fails(errno.EACCES, set_attr, "ports/2/param_hostid", HOSTID[:-1] + "f")
         set_attr("ports/2/param_hostid", HOSTID)
@@ -628,6 +628,16 @@ def host():
         finally:
             set_attr(subsystem + "/attr_allow_any_host", "1")
         wait_for("the port is free", lambda: not device.ports()[0][1][1])
+        # one controller, one subsystem
+        os.mkdir(CONFIGFS + "/subsystems/second")
+        fails(errno.EBUSY, port.link, "second")
+        fails(errno.EEXIST, port.link)
+        port.unlink()
+        port.link("second")
+        fails(errno.EBUSY, port.link)
+        port.unlink("second")
+        port.link()
+        os.rmdir(CONFIGFS + "/subsystems/second")
         # the port goes
         c = Controller(device, 2)
         c.enable()
