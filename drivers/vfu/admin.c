@@ -25,13 +25,18 @@ static u16 nvtgt_vfu_check_queue(struct nvtgt_req *req, unsigned int entry_bytes
 	struct nvme_create_cq *c = &req->cmd->create_cq;
 	u16 qid = le16_to_cpu(c->cqid), qsize = le16_to_cpu(c->qsize);
 	u64 gpa = le64_to_cpu(c->prp1);
+	u32 cc = nvtgt_pci_ctrl_read(dev->ctrl, NVME_REG_CC);
 
 	BUILD_BUG_ON(offsetof(struct nvme_create_cq, qsize) !=
 		     offsetof(struct nvme_create_sq, qsize));
 	if (!qid || qid > nvtgt_pci_ctrl_max_qid(dev->ctrl))
 		return nvtgt_vfu_bad(req, offsetof(struct nvme_create_cq, cqid),
 				     NVME_SC_QID_INVALID);
-	if (!qsize || qsize > (u16)nvtgt_pci_ctrl_read(dev->ctrl, NVME_REG_CAP))
+	/* also before CC.IOSQES or CC.IOCQES has been set */
+	cc = write ? (cc & NVME_CC_IOCQES_MASK) >> NVME_CC_IOCQES_SHIFT :
+		     (cc & NVME_CC_IOSQES_MASK) >> NVME_CC_IOSQES_SHIFT;
+	if (!qsize || qsize > (u16)nvtgt_pci_ctrl_read(dev->ctrl, NVME_REG_CAP) ||
+	    BIT(cc) != entry_bytes)
 		return nvtgt_vfu_bad(req, offsetof(struct nvme_create_cq, qsize),
 				     NVME_SC_QUEUE_SIZE);
 	/* CAP.CQR: in one piece */

@@ -452,6 +452,7 @@ void nvtgt_ctrl_fatal(struct nvtgt_ctrl *ctrl)
 static bool nvtgt_ctrl_cc_valid(struct nvtgt_ctrl *ctrl, u32 cc)
 {
 	u32 css = cc & NVME_CC_CSS_MASK;
+	u32 sqes, cqes;
 
 	if ((cc & NVME_CC_MPS_MASK) || (cc & NVME_CC_AMS_MASK) != NVME_CC_AMS_RR)
 		return false;
@@ -459,11 +460,11 @@ static bool nvtgt_ctrl_cc_valid(struct nvtgt_ctrl *ctrl, u32 cc)
 		return false;
 	if (ctrl->subsys->discovery)
 		return true;	/* has no I/O queues */
+	sqes = (cc & NVME_CC_IOSQES_MASK) >> NVME_CC_IOSQES_SHIFT;
+	cqes = (cc & NVME_CC_IOCQES_MASK) >> NVME_CC_IOCQES_SHIFT;
 	/* drivers of PCIe functions may set these later, before they create I/O queues */
-	if (ctrl->pci_ops && !(cc & (NVME_CC_IOSQES_MASK | NVME_CC_IOCQES_MASK)))
-		return true;
-	return (cc & NVME_CC_IOSQES_MASK) >> NVME_CC_IOSQES_SHIFT == NVTGT_IOSQES &&
-	       (cc & NVME_CC_IOCQES_MASK) >> NVME_CC_IOCQES_SHIFT == NVTGT_IOCQES;
+	return (sqes == NVTGT_IOSQES || (ctrl->pci_ops && !sqes)) &&
+	       (cqes == NVTGT_IOCQES || (ctrl->pci_ops && !cqes));
 }
 
 /*
