@@ -282,8 +282,11 @@ static int nvtgt_vfu_reset(struct nvtgt_vfu_dev *dev)
 	left = wait_event_killable_timeout(dev->wait, nvtgt_pci_ctrl_is_idle(dev->ctrl),
 					   msecs_to_jiffies(NVTGT_VFU_RESET_MS));
 	if (left < 0)
-		return left;
-	return left ? 0 : -EBUSY;
+		return -EINTR;
+	if (!left)
+		return -EBUSY;
+	nvtgt_vfu_forget_irqs(dev);
+	return 0;
 }
 
 static int nvtgt_vfu_get_info(struct nvtgt_vfu_dev *dev, struct nvtgt_vfu_info __user *to)
@@ -386,6 +389,7 @@ static struct nvtgt_vfu_dev *nvtgt_vfu_dev_alloc(unsigned int nr_vectors)
 	INIT_WORK(&dev->enable_work, nvtgt_vfu_enable_work);
 	INIT_WORK(&dev->free_work, nvtgt_vfu_free_work);
 	mutex_init(&dev->lock);
+	mutex_init(&dev->unmap_lock);
 	spin_lock_init(&dev->queue_lock);
 	dev->dbbuf_gen = 1;
 	dev->nr_vectors = nr_vectors;

@@ -15,7 +15,8 @@
  *
  * nvtgt_vfu_unmap() takes a region out of the table, has each queue's reactor look
  * for commands that use it, and for rings in it (nvtgt_vfu_fence_call()), and waits for
- * these commands alone. A ring is looked up again when its memory is mapped anew.
+ * these commands alone; the region is freed after the last of them. A ring is looked up again
+ * when its memory is mapped anew.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -488,9 +489,28 @@ int nvtgt_vfu_map(struct nvtgt_vfu_dev *dev, const struct nvtgt_vfu_map *map)
 	return ret;
 }
 
+static void nvtgt_vfu_free_table(struct nvtgt_vfu_map_table *table)
+{
+	unsigned int i;
+
+	for (i = 0; table && i < table->nr; i++)
+		nvtgt_vfu_region_free(table->region[i]);
+	kvfree(table);
+}
+
+static void nvtgt_vfu_fence_free_work(struct work_struct *work)
+{
+	struct nvtgt_vfu_fence *fence = container_of(work, struct nvtgt_vfu_fence, free_work);
+
+	nvtgt_vfu_free_table(fence->gone);
+	kfree(fence);
+}
+
 static void nvtgt_vfu_fence_release(struct kref *ref)
 {
-	kfree(container_of(ref, struct nvtgt_vfu_fence, ref));
+	struct nvtgt_vfu_fence *fence = container_of(ref, struct nvtgt_vfu_fence, ref);
+
+	queue_work(nvtgt_vfu_mem_wq, &fence->free_work);
 }
 
 /**
@@ -506,35 +526,48 @@ void nvtgt_vfu_fence_put(struct nvtgt_vfu_fence *fence)
 	kref_put(&fence->ref, nvtgt_vfu_fence_release);
 }
 
-/* Lets each queue look at its commands, and waits for those that use the range. */
-static void nvtgt_vfu_fence(struct nvtgt_vfu_dev *dev, struct nvtgt_vfu_fence *fence)
+/*
+ * Lets each queue look at its commands, with those that use the range in the fence from then on.
+ * Completion queues are not looked for through these: one may have no submission queue.
+ */
+static void nvtgt_vfu_fence_start(struct nvtgt_vfu_dev *dev, struct nvtgt_vfu_fence *fence)
 {
 	unsigned int i;
 
+	lockdep_assert_held(&dev->unmap_lock);
 	lockdep_assert_held(&dev->lock);
-	kref_init(&fence->ref);
-	atomic_set(&fence->left, 1);
-	init_completion(&fence->done);
 	for (i = 0; i < ARRAY_SIZE(dev->sqs); i++) {
 		struct nvtgt_vfu_queue *q;
 
 		spin_lock_irq(&dev->queue_lock);
+		if (dev->cqs[i])
+			nvtgt_vfu_forget_cq(dev->cqs[i], fence->gpa, fence->size);
 		q = dev->sqs[i];
-		if (q)
+		if (q) {
 			kref_get(&q->ref);
+			kref_get(&fence->ref);
+			atomic_inc(&fence->left);
+			q->fence = fence;
+			/* under the lock: before nvtgt_vfu_end(), and the queue leaves its reactor later */
+			nvtgt_reactor_call(q->conn.queue.reactor, &q->fence_call);
+		}
 		spin_unlock_irq(&dev->queue_lock);
-		if (!q)
-			continue;
-		kref_get(&fence->ref);
-		atomic_inc(&fence->left);
-		q->fence = fence;
-		/* reactors outlive their queues */
-		nvtgt_reactor_call(q->conn.queue.reactor, &q->fence_call);
 	}
 	kref_get(&fence->ref);
 	nvtgt_vfu_fence_put(fence);
-	wait_for_completion(&fence->done);
-	kref_put(&fence->ref, nvtgt_vfu_fence_release);
+}
+
+/* Waits for the commands that the last call has found. -EINTR: the process is being killed. */
+static int nvtgt_vfu_fence_wait(struct nvtgt_vfu_dev *dev)
+{
+	lockdep_assert_held(&dev->unmap_lock);
+	if (!dev->fence)
+		return 0;
+	if (wait_for_completion_killable(&dev->fence->done))
+		return -EINTR;
+	kref_put(&dev->fence->ref, nvtgt_vfu_fence_release);
+	dev->fence = NULL;
+	return 0;
 }
 
 /* Splits the table: what lies in the range goes to @gone. Returns a negative errno if anything is cut. */
@@ -566,27 +599,28 @@ static int nvtgt_vfu_split(struct nvtgt_vfu_dev *dev, u64 gpa, u64 size,
 
 static int nvtgt_vfu_remove(struct nvtgt_vfu_dev *dev, u64 gpa, u64 size)
 {
-	struct nvtgt_vfu_map_table *kept, *gone;
+	struct nvtgt_vfu_map_table *kept;
 	struct nvtgt_vfu_fence *fence;
-	unsigned int i;
 	int ret;
 
 	lockdep_assert_held(&dev->lock);
 	fence = kzalloc(sizeof(*fence), GFP_KERNEL);
 	if (!fence)
 		return -ENOMEM;
-	ret = nvtgt_vfu_split(dev, gpa, size, &kept, &gone);
+	ret = nvtgt_vfu_split(dev, gpa, size, &kept, &fence->gone);
 	if (ret) {
 		kfree(fence);
 		return ret;
 	}
-	nvtgt_vfu_set_table(dev, kept);
+	kref_init(&fence->ref);
+	atomic_set(&fence->left, 1);
+	init_completion(&fence->done);
+	INIT_WORK(&fence->free_work, nvtgt_vfu_fence_free_work);
 	fence->gpa = gpa;
 	fence->size = size;
-	nvtgt_vfu_fence(dev, fence);
-	for (i = 0; i < gone->nr; i++)
-		nvtgt_vfu_region_free(gone->region[i]);
-	kvfree(gone);
+	dev->fence = fence;
+	nvtgt_vfu_set_table(dev, kept);
+	nvtgt_vfu_fence_start(dev, fence);
 	return 0;
 }
 
@@ -594,6 +628,9 @@ static int nvtgt_vfu_remove(struct nvtgt_vfu_dev *dev, u64 gpa, u64 size)
  * nvtgt_vfu_unmap - NVTGT_VFU_UNMAP
  * @dev: the controller
  * @unmap: as the process asks
+ *
+ * A device that does not answer holds up this call alone, until the process is killed: the
+ * pages stay pinned as long as a command uses them, and the next call waits for it first.
  *
  * Context: process; waits for commands that use the memory.
  * Return: 0 or a negative errno, see struct nvtgt_vfu_unmap
@@ -607,11 +644,20 @@ int nvtgt_vfu_unmap(struct nvtgt_vfu_dev *dev, const struct nvtgt_vfu_unmap *unm
 		return -EINVAL;
 	if (all ? unmap->gpa || unmap->size : !nvtgt_vfu_range_ok(unmap->gpa, unmap->size, 0))
 		return -EINVAL;
+	if (mutex_lock_killable(&dev->unmap_lock))
+		return -EINTR;
+	ret = nvtgt_vfu_fence_wait(dev);
+	if (ret)
+		goto out;
 	mutex_lock(&dev->lock);
 	/* the last page of the address space is no region's: gpa + size would wrap */
 	ret = all ? nvtgt_vfu_remove(dev, 0, U64_MAX) :
 		    nvtgt_vfu_remove(dev, unmap->gpa, unmap->size);
 	mutex_unlock(&dev->lock);
+	if (!ret)
+		ret = nvtgt_vfu_fence_wait(dev);
+out:
+	mutex_unlock(&dev->unmap_lock);
 	return all && ret == -ENOENT ? 0 : ret;
 }
 
@@ -706,12 +752,9 @@ int nvtgt_vfu_adopt(struct nvtgt_vfu_dev *dev)
  */
 void nvtgt_vfu_free_regions(struct nvtgt_vfu_dev *dev)
 {
-	struct nvtgt_vfu_map_table *table = rcu_dereference_protected(dev->table, 1);
-	unsigned int i;
-
-	for (i = 0; table && i < table->nr; i++)
-		nvtgt_vfu_region_free(table->region[i]);
-	kvfree(table);
+	if (dev->fence)
+		kref_put(&dev->fence->ref, nvtgt_vfu_fence_release);
+	nvtgt_vfu_free_table(rcu_dereference_protected(dev->table, 1));
 }
 
 /**

@@ -82,7 +82,7 @@ static void nvtgt_vfu_find_shadow(struct nvtgt_vfu_dev *dev, u16 qid, bool cq, u
 
 /**
  * nvtgt_vfu_forget_rings - a range of guest memory goes
- * @q: the queue
+ * @q: the queue; nvtgt_vfu_forget_cq() does the same for completion queues
  * @gpa: where
  * @size: bytes
  *
@@ -90,13 +90,23 @@ static void nvtgt_vfu_find_shadow(struct nvtgt_vfu_dev *dev, u16 qid, bool cq, u
  */
 void nvtgt_vfu_forget_rings(struct nvtgt_vfu_queue *q, u64 gpa, u64 size)
 {
-	struct nvtgt_vfu_cq *cq = q->cq;
-
 	if (nvtgt_vfu_ring_overlaps(&q->ring, gpa, size))
 		q->ring.ok = false;
 	q->shadow = NULL;
 	q->event = NULL;
 	q->dbbuf_gen = 0;
+}
+
+/**
+ * nvtgt_vfu_forget_cq - a range of guest memory goes, and no region has it any more
+ * @cq: the queue, which may have no submission queue
+ * @gpa: where
+ * @size: bytes
+ *
+ * Context: process; interrupts are off.
+ */
+void nvtgt_vfu_forget_cq(struct nvtgt_vfu_cq *cq, u64 gpa, u64 size)
+{
 	spin_lock(&cq->lock);
 	if (nvtgt_vfu_ring_overlaps(&cq->ring, gpa, size))
 		cq->ring.ok = false;
@@ -259,6 +269,23 @@ int nvtgt_vfu_set_irq(struct nvtgt_vfu_dev *dev, const struct nvtgt_vfu_irq *irq
 	if (old)
 		eventfd_ctx_put(old);
 	return 0;
+}
+
+/**
+ * nvtgt_vfu_forget_irqs - after a reset: an interrupt of before is not signalled to a new event
+ * @dev: the controller, without queues
+ *
+ * Context: process.
+ */
+void nvtgt_vfu_forget_irqs(struct nvtgt_vfu_dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->nr_vectors; i++) {
+		spin_lock_irq(&dev->vectors[i].lock);
+		dev->vectors[i].pending = false;
+		spin_unlock_irq(&dev->vectors[i].lock);
+	}
 }
 
 /**

@@ -75,11 +75,13 @@ struct nvtgt_vfu_map_table {
 
 /* struct nvtgt_vfu_fence - regions go: the commands that use them come back first */
 struct nvtgt_vfu_fence {
-	struct kref ref;
+	struct kref ref;		/* commands, calls that look for some, and the controller */
 	u64 gpa;
 	u64 size;
-	atomic_t left;			/* commands, calls that look for some, and the caller */
+	atomic_t left;			/* the same, and the caller instead of the controller */
 	struct completion done;
+	struct nvtgt_vfu_map_table *gone;	/* the regions: freed with the last reference, */
+	struct work_struct free_work;	/* … by this */
 };
 
 /* struct nvtgt_vfu_ring - a queue's entries in guest memory */
@@ -157,7 +159,7 @@ struct nvtgt_vfu_queue {
 	unsigned int nr_tables;
 
 	struct nvtgt_call fence_call;
-	struct nvtgt_vfu_fence *fence;	/* dev->lock */
+	struct nvtgt_vfu_fence *fence;	/* dev->unmap_lock; until fence_call has run, the reactor's */
 };
 
 /* struct nvtgt_vfu_dev - a controller, and the file that it is used by */
@@ -177,6 +179,9 @@ struct nvtgt_vfu_dev {
 	u64 asq, acq;
 	u32 intm;			/* INTMS, INTMC: of no effect, for all interrupts are MSI-X */
 	struct nvtgt_vfu_map_table __rcu *table;
+
+	struct mutex unmap_lock;	/* around NVTGT_VFU_UNMAP, before lock; protects what follows */
+	struct nvtgt_vfu_fence *fence;	/* of the last one, if it was killed while it waited */
 
 	spinlock_t queue_lock;		/* protects the tables and delete_req */
 	struct nvtgt_vfu_queue *sqs[NVTGT_MAX_QID + 1];
@@ -238,9 +243,11 @@ void nvtgt_vfu_doorbell(struct nvtgt_vfu_dev *dev, u32 offset, u32 value);
 void nvtgt_vfu_kick_all(struct nvtgt_vfu_dev *dev);
 void nvtgt_vfu_queue_put(struct nvtgt_vfu_queue *q);
 int nvtgt_vfu_set_irq(struct nvtgt_vfu_dev *dev, const struct nvtgt_vfu_irq *irq);
+void nvtgt_vfu_forget_irqs(struct nvtgt_vfu_dev *dev);
 void nvtgt_vfu_free_vectors(struct nvtgt_vfu_dev *dev);
 bool nvtgt_vfu_post(struct nvtgt_vfu_queue *q, struct nvtgt_req *req);
 void nvtgt_vfu_forget_rings(struct nvtgt_vfu_queue *q, u64 gpa, u64 size);
+void nvtgt_vfu_forget_cq(struct nvtgt_vfu_cq *cq, u64 gpa, u64 size);
 void nvtgt_vfu_flush(struct nvtgt_queue *queue);
 void nvtgt_vfu_close(struct nvtgt_conn *conn);
 void nvtgt_vfu_end(struct nvtgt_conn *conn);

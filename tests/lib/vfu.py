@@ -286,12 +286,12 @@ class Controller:
         need(not any(reserved), "reserved fields %s", reserved)
         return port, vectors, flags, cntlid, bytes(arg[16:]).rstrip(b"\0").decode()
 
-    def enable(self, size=32, cq_size=None):
+    def enable(self, size=32, cq_size=None, cc=CC_EN):
         self.admin = Queue(self, 0, size, cq_size or size)
         self.write(AQA, (self.admin.cq_size - 1) << 16 | (size - 1))
         self.write(ASQ, self.admin.sq, 8)
         self.write(ACQ, self.admin.cq, 8)
-        self.write(CC, CC_EN)
+        self.write(CC, cc)
         wait_for("CSTS.RDY", lambda: self.read(CSTS) & (RDY | CFS))
         need(self.read(CSTS) == RDY, "CSTS %#x", self.read(CSTS))
         return self.admin

@@ -74,8 +74,9 @@ struct nvtgt_vfu_map {
 #define NVTGT_VFU_UNMAP_ALL	(1 << 0)	/* every region; gpa and size are 0 */
 
 /*
- * Regions that lie in the range go. Returns when no command uses them any more. ENOENT: a
- * region begins or ends inside the range alone, and nothing has been done.
+ * Regions that lie in the range go. Returns when no command uses them any more, which may take as
+ * long as a device does; the other calls do not wait for this one. ENOENT: a region begins
+ * or ends inside the range alone, and nothing has been done.
  */
 struct nvtgt_vfu_unmap {
 	__u64 gpa;
@@ -127,7 +128,11 @@ struct nvtgt_vfu_info {
 #define NVTGT_VFU_REG_WRITE	_IOW(NVTGT_VFU_IOC, 0x13, struct nvtgt_vfu_reg)
 #define NVTGT_VFU_SET_IRQ	_IOW(NVTGT_VFU_IOC, 0x14, struct nvtgt_vfu_irq)
 
-/* As by a function level reset. Returns when CSTS.RDY is 0; EBUSY: commands do not come back. */
+/*
+ * As by a function level reset, and when the guest clears Bus Master Enable. Returns when CSTS.RDY
+ * is 0: nothing of before writes into guest memory, or signals, any more. EBUSY: commands
+ * have not come back from their device for 15 seconds, and those that read may still write.
+ */
 #define NVTGT_VFU_RESET		_IO(NVTGT_VFU_IOC, 0x15)
 
 /*

@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../lib"))
 import vfu  # noqa: E402
@@ -158,7 +159,11 @@ def registers():
         for aqa, asq, acq, cc in ((0x1F001F, 1 << 40, 0x1000, vfu.CC_EN), (0x1F001F, 0x1000, 1 << 40, vfu.CC_EN),
                                   (0x1F001F, 0x1040, 0x2000, vfu.CC_EN), (0x1F0000, 0x1000, 0x2000, vfu.CC_EN),
                                   (0x1F, 0x1000, 0x2000, vfu.CC_EN), (0x1F001F, 0x1000, 0x2000, vfu.CC_EN | 1 << 7),
-                                  (0x1F001F, 0x1000, 0x2000, 0x450001)):
+                                  (0x1F001F, 0x1000, 0x2000, 0x450001), (0x1F001F, 0x1000, 0x2000, 0x560001),
+                                  (0x1F001F, 0x1000, 0x2000, 0x050001), (0x1F001F, 0x1000, 0x2000, 0x300001),
+                                  *((0x1F001F, 0x1000, 0x2000, vfu.CC_EN | css << 4) for css in (1, 2, 5, 7)),
+                                  *((0x1F001F, 0x1000, 0x2000, vfu.CC_EN | ams << 11) for ams in (1, 2, 7)),
+                                  (0x1F001F, 0x1000, 0x2000, vfu.CC_EN | 0xF << 7)):
             c.write(vfu.AQA, aqa)
             c.write(vfu.ASQ, asq, 8)
             c.write(vfu.ACQ, acq, 8)
@@ -166,8 +171,10 @@ def registers():
             wait_for("CFS", lambda: c.read(vfu.CSTS) & vfu.CFS)
             c.write(vfu.CC, 0)
             wait_for("CSTS 0", lambda: not c.read(vfu.CSTS))
-        c.enable()
-        c.disable()
+        # all I/O command sets; entry sizes that are set before the first I/O queue
+        for cc in vfu.CC_EN | 6 << 4, 1, 0x060001, 0x400001:
+            c.enable(cc=cc)
+            c.disable()
         c.enable(2)
         need(c.identify(1)[4:24].strip(), "no serial number")
         c.reset()
@@ -253,6 +260,16 @@ def queues():
         need(delete(vfu.A_DELETE_SQ, 1) == 0 and delete(vfu.A_DELETE_SQ, 1) == vfu.QID_INVALID, "delete")
         need(sq(at=page + PAGE) == 0 and delete(vfu.A_DELETE_SQ, 1) == 0, "again")
         need(delete(vfu.A_DELETE_SQ, 2) == 0 and delete(vfu.A_DELETE_CQ, 1) == 0, "delete both")
+        # the sizes of entries, which have not been set, or have been taken back
+        for cc, status in ((0x060001, (vfu.QUEUE_SIZE, vfu.CQ_INVALID)), (0x400001, (0, vfu.QUEUE_SIZE)),
+                           (0x350001, (vfu.QUEUE_SIZE, vfu.QUEUE_SIZE)), (vfu.CC_EN, (0, 0))):
+            c.write(vfu.CC, cc)
+            got = cq(), sq(at=page + PAGE)
+            need(got == status, "CC %#x: %s and not %s", cc, got, status)
+            if not got[1]:
+                delete(vfu.A_DELETE_SQ, 1)
+            if not got[0]:
+                delete(vfu.A_DELETE_CQ, 1)
         # doorbells of what is not there, and beyond the queue: events
         aer = admin.put(nvme.A_AER)
         admin.ring()
@@ -477,6 +494,31 @@ def memory():
         c.unmap(0, 0, flags=1)
         c.map(0, c.mem.size)
         c.identify(1)
+        # a completion queue without a submission queue, whose memory becomes another
+        c.map(other, more.size, fd=more.fd)
+        q = c.create(2, 32)
+        q.good(nvme.READ, nsid=1, dptr=prp(other), **nvme.rw(0, 8))
+        lone = vfu.Queue(c, 3, 32)
+        lone.cq = other
+        more.write(other, bytes(PAGE))
+        c.admin.good(vfu.A_CREATE_CQ, dptr=prp(lone.cq), cdw10=31 << 16 | 3, cdw11=1)
+        create = {"dptr": prp(lone.sq), "cdw10": 31 << 16 | 3, "cdw11": 3 << 16 | 1}
+        c.admin.good(vfu.A_CREATE_SQ, **create)
+        lone.tail = 1
+        c.mem.write(lone.sq, nvme.sqe(nvme.FLUSH, 77, flags=0, nsid=1))
+        lone.ring()
+        wait_for("a completion", lambda: more.read(other + 12, 2) == b"\x4d\0")
+        c.admin.good(vfu.A_DELETE_SQ, cdw10=3)
+        c.unmap(other, more.size)
+        new = Memory(4 << 20, other)
+        c.map(other, new.size, fd=new.fd)
+        kept = more.read(other, PAGE)
+        c.admin.good(vfu.A_CREATE_SQ, **create)
+        c.mem.write(lone.sq, nvme.sqe(nvme.FLUSH, 78, flags=0, nsid=1))
+        lone.ring()
+        wait_for("a completion in the new memory", lambda: new.read(other + 16 + 12, 2) == b"\x4e\0")
+        need(more.read(other, PAGE) == kept, "what had been unmapped was written")
+        new.close()
         more.close()
     wait_for("the port is free", lambda: not device.ports()[0][0][1])
     # a file that is shorter than a chunk, and regions of odd pages of it
@@ -547,6 +589,109 @@ def features():
                 c.disable()
             admin = c.enable()
     device.close()
+
+
+class Slow:
+    """A namespace whose commands take as long as the test wants."""
+
+    def __init__(self, options):
+        self.dir = "subsystems/testnqn/namespaces/2"
+        os.mkdir(os.path.join(CONFIGFS, self.dir))
+        set_attr(self.dir + "/backend", "null")
+        set_attr(self.dir + "/backend_options", "size=64m," + options)
+        set_attr(self.dir + "/enable", "1")
+
+    def set(self, options):
+        set_attr(self.dir + "/backend_options", "size=64m," + options)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.set("stall=0")
+        set_attr(self.dir + "/enable", "0")
+        os.rmdir(os.path.join(CONFIGFS, self.dir))
+
+
+def stuck():
+    """A device that is slow, or does not answer: resets, and memory that goes."""
+    device = Device()
+
+    def prepare(c):
+        c.enable()
+        q = c.create(1, 32, vector=1)
+        c.irq(1)
+        page = c.mem.pages(2)
+        c.mem.write(page, b"\xaa" * PAGE)
+        q.put(nvme.READ, nsid=2, dptr=prp(page), **nvme.rw(0, 8))
+        q.put(nvme.WRITE, nsid=2, dptr=prp(page + PAGE), **nvme.rw(0, 8))
+        q.ring(0)
+        # both have been fetched, as one more command of the queue has
+        q.good(nvme.READ, nsid=1, dptr=prp(c.mem.pages()), **nvme.rw(0, 8))
+        return q
+
+    def image(c, q):
+        return c.mem.read(c.mem.begin, c.mem.next), c.signalled(1)
+
+    with Slow("delay_us=2000000") as slow:
+        # the reset takes as long as the commands; nothing is written afterwards
+        with Controller(device) as c:
+            q = prepare(c)
+            cqes = c.mem.read(q.cq, PAGE)
+            begin = time.monotonic()
+            c.reset()
+            need(time.monotonic() - begin > 0.5, "commands were not waited for")
+            need(c.mem.read(q.cq, PAGE) == cqes, "a command was answered after the reset")
+            c.signalled(1)
+            before = image(c, q)
+            time.sleep(1)
+            need(image(c, q) == before, "guest memory was written after the reset")
+            c.enable()
+        wait_for("the port is free", lambda: not device.ports()[0][0][1])
+        # none is answered: the reset is bounded, and so is all else
+        slow.set("stall=1")
+        with Controller(device) as c:
+            q = prepare(c)
+            cqes = c.mem.read(q.cq, PAGE)
+
+            def unmap(sock):
+                sock.send(b"1")
+                c.unmap(0, 0, flags=1)
+            child = Child(unmap)
+            child.sock.recv(1)
+            wait_for("the regions are gone", lambda: unmapped(c))
+            begin = time.monotonic()
+            fails(errno.EBUSY, c.reset)
+            took = time.monotonic() - begin
+            need(14 < took < 15 + vfu.PATIENCE, "%d s", took)
+            need(c.read(vfu.CSTS) & (vfu.RDY | vfu.CFS), "CSTS %#x", c.read(vfu.CSTS))
+            need(c.info()[0] == 1, "info")
+            child.kill()
+            c.map(PAGE, c.mem.size - PAGE, PAGE)
+            c.signalled(1)
+            before = image(c, q)
+            child = Child(unmap)
+            child.sock.recv(1)
+            slow.set("stall=0")
+            child.wait()
+            c.reset()
+            need(image(c, q) == before and c.mem.read(q.cq, PAGE) == cqes, "written after the reset")
+            need(not c.read(vfu.CSTS), "CSTS %#x", c.read(vfu.CSTS))
+            c.map(0, c.mem.size)
+            c.enable()
+            c.identify(1)
+        wait_for("the port is free", lambda: not device.ports()[0][0][1])
+    device.close()
+
+
+def unmapped(c):
+    """Has another process's call taken the regions out? Then memory can be mapped where they were."""
+    try:
+        c.map(0, PAGE)
+    except OSError as e:
+        need(e.errno == errno.EEXIST, "%s", e)
+        return False
+    return True
 
 
 HOST, HOSTID = "nqn.2014-08.org.example:guest", "01020304-0506-0708-090a-0b0c0d0e0f10"

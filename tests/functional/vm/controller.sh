@@ -26,7 +26,7 @@ connections=/sys/kernel/debug/nvtgt/connections
 none() { [ -z "$(cat $connections)" ]; }
 
 bad=()
-for what in ${VM_CASES:-registers identify queues data wrong many memory sudden adopt host features}; do
+for what in ${VM_CASES:-registers identify queues data wrong many memory sudden adopt host features stuck}; do
 	note "$what"
 	guest "$what" "$disk" || bad+=("$what")
 	wait_for 30 none || fail "connections are left: $(cat $connections)"
