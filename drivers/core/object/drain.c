@@ -302,6 +302,9 @@ void nvtgt_ctrl_drain(struct nvtgt_ctrl *ctrl)
  */
 static bool nvtgt_same_host(const struct nvtgt_ctrl *a, const struct nvtgt_ctrl *b)
 {
+	/* the place of a PCIe function's host is the function's own */
+	if (a->pci_ops && a->pci_ops == b->pci_ops && !strcmp(a->host_addr, b->host_addr))
+		return true;
 	if (strcmp(a->hostnqn, b->hostnqn))
 		return false;
 	if (uuid_equal(&a->hostid, &b->hostid))
