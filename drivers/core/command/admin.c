@@ -104,6 +104,9 @@ static void nvtgt_keep_alive_execute(struct nvtgt_req *req)
 
 static u16 nvtgt_keep_alive_parse(struct nvtgt_req *req)
 {
+	/* KAS is 0 */
+	if (req->queue->ops->pcie)
+		return nvtgt_bad_opcode(req);
 	req->execute = nvtgt_keep_alive_execute;
 	return 0;
 }

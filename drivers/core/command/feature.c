@@ -47,12 +47,14 @@ enum {
  *	NULL: not changeable, every value but the present one is refused.
  * @discovery: discovery controllers have it
  * @pcie: PCIe functions have it, and controllers over fabrics do not
+ * @fabrics: the other way round
  */
 struct nvtgt_feature {
 	u16 (*get)(struct nvtgt_req *req, bool dflt, u32 *value);
 	u16 (*set)(struct nvtgt_req *req, u32 value);
 	bool discovery;
 	bool pcie;
+	bool fabrics;
 };
 
 static u16 nvtgt_feature_bad_value(struct nvtgt_req *req)
@@ -353,10 +355,15 @@ static const struct nvtgt_feature nvtgt_features[] = {
 	[NVME_FEAT_IRQ_CONFIG]	= { nvtgt_get_irq_config, nvtgt_set_irq_config, .pcie = true },
 	[NVME_FEAT_WRITE_ATOMIC] = { nvtgt_get_write_atomicity, nvtgt_set_write_atomicity },
 	[NVME_FEAT_ASYNC_EVENT]	= { nvtgt_get_async_event, nvtgt_set_async_event, true },
-	[NVME_FEAT_KATO]	= { nvtgt_get_kato, nvtgt_set_kato, true },
+	[NVME_FEAT_KATO]	= { nvtgt_get_kato, nvtgt_set_kato, true, .fabrics = true },
 	[NVTGT_FEAT_IOCS_PROFILE] = { nvtgt_get_iocs_profile, nvtgt_set_iocs_profile },
 	[NVME_FEAT_HOST_ID]	= { nvtgt_get_host_id, nvtgt_set_host_id },
 };
+
+static bool nvtgt_feature_is_of(const struct nvtgt_feature *feature, bool pcie)
+{
+	return feature->get && !(pcie ? feature->fabrics : feature->pcie);
+}
 
 static const struct nvtgt_feature *nvtgt_feature_find(struct nvtgt_req *req)
 {
@@ -366,8 +373,8 @@ static const struct nvtgt_feature *nvtgt_feature_find(struct nvtgt_req *req)
 	if (fid >= ARRAY_SIZE(nvtgt_features))
 		return NULL;
 	feature = &nvtgt_features[fid];
-	if (!feature->get || (req->queue->ctrl->subsys->discovery && !feature->discovery) ||
-	    (feature->pcie && !req->queue->ops->pcie))
+	if (!nvtgt_feature_is_of(feature, req->queue->ops->pcie) ||
+	    (req->queue->ctrl->subsys->discovery && !feature->discovery))
 		return NULL;
 	return feature;
 }
@@ -381,8 +388,7 @@ static const struct nvtgt_feature *nvtgt_feature_find(struct nvtgt_req *req)
  */
 u32 nvtgt_feature_effects(u8 fid, bool pcie)
 {
-	if (fid >= ARRAY_SIZE(nvtgt_features) || !nvtgt_features[fid].get ||
-	    (nvtgt_features[fid].pcie && !pcie))
+	if (fid >= ARRAY_SIZE(nvtgt_features) || !nvtgt_feature_is_of(&nvtgt_features[fid], pcie))
 		return 0;
 	return NVME_FIS_FSUPP | NVME_FIS_CSCPE;
 }

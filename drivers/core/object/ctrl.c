@@ -476,7 +476,8 @@ static void nvtgt_ctrl_reset_locked(struct nvtgt_ctrl *ctrl)
 	lockdep_assert_held(&ctrl->lock);
 	nvtgt_ctrl_drain(ctrl);
 	ctrl->csts = NVME_CSTS_RDY;
-	if (ctrl->stuck)
+	/* it stays with a PCIe function that has ended */
+	if (ctrl->stuck || (ctrl->pci_ops && ctrl->deleting))
 		ctrl->csts |= NVME_CSTS_CFS;
 	memset(ctrl->features, 0, sizeof(ctrl->features));
 	uuid_copy(&ctrl->set_hostid, &uuid_null);
@@ -548,7 +549,7 @@ void nvtgt_ctrl_set_cc(struct nvtgt_ctrl *ctrl, u32 cc)
 	old = ctrl->cc;
 	WRITE_ONCE(ctrl->cc, cc);
 	if ((cc & NVME_CC_ENABLE) && !(old & NVME_CC_ENABLE))
-		ctrl->csts = 0;
+		ctrl->csts = ctrl->pci_ops && ctrl->deleting ? NVME_CSTS_CFS : 0;
 	if (!(cc & NVME_CC_ENABLE) && (old & NVME_CC_ENABLE)) {
 		nvtgt_ctrl_reset_locked(ctrl);
 		reset = true;

@@ -121,9 +121,10 @@ static int nvtgt_port_check_params(const struct nvtgt_cport *cport,
 		return -EOPNOTSUPP;
 	}
 	if (!ops->pcie && (cport->hostnqn[0] || !uuid_is_null(&cport->hostid))) {
+		const char *attr = cport->hostnqn[0] ? "param_hostnqn" : "param_hostid";
+
 		pr_warn_ratelimited("port %u: enable: %s: the hosts of %s say themselves who they are\n",
-				    cport->port.id,
-				    cport->hostnqn[0] ? "param_hostnqn" : "param_hostid", ops->name);
+				    cport->port.id, attr, ops->name);
 		return -EOPNOTSUPP;
 	}
 	return 0;

@@ -83,6 +83,8 @@ static const char *nvtgt_transport_missing(const struct nvtgt_transport_ops *ops
 		return "drop";
 	if (!ops->respond)
 		return "respond";
+	if (ops->pcie && !ops->ctrl_ended)
+		return "ctrl_ended";
 	return NULL;
 }
 
