@@ -165,17 +165,33 @@ static u16 nvtgt_vfu_do_dbbuf(struct nvtgt_req *req)
 	WRITE_ONCE(dev->dbbuf_event, event);
 	/* pairs with nvtgt_vfu_find_shadow(): both addresses are there */
 	smp_store_release(&dev->dbbuf_gen, dev->dbbuf_gen + 1);
+	/* queues that there are sleep without an event index */
+	nvtgt_vfu_kick_all(dev);
 	return 0;
+}
+
+static bool nvtgt_vfu_is_ready(struct nvtgt_vfu_dev *dev)
+{
+	lockdep_assert_held(&dev->lock);
+	return nvtgt_pci_ctrl_read(dev->ctrl, NVME_REG_CC) & NVME_CC_ENABLE &&
+	       nvtgt_pci_ctrl_read(dev->ctrl, NVME_REG_CSTS) & NVME_CSTS_RDY;
 }
 
 static void nvtgt_vfu_admin_work(struct work_struct *work)
 {
 	struct nvtgt_req *req = container_of(work, struct nvtgt_req, work);
 	struct nvtgt_vfu_dev *dev = nvtgt_vfu_req_dev(req);
+	unsigned int noio = memalloc_noio_save();	/* as the core's workers */
 	bool later = false;
 	u16 status;
 
 	mutex_lock(&dev->lock);
+	if (!nvtgt_vfu_is_ready(dev)) {
+		/* a reset came while it waited: what it would set up would outlive that */
+		mutex_unlock(&dev->lock);
+		nvtgt_req_complete(req, NVME_SC_ABORT_QUEUE);
+		goto out;
+	}
 	switch (req->cmd->common.opcode) {
 	case nvme_admin_create_cq:
 		status = nvtgt_vfu_do_create_cq(req);
@@ -195,6 +211,8 @@ static void nvtgt_vfu_admin_work(struct work_struct *work)
 	mutex_unlock(&dev->lock);
 	if (!later)
 		nvtgt_req_complete(req, status);
+out:
+	memalloc_noio_restore(noio);
 }
 
 static void nvtgt_vfu_admin_execute(struct nvtgt_req *req)

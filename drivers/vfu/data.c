@@ -17,6 +17,8 @@
 #include "vfu.h"
 
 #define NVTGT_VFU_MAX_DESCS	1024		/* SGL descriptors looked at for a command */
+#define NVTGT_VFU_DESCS_SHARE	64		/* … that cost as much as one more command */
+#define NVTGT_VFU_COPY_SHARE	(64U << 10)	/* bytes copied, the same */
 #define NVTGT_VFU_PER_PAGE	(NVTGT_VFU_PAGE / sizeof(__le64))
 
 /* struct nvtgt_vfu_walk - resolving a command */
@@ -34,10 +36,57 @@ struct nvtgt_vfu_walk {
  * the page is being pinned, or there is no room for the segments at the moment.
  */
 #define NVTGT_VFU_WAIT		0xffff
+#define NVTGT_VFU_NO_MEMORY	0xfffe		/* and nothing of the queue's gives some back */
 
 static u16 nvtgt_vfu_no_page(int err)
 {
 	return err == -EAGAIN ? NVTGT_VFU_WAIT : NVME_SC_DATA_XFER_ERROR;
+}
+
+static struct nvtgt_vfu_table *nvtgt_vfu_alloc_table(unsigned int room)
+{
+	struct nvtgt_vfu_table *table;
+
+	table = kmalloc(struct_size(table, bvec, room), GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
+	if (table)
+		table->room = room;
+	return table;
+}
+
+static void nvtgt_vfu_put_table(struct nvtgt_vfu_queue *q, struct nvtgt_vfu_cmd *cmd)
+{
+	if (likely(!cmd->table))
+		return;
+	if (unlikely(cmd->table->room > NVTGT_VFU_SEGS)) {
+		kfree(cmd->table);
+		q->nr_large--;
+	} else {
+		list_add(&cmd->table->entry, &q->tables);
+	}
+	cmd->table = NULL;
+}
+
+/* More segments than the backend gets at a time: the data will be copied. */
+static u16 nvtgt_vfu_get_large(struct nvtgt_vfu_walk *walk)
+{
+	struct nvtgt_vfu_queue *q = walk->q;
+	struct nvtgt_vfu_cmd *cmd = walk->cmd;
+	struct nvtgt_vfu_table *large;
+
+	if (cmd->table->room > NVTGT_VFU_SEGS)
+		return NVME_SC_SGL_INVALID_COUNT | NVME_STATUS_DNR;
+	if (q->nr_large == NVTGT_VFU_MAX_LARGE)
+		return NVTGT_VFU_WAIT;
+	large = nvtgt_vfu_alloc_table(NVTGT_VFU_MAX_SEGS);
+	if (!large)
+		return NVTGT_VFU_NO_MEMORY;
+	q->nr_large++;
+	memcpy(large->bvec, cmd->table->bvec, cmd->nr * sizeof(large->bvec[0]));
+	nvtgt_vfu_put_table(q, cmd);
+	cmd->table = large;
+	walk->bvec = large->bvec;
+	walk->room = large->room;
+	return 0;
 }
 
 /* More segments than the command has room for: one of the queue's tables. */
@@ -47,20 +96,16 @@ static u16 nvtgt_vfu_get_table(struct nvtgt_vfu_walk *walk)
 	struct nvtgt_vfu_cmd *cmd = walk->cmd;
 
 	if (cmd->table)
-		return NVME_SC_SGL_INVALID_COUNT | NVME_STATUS_DNR;
+		return nvtgt_vfu_get_large(walk);
 	cmd->table = list_first_entry_or_null(&q->tables, struct nvtgt_vfu_table, entry);
 	if (cmd->table) {
 		list_del(&cmd->table->entry);
 	} else {
 		if (q->nr_tables == NVTGT_VFU_MAX_TABLES)
 			return NVTGT_VFU_WAIT;
-		cmd->table = kmalloc(sizeof(*cmd->table), GFP_NOWAIT | __GFP_NOWARN |
-				     __GFP_ACCOUNT);
-		if (!cmd->table) {
-			if (!q->nr_tables)
-				return NVME_SC_INTERNAL;	/* no other gives one back */
-			return NVTGT_VFU_WAIT;
-		}
+		cmd->table = nvtgt_vfu_alloc_table(NVTGT_VFU_SEGS);
+		if (!cmd->table)
+			return q->nr_tables ? NVTGT_VFU_WAIT : NVTGT_VFU_NO_MEMORY;
 		q->nr_tables++;
 	}
 	memcpy(cmd->table->bvec, cmd->few, sizeof(cmd->few));
@@ -283,20 +328,12 @@ static u16 nvtgt_vfu_sgls(struct nvtgt_vfu_walk *walk)
 	return status;
 }
 
-static void nvtgt_vfu_put_table(struct nvtgt_vfu_queue *q, struct nvtgt_vfu_cmd *cmd)
-{
-	if (likely(!cmd->table))
-		return;
-	list_add(&cmd->table->entry, &q->tables);
-	cmd->table = NULL;
-}
-
 /* Do the segments suit the device, and may the guest write into them while they are written? */
 static bool nvtgt_vfu_must_bounce(const struct nvtgt_vfu_cmd *cmd, const struct bio_vec *bvec)
 {
 	unsigned int i;
 
-	if (unlikely(cmd->stable))
+	if (unlikely(cmd->stable || cmd->nr > NVTGT_VFU_SEGS))
 		return true;
 	for (i = 0; i < cmd->nr; i++)
 		if (bvec[i].bv_offset & cmd->offset_mask || bvec[i].bv_len & cmd->len_mask)
@@ -326,6 +363,8 @@ static u16 nvtgt_vfu_resolve(struct nvtgt_vfu_queue *q, struct nvtgt_vfu_cmd *cm
 		status = nvtgt_vfu_sgls(&walk);
 	else
 		status = nvtgt_vfu_prps(&walk);
+	/* a command that takes long to look at counts as several */
+	q->spent += walk.descs / NVTGT_VFU_DESCS_SHARE;
 	if (likely(!status))
 		return 0;
 	nvtgt_vfu_put_table(q, cmd);
@@ -340,7 +379,7 @@ static u16 nvtgt_vfu_resolve(struct nvtgt_vfu_queue *q, struct nvtgt_vfu_cmd *cm
  *
  * Context: the reactor.
  * Return: 0: nvtgt_vfu_mem_got() goes on, with a status where the data cannot be reached; -EBUSY:
- *	a page is being pinned; what nvtgt_buf_get() returns
+ *	a page is being pinned; -ENOMEM; what nvtgt_buf_get() returns
  */
 int nvtgt_vfu_mem_get(struct nvtgt_req *req)
 {
@@ -352,6 +391,8 @@ int nvtgt_vfu_mem_get(struct nvtgt_req *req)
 	cmd->bounce = false;
 	cmd->status = nvtgt_vfu_resolve(q, cmd);
 	if (unlikely(cmd->status)) {
+		if (cmd->status == NVTGT_VFU_NO_MEMORY)
+			return -ENOMEM;
 		if (cmd->status != NVTGT_VFU_WAIT)
 			return 0;
 		/* the page may have come, and the kick with it, before this command waits */
@@ -364,6 +405,7 @@ int nvtgt_vfu_mem_get(struct nvtgt_req *req)
 		return 0;
 	}
 	cmd->bounce = true;
+	q->spent += req->data_len / NVTGT_VFU_COPY_SHARE;
 	ret = nvtgt_conn_has_room(&q->conn, req->data_len) ? nvtgt_buf_get(req) : -EBUSY;
 	if (ret) {
 		nvtgt_vfu_put_table(q, cmd);
@@ -372,7 +414,10 @@ int nvtgt_vfu_mem_get(struct nvtgt_req *req)
 	return ret;
 }
 
-/* Copies between the guest's segments and the request's. */
+/*
+ * Copies between the guest's segments and the request's. A segment may go over several folios that
+ * lie one after the other, which copy_to_iter() takes for an overrun of the first: hence not that one.
+ */
 static void nvtgt_vfu_copy(struct nvtgt_vfu_cmd *cmd, bool to_guest)
 {
 	struct nvtgt_req *req = &cmd->req;
@@ -386,8 +431,8 @@ static void nvtgt_vfu_copy(struct nvtgt_vfu_cmd *cmd, bool to_guest)
 		void *guest = page_address(bvec[i].bv_page) + bvec[i].bv_offset;
 		size_t done;
 
-		done = to_guest ? copy_from_iter(guest, bvec[i].bv_len, &iter) :
-				  copy_to_iter(guest, bvec[i].bv_len, &iter);
+		done = to_guest ? _copy_from_iter(guest, bvec[i].bv_len, &iter) :
+				  _copy_to_iter(guest, bvec[i].bv_len, &iter);
 		WARN_ON_ONCE(done != bvec[i].bv_len);
 	}
 }

@@ -20,6 +20,7 @@
 #include <linux/fcntl.h>
 #include <linux/module.h>
 #include <linux/poll.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "vfu.h"
@@ -115,10 +116,12 @@ static const char *nvtgt_vfu_make_admin(struct nvtgt_vfu_dev *dev)
 /* The host has set CC.EN: make the admin queue, once those of before a reset are gone. */
 static void nvtgt_vfu_try_enable(struct nvtgt_vfu_dev *dev)
 {
+	u32 cc = nvtgt_pci_ctrl_read(dev->ctrl, NVME_REG_CC);
 	const char *why;
 
 	lockdep_assert_held(&dev->lock);
-	if (dev->closed || !(nvtgt_pci_ctrl_read(dev->ctrl, NVME_REG_CC) & NVME_CC_ENABLE) ||
+	/* after a shutdown only a reset leads back */
+	if (dev->closed || !(cc & NVME_CC_ENABLE) || cc & NVME_CC_SHN_MASK ||
 	    nvtgt_pci_ctrl_read(dev->ctrl, NVME_REG_CSTS) & (NVME_CSTS_RDY | NVME_CSTS_CFS) ||
 	    !nvtgt_pci_ctrl_is_idle(dev->ctrl))
 		return;
@@ -134,10 +137,13 @@ static void nvtgt_vfu_enable_work(struct work_struct *work)
 {
 	struct nvtgt_vfu_dev *dev = container_of(work, struct nvtgt_vfu_dev, enable_work);
 
+	unsigned int noio = memalloc_noio_save();	/* as the core's workers */
+
 	mutex_lock(&dev->lock);
 	nvtgt_vfu_try_enable(dev);
 	mutex_unlock(&dev->lock);
 	nvtgt_vfu_dev_put(dev);
+	memalloc_noio_restore(noio);
 }
 
 /**
@@ -168,12 +174,14 @@ static void nvtgt_vfu_forget_guest(struct nvtgt_vfu_dev *dev)
 static void nvtgt_vfu_write_cc(struct nvtgt_vfu_dev *dev, u32 cc)
 {
 	u32 old = nvtgt_pci_ctrl_read(dev->ctrl, NVME_REG_CC);
+	unsigned int noio = memalloc_noio_save();	/* makes a queue, as enable_work does */
 
 	lockdep_assert_held(&dev->lock);
 	nvtgt_pci_ctrl_set_cc(dev->ctrl, cc);
 	if (old & NVME_CC_ENABLE && !(cc & NVME_CC_ENABLE))
 		nvtgt_vfu_forget_guest(dev);
 	nvtgt_vfu_try_enable(dev);
+	memalloc_noio_restore(noio);
 }
 
 /**

@@ -5,6 +5,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/poll.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "vfu.h"
@@ -126,6 +127,7 @@ int nvtgt_vfu_port_attach(u16 id, struct nvtgt_vfu_dev *dev)
 {
 	struct nvtgt_vfu_port *vport;
 	struct nvtgt_port *port;
+	unsigned int noio;
 	int ret = -ENODEV;
 
 	mutex_lock(&nvtgt_vfu_ports_lock);
@@ -147,7 +149,9 @@ int nvtgt_vfu_port_attach(u16 id, struct nvtgt_vfu_dev *dev)
 		return ret;
 
 	/* takes nvtgt_config_sem, which whoever calls nvtgt_vfu_remove_port() holds */
+	noio = memalloc_noio_save();	/* a Connect may wait for the lock */
 	dev->ctrl = nvtgt_pci_ctrl_create(port, vport->path, dev, dev->nr_vectors);
+	memalloc_noio_restore(noio);
 	nvtgt_port_put(port);
 	if (!IS_ERR(dev->ctrl)) {
 		mutex_lock(&nvtgt_vfu_ports_lock);
@@ -299,21 +303,28 @@ const struct nvtgt_transport_ops nvtgt_vfu_ops = {
 
 static int __init nvtgt_vfu_init(void)
 {
-	int ret = nvtgt_vfu_mem_init();
+	int ret;
 
+	/* a page of the guest is looked for as one of the kernel's */
+	if (PAGE_SIZE != NVTGT_VFU_PAGE) {
+		pr_err("kernels with pages of %lu bytes are not supported\n", PAGE_SIZE);
+		return -EOPNOTSUPP;
+	}
+	ret = nvtgt_vfu_mem_init();
 	if (ret)
 		return ret;
 	ret = nvtgt_conns_init(&nvtgt_vfu_conns);
 	if (ret)
 		goto exit_mem;
-	ret = misc_register(&nvtgt_vfu_misc);
+	ret = nvtgt_transport_register(&nvtgt_vfu_ops);
 	if (ret)
 		goto exit_conns;
-	ret = nvtgt_transport_register(&nvtgt_vfu_ops);
+	/* last: a process may open it at once */
+	ret = misc_register(&nvtgt_vfu_misc);
 	if (!ret)
 		return 0;
 
-	misc_deregister(&nvtgt_vfu_misc);
+	nvtgt_transport_unregister(&nvtgt_vfu_ops);
 exit_conns:
 	nvtgt_conns_exit(&nvtgt_vfu_conns);
 exit_mem:
@@ -323,8 +334,8 @@ exit_mem:
 
 static void __exit nvtgt_vfu_exit(void)
 {
-	nvtgt_transport_unregister(&nvtgt_vfu_ops);
 	misc_deregister(&nvtgt_vfu_misc);
+	nvtgt_transport_unregister(&nvtgt_vfu_ops);
 	nvtgt_conns_exit(&nvtgt_vfu_conns);
 	nvtgt_vfu_mem_exit();
 }

@@ -34,7 +34,6 @@
 #include "vfu.h"
 
 #define NVTGT_VFU_MAX_FILE	(4ULL << 40)	/* bytes of a file that guests reach */
-#define NVTGT_VFU_RETRY		HZ		/* until pages that could not be pinned are tried again */
 
 /* struct nvtgt_vfu_chunk - 2 MiB of a file, pinned */
 struct nvtgt_vfu_chunk {
@@ -207,6 +206,12 @@ static bool nvtgt_vfu_pin_wanted(struct nvtgt_vfu_mem *mem, unsigned int i)
 	struct mm_struct *mm;
 
 	mutex_lock(&mem->lock);
+	/* a reactor that had found nothing has asked again after the chunk had come */
+	if (!IS_ERR_OR_NULL(mem->chunks[i])) {
+		clear_bit_unlock(i, mem->wanted);
+		mutex_unlock(&mem->lock);
+		return true;
+	}
 	mm = mem->place->mm;
 	if (!mmget_not_zero(mm)) {
 		mutex_unlock(&mem->lock);
@@ -811,7 +816,8 @@ int nvtgt_vfu_find_page(struct nvtgt_vfu_dev *dev, u64 gpa, bool write, struct p
 	if (!table || i == table->nr)
 		goto out;
 	region = table->region[i];
-	if (gpa < region->gpa || !region->mem || (write && !(region->flags & NVTGT_VFU_MAP_WRITE)))
+	if (gpa < region->gpa || !region->mem ||
+	    !(region->flags & (write ? NVTGT_VFU_MAP_WRITE : NVTGT_VFU_MAP_READ)))
 		goto out;
 	off = region->offset + (gpa - region->gpa);
 	i = off >> NVTGT_VFU_CHUNK_SHIFT;
@@ -856,7 +862,7 @@ bool nvtgt_vfu_is_mapped(struct nvtgt_vfu_dev *dev, u64 gpa, u64 size, bool writ
 			return false;
 		region = table->region[i];
 		if (gpa < region->gpa || !region->mem ||
-		    (write && !(region->flags & NVTGT_VFU_MAP_WRITE)))
+		    !(region->flags & (write ? NVTGT_VFU_MAP_WRITE : NVTGT_VFU_MAP_READ)))
 			return false;
 		gpa = region->gpa + region->size;
 	}

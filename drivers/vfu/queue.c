@@ -18,7 +18,7 @@
 #include <linux/slab.h>
 #include "vfu.h"
 
-#define NVTGT_VFU_SHARE		32		/* entries that a pass fetches */
+#define NVTGT_VFU_SHARE		32		/* entries that a pass fetches, if they cost little */
 
 /* Get from the guest's page what the ring's pages are. Returns 0, -EAGAIN or another errno. */
 static int nvtgt_vfu_find_ring(struct nvtgt_vfu_dev *dev, struct nvtgt_vfu_ring *ring, bool write)
@@ -53,31 +53,34 @@ static bool nvtgt_vfu_ring_overlaps(const struct nvtgt_vfu_ring *ring, u64 gpa, 
 
 /*
  * A queue's two words in the shadow doorbells: where the guest writes, and where it looks whether
- * the doorbell has to be rung. NULL as long as they cannot be reached.
+ * the doorbell has to be rung; or NULL. Returns false when there are some which cannot be reached at
+ * the moment: the doorbell's register, which the guest has not written for long, says nothing then.
  */
-static void nvtgt_vfu_find_shadow(struct nvtgt_vfu_dev *dev, u16 qid, bool cq, unsigned int *gen,
+static bool nvtgt_vfu_find_shadow(struct nvtgt_vfu_dev *dev, u16 qid, bool cq, unsigned int *gen,
 				  __le32 **shadow, __le32 **event)
 {
 	/* the addresses are as new as this number, or newer: then it is looked at again */
 	unsigned int now = smp_load_acquire(&dev->dbbuf_gen);
+	u64 shadow_gpa = READ_ONCE(dev->dbbuf_shadow), event_gpa = READ_ONCE(dev->dbbuf_event);
 	unsigned int off = (2 * qid + cq) * sizeof(__le32);
 	struct page *page, *event_page;
 	int ret;
 
 	*shadow = NULL;
 	*event = NULL;
-	if (!qid || !READ_ONCE(dev->dbbuf_shadow)) {
+	if (!qid || !shadow_gpa || !event_gpa) {
 		*gen = now;
-		return;
+		return true;
 	}
-	ret = nvtgt_vfu_find_page(dev, READ_ONCE(dev->dbbuf_shadow), false, &page);
+	ret = nvtgt_vfu_find_page(dev, shadow_gpa, false, &page);
 	if (!ret)
-		ret = nvtgt_vfu_find_page(dev, READ_ONCE(dev->dbbuf_event), true, &event_page);
+		ret = nvtgt_vfu_find_page(dev, event_gpa, true, &event_page);
 	if (ret)
-		return;		/* tried again: *gen is not now */
+		return false;		/* tried again: *gen is not now */
 	*gen = now;
 	*shadow = page_address(page) + off;
 	*event = page_address(event_page) + off;
+	return true;
 }
 
 /**
@@ -134,8 +137,15 @@ static void nvtgt_vfu_read_head(struct nvtgt_vfu_dev *dev, struct nvtgt_vfu_cq *
 	u32 head;
 
 	lockdep_assert_held(&cq->lock);
-	if (unlikely(cq->dbbuf_gen != READ_ONCE(dev->dbbuf_gen)))
-		nvtgt_vfu_find_shadow(dev, cq->id, true, &cq->dbbuf_gen, &cq->shadow, &cq->event);
+	if (unlikely(cq->dbbuf_gen != READ_ONCE(dev->dbbuf_gen))) {
+		if (!nvtgt_vfu_find_shadow(dev, cq->id, true, &cq->dbbuf_gen, &cq->shadow,
+					   &cq->event))
+			return;
+		cq->had_shadow |= !!cq->shadow;
+	}
+	/* a reset has forgotten it: the queue ends */
+	if (unlikely(!cq->shadow && cq->had_shadow))
+		return;
 	head = cq->shadow ? le32_to_cpu(READ_ONCE(*cq->shadow)) : READ_ONCE(cq->bar_head);
 	/* a shadow doorbell that is wrong is not looked at; the register's were checked */
 	if (likely(head < cq->ring.size))
@@ -200,6 +210,9 @@ bool nvtgt_vfu_post(struct nvtgt_vfu_queue *q, struct nvtgt_req *req)
 		}
 		posted = true;
 	}
+	/* memory that could not be pinned: nothing tells when it can be */
+	if (unlikely(!posted && (!cq->ring.ok || cq->dbbuf_gen != READ_ONCE(q->dev->dbbuf_gen))))
+		nvtgt_conn_look_by(&q->conn, jiffies + NVTGT_VFU_RETRY);
 	spin_unlock(&cq->lock);
 	if (!posted)
 		return false;
@@ -319,9 +332,17 @@ static u16 nvtgt_vfu_read_tail(struct nvtgt_vfu_queue *q)
 {
 	u32 tail;
 
-	if (unlikely(q->dbbuf_gen != READ_ONCE(q->dev->dbbuf_gen)))
-		nvtgt_vfu_find_shadow(q->dev, q->conn.queue.qid, false, &q->dbbuf_gen, &q->shadow,
-				      &q->event);
+	if (unlikely(q->dbbuf_gen != READ_ONCE(q->dev->dbbuf_gen))) {
+		if (!nvtgt_vfu_find_shadow(q->dev, q->conn.queue.qid, false, &q->dbbuf_gen,
+					   &q->shadow, &q->event)) {
+			nvtgt_conn_look_by(&q->conn, jiffies + NVTGT_VFU_RETRY);
+			return q->head;
+		}
+		q->had_shadow |= !!q->shadow;
+	}
+	/* a reset has forgotten it: the queue ends */
+	if (unlikely(!q->shadow && q->had_shadow))
+		return q->head;
 	if (!q->shadow)
 		/* pairs with nvtgt_vfu_ring_sq(): the entries before this tail */
 		return smp_load_acquire(&q->bar_tail);
@@ -345,9 +366,7 @@ static void nvtgt_vfu_set_event(struct nvtgt_vfu_queue *q, u16 event)
 
 static bool nvtgt_vfu_fetch(struct nvtgt_vfu_queue *q, u16 tail)
 {
-	unsigned int nr;
-
-	for (nr = 0; nr < NVTGT_VFU_SHARE && q->head != tail; nr++) {
+	for (q->spent = 0; q->spent < NVTGT_VFU_SHARE && q->head != tail; q->spent++) {
 		struct nvtgt_req *req = nvtgt_conn_get_req(&q->conn);
 		struct nvtgt_vfu_cmd *cmd;
 
@@ -390,8 +409,15 @@ static bool nvtgt_vfu_receive(struct nvtgt_source *source)
 	if (unlikely(!list_empty(&q->done)))
 		nvtgt_vfu_post_done(q);
 	/* without its memory the queue stands still: NVTGT_VFU_F_MEMORY comes */
-	if (unlikely(!q->ring.ok) && nvtgt_vfu_find_ring(q->dev, &q->ring, false))
-		return false;
+	if (unlikely(!q->ring.ok)) {
+		int ret = nvtgt_vfu_find_ring(q->dev, &q->ring, false);
+
+		/* where it could not be pinned, nothing tells when it can be */
+		if (ret && ret != -EFAULT)
+			nvtgt_conn_look_by(&q->conn, jiffies + NVTGT_VFU_RETRY);
+		if (ret)
+			return false;
+	}
 	tail = nvtgt_vfu_read_tail(q);
 	found = tail != q->head;
 	more = found && nvtgt_vfu_fetch(q, tail);
@@ -408,6 +434,8 @@ static bool nvtgt_vfu_arm(struct nvtgt_source *source)
 
 	if (q->conn.state != NVTGT_CONN_LIVE || !q->ring.ok)
 		return false;
+	/* finds the event index, if that is news */
+	nvtgt_vfu_read_tail(q);
 	if (q->event) {
 		nvtgt_vfu_set_event(q, q->head);
 		smp_mb();	/* pairs with the guest's between its tail and its look at this */

@@ -28,6 +28,9 @@
 #define NVTGT_VFU_MDTS		8		/* largest: 1 MiB */
 #define NVTGT_VFU_SEGS		((1U << NVTGT_VFU_MDTS) + 1)
 #define NVTGT_VFU_MAX_TABLES	64		/* of NVTGT_VFU_SEGS segments, for a queue */
+#define NVTGT_VFU_MAX_SEGS	1020		/* of a command whose data are copied: SGLs of odd pieces */
+#define NVTGT_VFU_MAX_LARGE	8		/* tables of as many, for a queue */
+#define NVTGT_VFU_RETRY		HZ		/* until pages that could not be pinned are tried again */
 #define NVTGT_VFU_MAX_REGIONS	4096		/* of a guest */
 #define NVTGT_VFU_MAX_VECTORS	2048		/* as many as MSI-X has */
 #define NVTGT_VFU_DOORBELLS	0x1000		/* offset in BAR0; CAP.DSTRD is 0 */
@@ -115,13 +118,15 @@ struct nvtgt_vfu_cq {
 	bool phase;
 	bool full;			/* a completion waits for the host to move the head */
 	unsigned int dbbuf_gen;
+	bool had_shadow;
 	__le32 *shadow, *event;		/* of the shadow doorbells, or NULL */
 };
 
 /* struct nvtgt_vfu_table - room for a command's segments */
 struct nvtgt_vfu_table {
 	struct list_head entry;
-	struct bio_vec bvec[NVTGT_VFU_SEGS];
+	unsigned int room;
+	struct bio_vec bvec[] __counted_by(room);
 };
 
 /* struct nvtgt_vfu_cmd - a command */
@@ -152,11 +157,14 @@ struct nvtgt_vfu_queue {
 	struct nvtgt_vfu_ring ring;
 	u16 head;
 	bool signal;			/* entries have been posted since the last interrupt */
+	unsigned int spent;		/* of this pass's share: entries, and what they cost */
 	unsigned int dbbuf_gen;
+	bool had_shadow;
 	__le32 *shadow, *event;		/* of the shadow doorbells, or NULL */
 	struct list_head done;		/* nvtgt_req.entry: no room in the completion queue */
-	struct list_head tables;	/* free ones */
+	struct list_head tables;	/* free ones, of NVTGT_VFU_SEGS */
 	unsigned int nr_tables;
+	unsigned int nr_large;		/* tables of NVTGT_VFU_MAX_SEGS */
 
 	struct nvtgt_call fence_call;
 	struct nvtgt_vfu_fence *fence;	/* dev->unmap_lock; until fence_call has run, the reactor's */

@@ -59,7 +59,8 @@ struct nvtgt_vfu_attach {
  * Guest memory: size bytes at guest address gpa are the file's at offset; all three are multiples
  * of 4096. The file is of tmpfs, hugetlbfs or memfd and open for reading and writing. fd -1: nothing
  * that a controller could reach. Regions do not overlap. EEXIST: this one does; EFBIG: there are too
- * many; ENODEV: not such a file; EINVAL. The pages are pinned as they are used, and counted
+ * many; ENODEV: not such a file; EINVAL. The file is not truncated, and no holes are made in it,
+ * while it is mapped: commands would go on with the pages of before. The pages are pinned as they are used, and counted
  * against RLIMIT_MEMLOCK of the process that makes the call, unless it has CAP_IPC_LOCK.
  */
 struct nvtgt_vfu_map {

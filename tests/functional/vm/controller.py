@@ -129,6 +129,12 @@ def on_disk(offset, size):
         os.close(fd)
 
 
+def connections():
+    """Queues that there are."""
+    with open("/sys/kernel/debug/nvtgt/connections") as f:
+        return f.read()
+
+
 def registers():
     """What there is, what is not, and what a reset does."""
     device = Device()
@@ -183,6 +189,9 @@ def registers():
         # shutdown
         c.write(vfu.CC, vfu.CC_EN | 1 << 14)
         wait_for("SHST", lambda: c.read(vfu.CSTS) >> 2 & 3 == 2)
+        wait_for("the queue is gone", lambda: not connections())
+        time.sleep(0.2)
+        need(not connections(), "the admin queue is there again after the shutdown")
         c.write(vfu.CC, 0)
         wait_for("CSTS", lambda: not c.read(vfu.CSTS) & vfu.RDY)
         c.enable()
@@ -336,7 +345,7 @@ def data():
                     need(got == out, "what was read: %d bytes, offset %d", size, offset)
         # SGLs: a data block; segments; odd pieces
         for sizes in ((PAGE,), (1 << 20,), (512, 512, 3072), (1, 4095), (4096,) * 16, (100, 3996) * 8,
-                      (0, 4096, 0), (3,) * 1364 + (4,)):
+                      (0, 4096, 0), (4096 + 512, 4096 - 512) * 128, (1024,) * 512, (3,) * 1364 + (4,)):
             size = sum(sizes)
             out = os.urandom(size)
             descs, done = [], 0
@@ -449,6 +458,79 @@ def many():
                 small.ring(old)
                 for cid in cids:
                     need(not small.take(cid).status, "a small completion queue")
+    device.close()
+
+
+def shadow():
+    """Shadow doorbells that cannot be reached: what the registers said last is old."""
+    device = Device()
+    with Controller(device) as c:
+        c.enable()
+        c.shadow, c.event = c.mem.pages(2), 0
+        c.event = c.shadow + PAGE
+        alias = 1 << 40
+        c.map(alias, 2 * PAGE, c.shadow)
+        c.admin.good(vfu.A_DBBUF, dptr=prp(alias, alias + PAGE))
+        q = c.create(1, 32, shadow=True)
+        page = c.mem.pages()
+        for i in range(100):
+            q.good(nvme.WRITE, nsid=1, dptr=prp(page), **nvme.rw(i, 1))
+            if i == 50:
+                c.write(0x1000 + 8, q.tail)
+        c.unmap(alias, 2 * PAGE)
+        # queues are looked at again
+        c.map(2 * alias, PAGE)
+        c.identify(1)
+        time.sleep(0.2)
+        need(not q.poll(), "an old entry was executed again")
+        cid = q.put(nvme.READ, nsid=1, dptr=prp(page), **nvme.rw(0, 1))
+        q.ring()
+        time.sleep(0.2)
+        need(not q.poll(), "a tail that cannot be read")
+        c.map(alias, 2 * PAGE, c.shadow)
+        need(not q.take(cid).status, "the shadow doorbells are there again")
+        for i in range(100):
+            q.good(nvme.READ, nsid=1, dptr=prp(page), **nvme.rw(i, 1))
+        # a queue that is there already when the shadow doorbells come
+        c.disable()
+        c.enable()
+        q = c.create(1, 32)
+        q.good(nvme.READ, nsid=1, dptr=prp(page), **nvme.rw(0, 1))
+        c.mem.write(c.shadow, bytes(2 * PAGE))
+        c.mem.set_word(c.shadow + 8, q.tail)
+        c.mem.set_word(c.shadow + 12, q.head)
+        c.admin.good(vfu.A_DBBUF, dptr=prp(c.shadow, c.event))
+        q.shadow = True
+        for i in range(100):
+            q.good(nvme.READ, nsid=1, dptr=prp(page), **nvme.rw(i, 1))
+            time.sleep(0.002)
+    device.close()
+
+
+def huge():
+    """Data that go over the end of a huge page, and are copied."""
+    device = Device()
+    large, nr = 2 << 20, 6
+    for order in (1, -1):
+        wait_for("the port is free", lambda: not device.ports()[0][0][1])
+        try:
+            mem = Memory(nr * large, flags=4)
+            for i in list(range(nr))[::order]:
+                mem.write(i * large, b"x")
+        except OSError as e:
+            print("no huge pages: %s" % e)
+            return
+        with Controller(device, memory=mem) as c:
+            c.enable()
+            q = c.create(1, 32)
+            for i in range(1, nr):
+                gpa, out = i * large - 2047, os.urandom(PAGE)
+                mem.write(gpa, out)
+                q.good(nvme.WRITE, nsid=1, flags=0x40, dptr=sgl(gpa, PAGE), **nvme.rw(8 * i, 8))
+                need(on_disk(8 * i * 512, PAGE) == out, "what was written from boundary %d", i)
+                mem.write(gpa, bytes(PAGE))
+                q.good(nvme.READ, nsid=1, flags=0x40, dptr=sgl(gpa, PAGE), **nvme.rw(8 * i, 8))
+                need(mem.read(gpa, PAGE) == out, "what was read to boundary %d", i)
     device.close()
 
 
@@ -579,10 +661,12 @@ def features():
                 need(put(9, iv) == nvme.INVALID_FIELD and get(9, cdw11=iv) == -nvme.INVALID_FIELD, "vector %#x", iv)
                 need(get(9, 1, iv) == -nvme.INVALID_FIELD, "the default of vector %#x", iv)
             need(get(9, 1, 3) == 3, "the default of a vector")
+            need(get(0x0F) == -nvme.INVALID_FIELD and put(0x0F, 5000) == nvme.INVALID_FIELD, "keep alive, KAS is 0")
+            need(admin.run(nvme.A_KEEP_ALIVE).status == nvme.INVALID_OPCODE, "Keep Alive")
             page = c.mem.pages()
             admin.good(nvme.A_LOG, dptr=prp(page), cdw10=0x12 | (PAGE // 4 - 1) << 16)
             log = struct.unpack("<256I", c.mem.read(page, 1024))
-            need(log[8] & 1 and log[9] & 1 and log[7] & 1 and not log[3] & 1, "the log of features")
+            need(log[8] & 1 and log[9] & 1 and log[7] & 1 and not (log[3] | log[15]) & 1, "the log of features")
             if again:
                 c.reset()
             else:
@@ -681,6 +765,36 @@ def stuck():
             c.enable()
             c.identify(1)
         wait_for("the port is free", lambda: not device.ports()[0][0][1])
+    device.close()
+
+
+def again():
+    """A port that is closed and opened again while its old controller's writes are in a device."""
+    device = Device()
+    with Slow("stall=1") as slow, Port(2) as port:
+        c = Controller(device, 2)
+        c.enable()
+        q = c.create(1, 32)
+        q.put(nvme.WRITE, nsid=2, dptr=prp(c.mem.pages()), **nvme.rw(0, 8))
+        q.ring()
+        q.good(nvme.READ, nsid=1, dptr=prp(c.mem.pages()), **nvme.rw(0, 8))
+        c.close()
+        port.unlink()
+        port.link()
+        need(not device.ports()[0][1][1], "the new port has a controller")
+        for _ in range(5):
+            fails(errno.EBUSY, device.attach, 2)
+            time.sleep(0.05)
+        slow.set("stall=0")
+
+        def attach():
+            try:
+                return device.attach(2)
+            except OSError as e:
+                need(e.errno == errno.EBUSY, "%s", e)
+                return 0
+        os.close(wait_for("a controller", attach))
+        wait_for("the port is free", lambda: not device.ports()[0][1][1])
     device.close()
 
 

@@ -4,7 +4,7 @@
 # SGLs of all shapes, shadow doorbells, interrupts, memory that comes and goes, sudden ends,
 # a controller that another process takes over
 # kernels: all
-# timeout: 300
+# timeout: 600
 
 . "$TESTS/lib/guest.sh"
 target_is_nvtgt || skip "nvmet has no virtual machines"
@@ -25,8 +25,10 @@ guest() { PYTHONDONTWRITEBYTECODE=1 PATIENCE=$PATIENCE CONFIGFS=$CONFIGFS python
 connections=/sys/kernel/debug/nvtgt/connections
 none() { [ -z "$(cat $connections)" ]; }
 
+echo 12 >/proc/sys/vm/nr_hugepages
+defer eval 'echo 0 >/proc/sys/vm/nr_hugepages'
 bad=()
-for what in ${VM_CASES:-registers identify queues data wrong many memory sudden adopt host features stuck}; do
+for what in ${VM_CASES:-registers identify queues data wrong many memory sudden adopt host features stuck shadow huge again}; do
 	note "$what"
 	guest "$what" "$disk" || bad+=("$what")
 	wait_for 30 none || fail "connections are left: $(cat $connections)"
