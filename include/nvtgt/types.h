@@ -220,6 +220,7 @@ struct nvtgt_queue {
  * @dir: DMA_TO_DEVICE: host to target; DMA_FROM_DEVICE; DMA_NONE
  * @state: enum nvtgt_req_state, changed by nvtgt_req_set_state() alone
  * @backend_flags: the backend's
+ * @parked_ns: nvtgt_ns.opened of the namespace that was let go
  * @parked: the namespace was let go; it is looked up again for execution
  * @ns_shared: the reference on the namespace is the queue's
  * @polled: nvtgt_req_poll() was called: its result goes to @poller; written by reactors only
@@ -292,6 +293,7 @@ struct nvtgt_req {
 	struct nvtgt_reactor *poller;
 	struct list_head poll_entry;
 	struct list_head late_entry;
+	u32 parked_ns;
 	bool late_write;
 	bool poll_done;
 	bool waits;
@@ -310,6 +312,7 @@ struct nvtgt_req {
  * @ops: the backend
  * @subsys: whose namespace
  * @nsid: namespace id
+ * @opened: another number for each time that a namespace, this one or another, is opened
  * @priv: the backend's
  * @size: bytes
  * @blksize_shift: log2 of the logical block size, from 9
@@ -339,6 +342,7 @@ struct nvtgt_ns {
 	const struct nvtgt_backend_ops *ops;
 	struct nvtgt_subsys *subsys;
 	u32 nsid;
+	u32 opened;
 
 	/* the backend's, set in open(), revalidate(), set_options() */
 	void *priv;

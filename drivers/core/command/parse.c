@@ -95,6 +95,9 @@ static u16 nvtgt_req_unpark(struct nvtgt_req *req)
 	req->parked = false;
 	req->pi_len = 0;
 	status = nvtgt_req_dispatch(req);
+	/* segments in a guest's memory suit the device that the namespace had: it may try again */
+	if (!status && req->queue->ops->pcie && req->ns->opened != req->parked_ns)
+		status = NVME_SC_NS_NOT_READY;
 	if (!status && (req->data_len != data_len || req->pi_len != pi_len)) {
 		req->error_loc = offsetof(struct nvme_common_command, dptr);
 		status = NVME_SC_SGL_INVALID_DATA | NVME_STATUS_DNR;

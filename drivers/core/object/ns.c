@@ -153,6 +153,8 @@ static int nvtgt_ns_check_ops(struct nvtgt_ns *ns, const struct nvtgt_backend_op
 }
 
 /* enable_lock is held; takes over the reference on ops->owner, puts it on failure. */
+static atomic_t nvtgt_ns_opened = ATOMIC_INIT(0);	/* how often namespaces were opened */
+
 static int nvtgt_ns_open(struct nvtgt_core_ns *core_ns, const struct nvtgt_backend_ops *ops)
 {
 	struct nvtgt_ns *ns = &core_ns->ns;
@@ -166,6 +168,7 @@ static int nvtgt_ns_open(struct nvtgt_core_ns *core_ns, const struct nvtgt_backe
 	}
 
 	ns->ops = ops;
+	ns->opened = atomic_inc_return(&nvtgt_ns_opened);
 	ns->size = 0;
 	ns->blksize_shift = 9;
 	ns->phys_block_bytes = 0;

@@ -230,9 +230,11 @@ static struct nvtgt_peer *nvtgt_peer_with_most(struct nvtgt_conns *conns)
 
 /*
  * Makes room for one connection more. Returns whether there is some; @bound->param says
- * what has been reached, if anything.
+ * what has been reached, if anything. A guest's queue is half-open only while it is made, and the guest
+ * is told that it has been: none ends for the sake of another guest's (@pcie).
  */
-static bool nvtgt_peer_make_room(struct nvtgt_peer *peer, struct nvtgt_peer_bound *bound)
+static bool nvtgt_peer_make_room(struct nvtgt_peer *peer, struct nvtgt_peer_bound *bound,
+				 bool pcie)
 {
 	struct nvtgt_conns *conns = peer->conns;
 	struct nvtgt_peer *most;
@@ -256,7 +258,7 @@ static bool nvtgt_peer_make_room(struct nvtgt_peer *peer, struct nvtgt_peer_boun
 		*bound = (struct nvtgt_peer_bound) { "max_connections", conns->nr_connections };
 	else
 		return true;
-	most = nvtgt_peer_with_most(conns);
+	most = pcie ? NULL : nvtgt_peer_with_most(conns);
 	return most && nvtgt_peer_end_oldest(most);
 }
 
@@ -264,7 +266,7 @@ static bool nvtgt_peer_make_room(struct nvtgt_peer *peer, struct nvtgt_peer_boun
 static bool nvtgt_peer_add(struct nvtgt_peer *peer, struct nvtgt_queue *queue,
 			   struct nvtgt_peer_bound *bound)
 {
-	if (!nvtgt_peer_make_room(peer, bound))
+	if (!nvtgt_peer_make_room(peer, bound, queue->ops->pcie))
 		return false;
 	queue->peer = peer;
 	peer->nr_queues++;

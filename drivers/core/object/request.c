@@ -95,6 +95,7 @@ void nvtgt_req_park(struct nvtgt_req *req)
 {
 	if (!req->ns)
 		return;
+	req->parked_ns = req->ns->opened;
 	nvtgt_req_put_ns(req);
 	req->parked = true;
 }
