@@ -35,7 +35,7 @@ static DECLARE_WAIT_QUEUE_HEAD(nvtgt_vfu_ports_wait);
 
 /* struct nvtgt_vfu_client - an open /dev/nvtgt-vfu */
 struct nvtgt_vfu_client {
-	u32 seen;			/* nvtgt_vfu_generation; under nvtgt_vfu_ports_lock */
+	u32 seen;			/* nvtgt_vfu_generation that it has been told; READ_ONCE() */
 };
 
 /* The list, or what it says of a port, has changed. */
@@ -178,33 +178,52 @@ void nvtgt_vfu_port_detach(struct nvtgt_vfu_port *vport)
 	nvtgt_vfu_port_put(vport);
 }
 
-static int nvtgt_vfu_copy_ports(struct nvtgt_vfu_client *client, struct nvtgt_vfu_ports *ports)
+/* Writes as many ports as there is room for into @info. Returns how many there are. */
+static u32 nvtgt_vfu_get_ports(struct nvtgt_vfu_port_info *info, u32 room, u32 *generation)
 {
-	struct nvtgt_vfu_port_info __user *to = u64_to_user_ptr(ports->ports);
 	struct nvtgt_vfu_port *vport;
 	u32 nr = 0;
-	int ret = 0;
 
 	mutex_lock(&nvtgt_vfu_ports_lock);
 	list_for_each_entry(vport, &nvtgt_vfu_ports, entry) {
-		struct nvtgt_vfu_port_info info = { .id = vport->id };
-
-		if (nr++ >= ports->nr)
+		if (nr++ >= room)
 			continue;
-		if (vport->dev)
-			info.flags |= NVTGT_VFU_PORT_ATTACHED;
-		strscpy(info.path, vport->path, sizeof(info.path));
-		if (copy_to_user(to++, &info, sizeof(info))) {
-			ret = -EFAULT;
-			break;
-		}
+		info->id = vport->id;
+		info->flags = vport->dev ? NVTGT_VFU_PORT_ATTACHED : 0;
+		strscpy(info->path, vport->path, sizeof(info->path));
+		info++;
 	}
-	if (!ret) {
-		client->seen = nvtgt_vfu_generation;
-		ports->generation = client->seen;
+	*generation = nvtgt_vfu_generation;
+	mutex_unlock(&nvtgt_vfu_ports_lock);
+	return nr;
+}
+
+/* Nothing is copied to the process under the lock, which its page faults would hold up. */
+static int nvtgt_vfu_copy_ports(struct nvtgt_vfu_client *client, struct nvtgt_vfu_ports *ports)
+{
+	struct nvtgt_vfu_port_info *info = NULL;
+	u32 nr, generation, room = 0;
+	int ret = 0;
+
+	for (;;) {
+		nr = nvtgt_vfu_get_ports(info, room, &generation);
+		if (min(nr, ports->nr) <= room)
+			break;
+		kvfree(info);
+		room = min(nr, ports->nr);
+		info = kvcalloc(room, sizeof(*info), GFP_KERNEL_ACCOUNT);
+		if (!info)
+			return -ENOMEM;
+	}
+	room = min(nr, ports->nr);
+	if (room && copy_to_user(u64_to_user_ptr(ports->ports), info, room * sizeof(*info))) {
+		ret = -EFAULT;
+	} else {
+		WRITE_ONCE(client->seen, generation);
+		ports->generation = generation;
 		ports->nr = nr;
 	}
-	mutex_unlock(&nvtgt_vfu_ports_lock);
+	kvfree(info);
 	return ret;
 }
 

@@ -55,6 +55,7 @@ struct nvtgt_vfu_mem {
 	struct kref ref;		/* regions */
 	struct list_head entry;		/* nvtgt_vfu_mems; nvtgt_vfu_mem_lock */
 	struct file *file;
+	u64 size;			/* of the file, when it was mapped: regions end before */
 	u64 len;
 	unsigned int nr_chunks;
 	struct nvtgt_vfu_chunk **chunks;	/* read anywhere; NULL: not pinned; or an ERR_PTR */
@@ -297,6 +298,7 @@ static struct nvtgt_vfu_mem *nvtgt_vfu_mem_create(struct file *file)
 
 	if (!mem)
 		return ERR_PTR(-ENOMEM);
+	mem->size = i_size_read(file_inode(file));
 	mem->len = nvtgt_vfu_file_len(file);
 	mem->nr_chunks = mem->len >> NVTGT_VFU_CHUNK_SHIFT;
 	mem->chunks = kvcalloc(mem->nr_chunks, sizeof(*mem->chunks), GFP_KERNEL_ACCOUNT);
@@ -330,7 +332,8 @@ static struct nvtgt_vfu_mem *nvtgt_vfu_mem_get_file(struct file *file, u64 end)
 		return ERR_PTR(-EINVAL);
 	mutex_lock(&nvtgt_vfu_mem_lock);
 	list_for_each_entry(mem, &nvtgt_vfu_mems, entry) {
-		if (file_inode(mem->file) != file_inode(file) || mem->len < end ||
+		/* a file that has grown is mapped anew: the last chunk may have been shorter */
+		if (file_inode(mem->file) != file_inode(file) || mem->size < end ||
 		    mem->place->mm != current->mm)
 			continue;
 		kref_get(&mem->ref);

@@ -279,6 +279,21 @@ def queues():
                 delete(vfu.A_DELETE_SQ, 1)
             if not got[0]:
                 delete(vfu.A_DELETE_CQ, 1)
+        # no more queues than there may be of all guests; none of the others ends
+        limit = "/sys/module/nvtgt_vfu/parameters/max_queues"
+        with open(limit) as f:
+            old = f.read()
+        try:
+            with open(limit, "w") as f:
+                f.write("2")
+            need((cq(), sq(at=page + PAGE)) == (0, 0), "the second of two")
+            need(sq(qid=2, at=page + 2 * PAGE) == vfu.INTERNAL, "the third of two")
+            c.identify(1)
+            delete(vfu.A_DELETE_SQ, 1)
+            delete(vfu.A_DELETE_CQ, 1)
+        finally:
+            with open(limit, "w") as f:
+                f.write(old)
         # doorbells of what is not there, and beyond the queue: events
         aer = admin.put(nvme.A_AER)
         admin.ring()
@@ -1032,6 +1047,23 @@ def adopt():
             os.close(ctrl.fd)
         wait_for("nothing is charged", lambda: locked() == before)
         wait_for("the ports are free", lambda: not any(p[1] for p in device.ports()[0]))
+
+    # a command waits for memory while its namespace gets another device
+    with Slow("delay_us=0") as slow:
+        child = Child(first)
+        (c, q), = take_over(child)
+        child.kill()
+        cid = q.put(nvme.READ, nsid=2, dptr=prp(36 << 20), **nvme.rw(0, 8))
+        q.ring()
+        wait_for("the command waits", lambda: " memory 1" in connections())
+        set_attr(slow.dir + "/enable", "0")
+        set_attr(slow.dir + "/enable", "1")
+        c.adopt()
+        cqe = q.take(cid)
+        need(cqe.status == vfu.NS_NOT_READY and not cqe.dnr, "for another device: %s", cqe)
+        q.good(nvme.READ, nsid=2, dptr=prp(36 << 20), **nvme.rw(0, 8))
+        os.close(c.fd)
+        wait_for("the port is free", lambda: not device.ports()[0][0][1])
     mem.close()
     device.close()
 

@@ -25,8 +25,11 @@ guest() { PYTHONDONTWRITEBYTECODE=1 PATIENCE=$PATIENCE CONFIGFS=$CONFIGFS python
 connections=/sys/kernel/debug/nvtgt/connections
 none() { [ -z "$(cat $connections)" ]; }
 
-echo 12 >/proc/sys/vm/nr_hugepages
-defer eval 'echo 0 >/proc/sys/vm/nr_hugepages'
+pages=/proc/sys/vm/nr_hugepages
+if [ -e $pages ]; then
+	echo 12 >$pages
+	defer eval "echo 0 >$pages"
+fi
 bad=()
 for what in ${VM_CASES:-registers identify queues data wrong many memory sudden adopt host features stuck shadow huge again}; do
 	note "$what"
