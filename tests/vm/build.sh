@@ -54,7 +54,7 @@ copy_tree() {
 		--exclude='*.d' --exclude=Module.symvers --exclude=modules.order \
 		--exclude='.module-common.*' --exclude='*.order' \
 		--exclude=/drivers/compat/generated --exclude=/drivers/compat/include/generated \
-		--exclude=/tools/nvtgtctl/nvtgtctl --exclude=__pycache__ \
+		--exclude=/tools/nvtgtctl/nvtgtctl --exclude=/tools/nvtgt-vfud/nvtgt-vfud --exclude=__pycache__ \
 		"$from/" "$1/tree/"
 }
 

@@ -211,16 +211,19 @@ candidates() {
 # Ask the archive once in a while what is newest, and write it down, so that
 # a run that needs nothing new does not touch the network.
 resolve() {
-	local file=$NVTGT_CACHE/resolved list k rel
+	local file list k rel
 	# what a run of the tests has found at its beginning holds to its end
 	if [ -s "${NVTGT_RESOLVED-}" ]; then
 		# shellcheck disable=SC1090
 		. "$NVTGT_RESOLVED"
+		RESOLVED=$NVTGT_RESOLVED
 		return 0
 	fi
 	command -v apt-get >/dev/null ||
 		die "the bench is made from Debian's packages: it needs Debian 12 or newer"
 	list=$({ echo "${BENCH_KERNELS[*]} $BUILD_PACKAGES / $GUEST_PACKAGES"; declare -f resolve; } | hash_of)
+	file=$NVTGT_CACHE/resolved-$list	# checkouts that ask for different packages take turns
+	RESOLVED=$file
 	if [ -s "$file" ] && grep -qx "LIST=$list" "$file" &&
 	   [ $(($(date +%s) - $(stat -c %Y "$file"))) -lt "$BENCH_FRESH" ]; then
 		# shellcheck disable=SC1090

@@ -189,13 +189,24 @@ static void ctrl_ended(struct vfud_endpoint *ep)
 	drop_ctrl(ep);
 }
 
+/* Has the client hung up, with messages left that are to be read before it goes? */
+static bool is_leaving(const struct vfud_endpoint *ep)
+{
+	struct pollfd pfd = { .fd = ep->conn_fd, .events = POLLRDHUP };
+
+	return ep->conn_fd >= 0 && poll(&pfd, 1, 0) > 0;
+}
+
 static void accept_client(struct vfud_endpoint *ep)
 {
-	int fd = accept4(ep->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct ucred cred = { 0 };
 	socklen_t len = sizeof(cred);
-	int ret;
+	int fd, ret;
 
+	/* its successor waits for a moment */
+	if (is_leaving(ep))
+		return;
+	fd = accept4(ep->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return;
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
@@ -504,12 +515,12 @@ static void endpoint_round(struct vfud_endpoint *ep)
 		return;
 	if (pfd[0].revents && read(ep->wake_fd, &count, sizeof(count)) < 0)
 		vfud_err(ep->path, "eventfd: %s", strerror(errno));
-	if (pfd[1].revents)
-		accept_client(ep);
 	if (pfd[2].revents & POLLHUP)
 		ctrl_ended(ep);
 	if (pfd[3].revents)
 		serve_client(ep);
+	if (pfd[1].revents)
+		accept_client(ep);
 	if (ep->deadline && monotonic_ms() >= ep->deadline)
 		drop_client(ep, "it has not said which version of vfio-user it speaks");
 	if (ep->listen_fd < 0 && !atomic_load(&ep->remove))

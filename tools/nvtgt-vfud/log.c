@@ -34,33 +34,37 @@ static void say(const char *priority, const char *where, const char *fmt, va_lis
 	pthread_mutex_unlock(&lock);
 }
 
-/* Each thread is an endpoint, or main: what one says too often is left out, and counted. */
-static bool may_say(const char *where)
+/* struct budget - each thread is an endpoint, or main: what one says too often is left out, and counted */
+struct budget {
+	long long since;
+	unsigned int said, left_out;
+};
+
+static bool may_say(struct budget *b, const char *where)
 {
-	static _Thread_local long long since;
-	static _Thread_local unsigned int said, left_out;
 	long long now = monotonic_ms();
 
 	if (!where)
 		return true;
-	if (now - since >= INTERVAL) {
-		if (left_out) {
+	if (now - b->since >= INTERVAL) {
+		if (b->left_out) {
 			pthread_mutex_lock(&lock);
 			fprintf(stderr, "%s%s: %u messages were left out\n",
-				journal ? SD_NOTICE : "nvtgt-vfud: ", where, left_out);
+				journal ? SD_NOTICE : "nvtgt-vfud: ", where, b->left_out);
 			pthread_mutex_unlock(&lock);
 		}
-		since = now;
-		said = 0;
-		left_out = 0;
+		*b = (struct budget){ .since = now };
 	}
-	if (said < BURST) {
-		said++;
+	if (b->said < BURST) {
+		b->said++;
 		return true;
 	}
-	left_out++;
+	b->left_out++;
 	return false;
 }
+
+/* errors are said also after a client has come and gone too often */
+static _Thread_local struct budget errors, others;
 
 /**
  * vfud_err() - something does not work that should
@@ -71,7 +75,7 @@ void vfud_err(const char *where, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (!may_say(where))
+	if (!may_say(&errors, where))
 		return;
 	va_start(ap, fmt);
 	say(SD_ERR, where, fmt, ap);
@@ -83,7 +87,7 @@ void vfud_warn(const char *where, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (!may_say(where))
+	if (!may_say(&others, where))
 		return;
 	va_start(ap, fmt);
 	say(SD_WARNING, where, fmt, ap);
@@ -95,7 +99,7 @@ void vfud_info(const char *where, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (!may_say(where))
+	if (!may_say(&others, where))
 		return;
 	va_start(ap, fmt);
 	say(SD_INFO, where, fmt, ap);
