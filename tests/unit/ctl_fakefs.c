@@ -59,6 +59,7 @@ static const struct entry port[] = {
 	{ "param_inline_data_size", "-1", 0644 },
 	{ "param_inline_data_size_in_force", "16384", 0444 },
 	{ "param_cpus", "all", 0644 },
+	{ "param_hostnqn", "", 0644 }, { "param_hostid", "", 0644 },
 	{ "netns", "", 0444 },
 	{ "subsystems", NULL, 0 }, { "referrals", NULL, 0 },
 	{ "ana_groups", NULL, 0 }, { "ana_groups/1", NULL, 0 },
@@ -115,6 +116,9 @@ static void put(int dirfd, const char *dir, const struct entry *e)
 	struct stat st;
 	int fd;
 
+	/* NVTGT_FAKE_OLD: a target that gives virtual machines no name */
+	if (getenv("NVTGT_FAKE_OLD") && !strncmp(e->name, "param_host", 10))
+		return;
 	snprintf(path, sizeof(path), "%s/%s", dir, e->name);
 	if (!e->value) {
 		__real_mkdirat(dirfd, path, 0755);
@@ -233,6 +237,11 @@ int __wrap_symlinkat(const char *target, int dirfd, const char *path)
 			return -1;
 		}
 	}
+	/* NVTGT_FAKE_LINK=ERRNO: the transport does not open the port */
+	if (!strncmp(path, "ports/", 6) && getenv("NVTGT_FAKE_LINK")) {
+		errno = atoi(getenv("NVTGT_FAKE_LINK"));
+		return -1;
+	}
 	if (!strncmp(path, "ports/", 6) && n > 0) {
 		snprintf(dir + n, sizeof(dir) - n, "/%.*s",
 			 (int)strcspn(path + 6, "/") + 6, path);
@@ -292,7 +301,11 @@ static int check_write(const char *dir, const char *attr, const char *value)
 	    !read_value(dir, "attr_cntlid_min", buf, sizeof(buf)) &&
 	    atol(value) < atol(buf))
 		return EINVAL;
-	if (!strcmp(attr, "addr_trtype") && strcmp(value, "tcp"))
+	if (!strncmp(attr, "param_host", 10) && has_entries(dir, "subsystems"))
+		return EACCES;
+	if (!strcmp(attr, "addr_trtype") && strcmp(value, "tcp") && strcmp(value, "vfio-user"))
+		return EINVAL;
+	if (!strncmp(attr, "addr_", 5) && !*value)
 		return EINVAL;
 	return !strcmp(value, "refuse-me") ? EINVAL : 0;
 }

@@ -2,6 +2,7 @@
 // builds: tools/lib/json_read.c tools/lib/json_write.c tools/lib/tree.c
 // builds: tools/lib/kind.c tools/lib/util.c tools/lib/cfs.c tools/lib/msg.c
 // builds: tools/lib/child.c tools/lib/plan.c tools/lib/diff.c tools/lib/netns.c
+// builds: tools/lib/vfu.c
 // cflags: -D_GNU_SOURCE
 // libs: -ljson-c
 /*

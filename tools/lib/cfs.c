@@ -29,7 +29,7 @@ static void explain_no_root(const char *root, int err)
 	}
 	if (stat("/sys/kernel/config", &st) || st.st_nlink <= 1)
 		msg_hint("is configfs mounted? mount -t configfs none /sys/kernel/config");
-	msg_hint("the modules may not be loaded: modprobe nvtgt-tcp");
+	msg_hint("the modules may not be loaded: modprobe nvtgt-tcp, or nvtgt-vfu for virtual machines");
 	if (!stat(CFS_NVMET_ROOT, &st))
 		msg_hint("the nvmet tree exists: nvtgtctl --root %s configures it",
 			 CFS_NVMET_ROOT);

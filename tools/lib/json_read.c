@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "msg.h"
+#include "vfu.h"
 
 /*
  * struct reader - the state of one parse
@@ -479,6 +480,8 @@ struct nv_node *nv_json_parse(const char *buf, size_t len, char **error)
 		nv_node_free(root);
 		return NULL;
 	}
+	for (size_t i = 0; i < root->n_kids; i++)
+		nv_vfu_drop_unused(root->kids[i]);
 	nv_node_sort(root);
 	return root;
 }

@@ -76,7 +76,8 @@ const struct nv_kind nv_kind_port = {
 	.order = LIST("addr_trtype", "addr_adrfam", "addr_traddr",
 		      "addr_trsvcid", "addr_tsas", "addr_treq"),
 	.vital = LIST("addr_trtype", "addr_adrfam", "addr_traddr",
-		      "addr_trsvcid", "addr_tsas", "addr_treq"),
+		      "addr_trsvcid", "addr_tsas", "addr_treq",
+		      "param_hostnqn", "param_hostid"),
 	.columns = LIST("addr_trtype", "addr_traddr", "addr_trsvcid",
 			NV_COLUMN_STATE, NV_COLUMN_LINKS),
 };
@@ -252,7 +253,7 @@ bool nv_value_same(const char *attr, const char *a, const char *b)
 {
 	static const char *const texts[] = {
 		"attr_serial", "attr_model", "attr_firmware", "device_path",
-		"dhchap_key", "dhchap_ctrl_key", NULL
+		"dhchap_key", "dhchap_ctrl_key", "param_hostnqn", NULL
 	};
 	uint64_t x, y;
 
@@ -260,8 +261,12 @@ bool nv_value_same(const char *attr, const char *a, const char *b)
 		return true;
 	if (!strcmp(attr, "device_uuid") || !strcmp(attr, "device_nguid"))
 		return same_digits(a, b);
+	if (!strcmp(attr, "param_hostid"))
+		return same_digits(a, b) || (nv_value_is_off(attr, a) &&
+					     nv_value_is_off(attr, b));
+	/* an address in hexadecimal, but a path is what it is */
 	if (!strcmp(attr, "addr_traddr"))
-		return !strcasecmp(a, b);
+		return *a != '/' && !strcasecmp(a, b);
 	if (!strcmp(attr, "attr_version"))
 		return same_version(a, b);
 	if (!strcmp(attr, "param_cpus"))
@@ -282,7 +287,7 @@ bool nv_value_is_off(const char *attr, const char *value)
 {
 	if (!strcmp(attr, "dhchap_hash") || !strcmp(attr, "dhchap_dhgroup"))
 		return true;
-	if (!strcmp(attr, "device_nguid"))
+	if (!strcmp(attr, "device_nguid") || !strcmp(attr, "param_hostid"))
 		return strspn(value, "0-") == strlen(value);
 	return str_in(LIST("", "0", "-1", "none", "not specified", "disabled"),
 		      value);
@@ -381,10 +386,10 @@ static const struct {
 	const char *rule;
 } rules[] = {
 	{ "addr_adrfam", "ipv4 or ipv6, as the address is" },
-	{ "addr_traddr", "an address of this machine in the port's network namespace; 0.0.0.0 or :: for all" },
+	{ "addr_traddr", "an address of this machine in the port's network namespace; 0.0.0.0 or :: for all; for vfio-user the path of a socket" },
 	{ "addr_treq", "\"not specified\", \"required\" or \"not required\"" },
 	{ "addr_trsvcid", "a TCP port number from 1 to 65535; 4420 is usual" },
-	{ "addr_trtype", "a transport that the target has: tcp, rdma" },
+	{ "addr_trtype", "a transport that the target has: tcp, rdma, vfio-user" },
 	{ "addr_tsas", "\"none\" or \"tls1.3\", which the kernel must support; set addr_trtype first" },
 	{ "ana_grpid", "an ANA group from 1 to 128" },
 	{ "ana_state", "optimized, non-optimized, inaccessible, persistent-loss or change" },
@@ -410,6 +415,8 @@ static const struct {
 	{ "enable", "0 or 1; 1 needs a device that can be opened" },
 	{ "netns", "a name as \"ip netns list\" shows it, or a path" },
 	{ "param_cpus", "a list of CPUs such as 0-3,8, or all; only while no subsystem is linked to the port" },
+	{ "param_hostid", "a UUID, the host identifier of a virtual machine; only while no subsystem is linked to the port" },
+	{ "param_hostnqn", "the host NQN of a virtual machine; only while no subsystem is linked to the port" },
 	{ "param_inline_data_size", "bytes, or -1 for the transport's choice; only while no subsystem is linked to the port" },
 	{ "param_max_queue_size", "entries, or -1 for the transport's choice; only while no subsystem is linked to the port" },
 	{ "param_mdts", "a power of two of pages, or -1 for the transport's choice; only while no subsystem is linked to the port" },

@@ -10,6 +10,7 @@
 #include "msg.h"
 #include "netns.h"
 #include "pending.h"
+#include "vfu.h"
 
 /* One thing that was done and can be taken back. */
 struct undo {
@@ -61,10 +62,32 @@ static const char *reason(int err)
 	}
 }
 
-static const char *advice(const char *path, const char *attr, int err)
+/* What helps with the link of a port of type vfio-user, or NULL. */
+static const char *vfu_advice(int err)
+{
+	switch (err) {
+	case EADDRINUSE:
+		return "another port has this socket: see \"nvtgtctl port list\"";
+	case ENOENT:
+	case ENODEV:
+	case EPROTONOSUPPORT:
+	case EAFNOSUPPORT:
+		return "is the transport's module there? try modprobe nvtgt-vfu";
+	default:
+		return NULL;
+	}
+}
+
+static const char *advice(const struct cfs *c, const char *path,
+			  const char *attr, int err)
 {
 	bool link = !attr && !strncmp(path, "ports/", 6);
 
+	if (link && nv_path_is_vfu(c, path) && vfu_advice(err))
+		return vfu_advice(err);
+	if (err == ENODATA &&
+	    (!strcmp(attr, "param_hostnqn") || !strcmp(attr, "param_hostid")))
+		return "the target's modules are older than nvtgtctl, or not nvtgt's: they give a virtual machine no name of its own";
 	if (attr && !strcmp(attr, "netns"))
 		return err == ENOENT ?
 		       "there is no such network namespace: see \"ip netns list\"" :
@@ -111,7 +134,7 @@ void nv_explain(const struct cfs *c, const char *path, const char *attr,
 		const char *value, int err)
 {
 	const char *rule = attr ? nv_attr_rule(attr) : NULL;
-	const char *help = advice(path, attr, err);
+	const char *help = advice(c, path, attr, err);
 	char *what = nv_describe(path);
 
 	if (!attr)
@@ -332,7 +355,6 @@ static int set_attr_bounce(struct exec *e, const struct nv_step *s,
 	char *now;
 	int ret, off;
 
-	complete_name(e->c, s, a);
 	ret = set_attr(e, s->path, a->name, a->value);
 	if ((ret != -EBUSY && ret != -EACCES) ||
 	    !str_in(s->kind->live, a->name) ||
@@ -369,8 +391,15 @@ static bool run_set(struct exec *e, const struct nv_step *s)
 	int *err = xcalloc(s->n_attrs, sizeof(*err));
 	size_t left = s->n_attrs, before;
 
-	for (size_t i = 0; i < s->n_attrs; i++)
+	for (size_t i = 0; i < s->n_attrs; i++) {
+		complete_name(e->c, s, &s->attrs[i]);
 		err[i] = -EAGAIN;
+	}
+	if (!nv_vfu_set_ok(e->c, s)) {
+		free(err);
+		e->errors++;
+		return false;
+	}
 	do {
 		before = left;
 		cfs_klog_mark(e->c);
@@ -569,6 +598,10 @@ static bool run_step(struct exec *e, const struct nv_step *s)
 	case NV_SET:
 		return run_set(e, s);
 	case NV_LINK:
+		if (!nv_vfu_link_ok(e->c, s)) {
+			e->errors++;
+			return false;
+		}
 		ret = make_link(e, s->target, s->path);
 		return (ret && put_off(e, s, -ret)) ||
 		       done(e, s->path, NULL, NULL, ret);

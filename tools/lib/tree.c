@@ -7,6 +7,7 @@
 
 #include "msg.h"
 #include "netns.h"
+#include "vfu.h"
 
 /** nv_node_new_root() - an empty configuration */
 struct nv_node *nv_node_new_root(void)
@@ -216,6 +217,7 @@ static void load_kids(const struct cfs *c, struct nv_node *node,
 static void load_node(const struct cfs *c, struct nv_node *node)
 {
 	load_attrs(c, node);
+	nv_vfu_drop_unused(node);
 	if (node->kind->links) {
 		char *dir = xasprintf("%s/%s", node->path, node->kind->links);
 

@@ -411,6 +411,8 @@ static int show_found(struct ctl *ctl, const struct args *a, bool table)
 		for (size_t i = 0; i < f.n; i++)
 			print_node(stdout, f.nodes[i], 0, secrets);
 	}
+	if (!arg_has(a, "json"))
+		note_sockets(f.nodes, f.n);
 	free(f.nodes);
 	free(f.parents);
 	nv_node_free(root);

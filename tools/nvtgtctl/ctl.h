@@ -168,6 +168,9 @@ void print_table(FILE *f, const struct nv_kind *kind,
 /* cmd/host.c, also for others that name hosts */
 int host_check(const struct args *a, const char *nqn);
 
+/* cmd/vm.c, also for everything that shows ports */
+void note_sockets(struct nv_node *const *nodes, size_t n);
+
 #define SHOW_LIST_VERBS(ids_optional, n)				\
 	{ "show", ids_optional, "show objects with all attributes",	\
 	  0, n, NEED_TREE, show_opts, verb_show },			\

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Configuration for people; scripts use --json. */
 #include "ctl.h"
+#include "../lib/vfu.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +87,18 @@ static char *join(const struct strvec *v)
 	return all;
 }
 
-/* Columns that are no attribute's bare value; the kernel listens while linked. */
+/* The kernel listens while a subsystem is linked; at a socket the daemon does. */
+static const char *port_state(const struct nv_node *port)
+{
+	if (!port->links.n)
+		return "closed";
+	if (nv_is_vfu(port) &&
+	    !nv_socket_exists(nv_attr_value(port, "addr_traddr")))
+		return "no-socket";
+	return "listening";
+}
+
+/* Columns that are no attribute's bare value. */
 static char *computed(const struct nv_node *node, const char *column)
 {
 	uint64_t n;
@@ -94,7 +106,7 @@ static char *computed(const struct nv_node *node, const char *column)
 	if (!strcmp(column, NV_COLUMN_LINKS))
 		return join(&node->links);
 	if (!strcmp(column, NV_COLUMN_STATE))
-		return xstrdup(node->links.n ? "listening" : "closed");
+		return xstrdup(port_state(node));
 	if (strcmp(nv_attr_value(node, "enable"), "1"))
 		return xstrdup("");
 	if (!strcmp(column, NV_COLUMN_SIZE) &&

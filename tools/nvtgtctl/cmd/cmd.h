@@ -23,4 +23,9 @@ int addr_attrs(const struct args *a, struct nv_step *step);
 /* referral.c */
 int delete_leaf(struct ctl *ctl, const struct args *a);
 
+/* vm.c */
+int vm_identity_check(const struct args *a);
+int no_vm_check(const struct args *a, const char *instead);
+void note_socket(const char *port, const char *path);
+
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What may come next on a command line: the shell's completion asks this. */
 #include "../ctl.h"
+#include "../../lib/vfu.h"
 #include "cmd.h"
 
 #include <fcntl.h>
@@ -82,6 +83,14 @@ static void add_devices(const struct comp *c)
 	cfs_close(&dev);
 }
 
+static void add_types(const struct comp *c, const struct object *o)
+{
+	strvec_add(c->out, "tcp");
+	strvec_add(c->out, "rdma");
+	if (o->kind != &nv_kind_referral)
+		strvec_add(c->out, NV_VFU);
+}
+
 /* Candidates for an argument that help calls @what. */
 static void add_arg(const struct comp *c, const struct object *o,
 		    const char *what, char *const *pos, int npos)
@@ -109,6 +118,8 @@ static void add_arg(const struct comp *c, const struct object *o,
 		add_attrs(c, o->kind, pos);
 	else if (!strncmp(what, "DEVICE", 6))
 		add_devices(c);
+	else if (!strcmp(what, "TYPE"))
+		add_types(c, o);
 	else if (!strcmp(what, "state=STATE"))
 		for (size_t i = 0; i < ARRAY_SIZE(states); i++)
 			add_joined(c, "state=", states[i], "");

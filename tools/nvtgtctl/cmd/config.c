@@ -210,6 +210,7 @@ static int cmd_show(struct ctl *ctl, const struct args *a)
 		json_object_put(o);
 	} else {
 		print_node(stdout, root, 0, secrets);
+		note_sockets(root->kids, root->n_kids);
 	}
 	nv_node_free(root);
 	return EXIT_DONE;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "../ctl.h"
+#include "../../lib/vfu.h"
 #include "cmd.h"
 
 #include <stdio.h>
@@ -10,6 +11,36 @@
 const char *adrfam_of(const char *traddr)
 {
 	return strchr(traddr, ':') ? "ipv6" : "ipv4";
+}
+
+/* Whether the options or NAME=VALUE ask for a port of type vfio-user. */
+static bool is_for_vm(const struct args *a)
+{
+	const char *type = arg_opt(a, "trtype");
+
+	for (int i = 0; i < a->npos; i++)
+		if (!strncmp(a->pos[i], "trtype=", 7) ||
+		    !strncmp(a->pos[i], "addr_trtype=", 12))
+			type = strchr(a->pos[i], '=') + 1;
+	return type && !strcmp(type, NV_VFU);
+}
+
+/* The options that a port of type vfio-user has no use for. */
+static int vm_options(const struct args *a)
+{
+	static const char *const no[] = {
+		"adrfam", "trsvcid", "treq", "tsas", "inline-data-size"
+	};
+	const char *why;
+
+	for (size_t i = 0; i < ARRAY_SIZE(no); i++)
+		if (arg_has(a, no[i]))
+			return usage_error(a, "--%s means nothing for " NV_VFU,
+					   no[i]);
+	if (!nv_socket_path_ok(arg_opt(a, "traddr"), &why))
+		return usage_error(a, "--traddr %s: %s", arg_opt(a, "traddr"),
+				   why);
+	return vm_identity_check(a);
 }
 
 static void step_default(const struct args *a, struct nv_step *step,
@@ -30,6 +61,13 @@ static void step_default(const struct args *a, struct nv_step *step,
  */
 int addr_attrs(const struct args *a, struct nv_step *step)
 {
+	int ret = is_for_vm(a) ? vm_options(a) :
+		  no_vm_check(a, "other hosts say themselves who they are");
+
+	if (ret)
+		return ret;
+	if (is_for_vm(a))
+		return add_opt_attrs(a, step);
 	step_default(a, step, "trtype", "tcp");
 	step_default(a, step, "adrfam", adrfam_of(arg_opt(a, "traddr")));
 	step_default(a, step, "trsvcid", "4420");
@@ -89,6 +127,8 @@ static int port_create(struct ctl *ctl, const struct args *a)
 	char *id;
 	int ret;
 
+	if (!arg_has(a, "traddr") && is_for_vm(a))
+		return usage_error(a, "where shall its socket be? give --traddr " NV_VFU_DIR "/NAME.sock");
 	if (!arg_has(a, "traddr"))
 		return usage_error(a, "where shall it listen? give --traddr, 0.0.0.0 or :: for everywhere");
 	id = named ? xstrdup(a->pos[0]) : free_id(&ctl->cfs, "ports", 1);
@@ -159,10 +199,12 @@ static int port_delete(struct ctl *ctl, const struct args *a)
 }
 
 static const struct opt create_opts[] = {
-	{ "trtype", "TYPE", "transport, tcp (the default) or rdma", "addr_trtype" },
+	{ "trtype", "TYPE", "transport, tcp (the default), rdma or vfio-user",
+	  "addr_trtype" },
 	{ "adrfam", "FAMILY", "ipv4 or ipv6; as the address otherwise",
 	  "addr_adrfam" },
-	{ "traddr", "ADDRESS", "address to listen at", "addr_traddr" },
+	{ "traddr", "ADDRESS", "address to listen at; of vfio-user the path of the socket",
+	  "addr_traddr" },
 	{ "trsvcid", "PORT", "TCP port; 4420 is the default",
 	  "addr_trsvcid" },
 	{ "treq", "TEXT", "whether hosts need a secure channel",
@@ -172,6 +214,10 @@ static const struct opt create_opts[] = {
 	  "param_inline_data_size" },
 	{ "cpus", "LIST", "CPUs that may work for its hosts, such as 0-3,8",
 	  "param_cpus" },
+	{ "hostnqn", "HOSTNQN", "of vfio-user: the virtual machine's name",
+	  "param_hostnqn" },
+	{ "hostid", "UUID", "of vfio-user: the virtual machine's host identifier",
+	  "param_hostid" },
 	{ "subsystem", "NQN", "link this subsystem; may be repeated", NULL },
 	{ 0 }
 };

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "../ctl.h"
+#include "../../lib/vfu.h"
 #include "cmd.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int create_steps(const struct args *a, struct nv_plan *plan,
 			const char *path)
@@ -29,6 +31,9 @@ static int referral_create(struct ctl *ctl, const struct args *a)
 
 	if (!ret && !arg_has(a, "traddr"))
 		ret = usage_error(a, "where does it lead? give --traddr");
+	if (!ret && arg_has(a, "trtype") &&
+	    !strcmp(arg_opt(a, "trtype"), NV_VFU))
+		ret = usage_error(a, "--trtype " NV_VFU ": no discovery service is behind a socket");
 	if (!ret)
 		ret = must_exist(ctl, &nv_kind_port, a->pos);
 	if (!ret)
