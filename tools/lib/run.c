@@ -107,6 +107,8 @@ static const char *advice(const struct cfs *c, const char *path,
 		return "no interface has this address: see \"ip address\"";
 	if (link && err == EINVAL)
 		return "is the port's address complete? see \"nvtgtctl port show\"";
+	if (link && err == EOPNOTSUPP)
+		return "param_pi_enable is for rdma, param_hostnqn and param_hostid are for vfio-user";
 	if (link && (err == ENOENT || err == ENODEV ||
 		     err == EPROTONOSUPPORT || err == EAFNOSUPPORT))
 		return "is the transport's module there? try modprobe nvtgt-tcp, or nvtgt-rdma, which needs an RDMA device with the address: see \"rdma link\"";

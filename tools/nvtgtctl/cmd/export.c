@@ -1,35 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /* One command that serves a device, and one that stops. */
-#include "../ctl.h"
+#include "export.h"
 #include "../../lib/claim.h"
 #include "../../lib/netns.h"
+#include "../../lib/vfu.h"
 #include "cmd.h"
 
 #include <fcntl.h>
+#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-
-/*
- * struct job - what "export" has worked out
- * @have: what runs
- * @want: the objects that the device needs; all others stay
- * @dev: absolute path of the device
- * @nqn: the subsystem
- * @nsid: the namespace
- * @port: the port
- * @again: the subsystem serves the device already
- */
-struct job {
-	struct nv_node *have;
-	struct nv_node *want;
-	char *dev;
-	char *nqn;
-	char *nsid;
-	char *port;
-	bool again;
-};
 
 static char *random_nqn(void)
 {
@@ -187,10 +169,18 @@ static int check_unused(const struct ctl *ctl, const struct job *j,
 	return ret;
 }
 
-static bool port_is_unfinished(const struct nv_node *port)
+/** free_port() - the first number that no port has; the caller frees it */
+char *free_port(const struct nv_node *root)
 {
-	return !port->links.n && (!*nv_attr_value(port, "addr_traddr") ||
-				  !*nv_attr_value(port, "addr_trsvcid"));
+	return next_id(root, &nv_kind_port);
+}
+
+/** port_is_unfinished() - whether a run that was killed may have left a port so */
+bool port_is_unfinished(const struct nv_node *port)
+{
+	return !port->links.n &&
+	       (!*nv_attr_value(port, "addr_traddr") ||
+		(!nv_is_vfu(port) && !*nv_attr_value(port, "addr_trsvcid")));
 }
 
 static bool port_fits(const struct nv_node *port, const struct args *a)
@@ -217,6 +207,8 @@ static int choose_port(struct job *j, const struct args *a)
 	const char *port = arg_opt(a, "port"), *why;
 	size_t n = 0;
 
+	if (!port && for_vm(a))
+		return vm_choose_port(j, a);
 	if (port) {
 		if (!nv_id_ok(&nv_kind_port, port, &why))
 			return usage_error(a, "port \"%s\": %s", port, why);
@@ -237,7 +229,7 @@ static int choose_port(struct job *j, const struct args *a)
 		return usage_error(a, "there are %zu ports that it could be; choose with --port",
 				   n);
 	if (!n)
-		j->port = next_id(j->have, &nv_kind_port);
+		j->port = free_port(j->have);
 	return 0;
 }
 
@@ -245,6 +237,14 @@ static const char *opt_or(const struct args *a, const char *name,
 			  const char *value)
 {
 	return arg_has(a, name) ? arg_opt(a, name) : value;
+}
+
+/** other_address() - a message for a port that was named; the exit code */
+int other_address(const struct job *j)
+{
+	msg_error("port %s exists with another address", j->port);
+	msg_hint("see: nvtgtctl port show %s", j->port);
+	return EXIT_FAILED;
 }
 
 static int want_port(struct job *j, const struct args *a)
@@ -257,11 +257,8 @@ static int want_port(struct job *j, const struct args *a)
 	strvec_add(&p->links, j->nqn);
 	if (have && port_is_unfinished(have))
 		have = NULL;
-	if (have && !port_fits(have, a)) {
-		msg_error("port %s exists with another address", j->port);
-		msg_hint("see: nvtgtctl port show %s", j->port);
-		return EXIT_FAILED;
-	}
+	if (have && !port_fits(have, a))
+		return other_address(j);
 	if (have)
 		return 0;
 	nv_attr_set(p, "addr_trtype", opt_or(a, "trtype", "tcp"), true, true);
@@ -308,11 +305,22 @@ static int want_block_size(const struct job *j, const struct args *a,
 	return ret;
 }
 
-static int want_subsystem(struct job *j, const struct args *a)
+/* Who may connect to the subsystem @s of @j->want. */
+static int want_access(struct job *j, const struct args *a, struct nv_node *s)
 {
-	struct nv_node *s = nv_node_add(j->want, &nv_kind_subsystem, j->nqn);
-	struct nv_node *ns = nv_node_add(s, &nv_kind_namespace, j->nsid);
+	const struct nv_node *have = nv_node_kid(j->have, &nv_kind_subsystem,
+						 j->nqn);
 
+	if (for_vm(a))
+		return vm_want_access(j, a, s);
+	if (arg_has(a, "host") && have &&
+	    !strcmp(nv_attr_value(have, "attr_allow_any_host"), "1")) {
+		msg_error("subsystem %s lets every host connect, not only those that --host names",
+			  j->nqn);
+		msg_hint("nvtgtctl subsystem set %s allow_any_host=0 ends that",
+			 j->nqn);
+		return EXIT_FAILED;
+	}
 	for (int i = 0; i < a->nvals; i++) {
 		const char *host = a->vals[i].value;
 
@@ -327,6 +335,17 @@ static int want_subsystem(struct job *j, const struct args *a)
 	}
 	if (arg_has(a, "allow-any-host"))
 		nv_attr_set(s, "attr_allow_any_host", "1", true, true);
+	return 0;
+}
+
+static int want_subsystem(struct job *j, const struct args *a)
+{
+	struct nv_node *s = nv_node_add(j->want, &nv_kind_subsystem, j->nqn);
+	struct nv_node *ns = nv_node_add(s, &nv_kind_namespace, j->nsid);
+	int ret = want_access(j, a, s);
+
+	if (ret)
+		return ret;
 	if (!nv_node_kid(j->have, &nv_kind_subsystem, j->nqn) ||
 	    !find_device(nv_node_kid(j->have, &nv_kind_subsystem, j->nqn),
 			 j->dev))
@@ -336,7 +355,8 @@ static int want_subsystem(struct job *j, const struct args *a)
 }
 
 /* One line for each address of the port's network that a host could use. */
-static void print_connect(struct ctl *ctl, const struct job *j)
+static void connect_lines(const struct ctl *ctl, const struct job *j,
+			  struct strvec *out)
 {
 	char *dir = xasprintf("ports/%s", j->port);
 	char *type = attr_or(&ctl->cfs, dir, "addr_trtype");
@@ -350,9 +370,13 @@ static void print_connect(struct ctl *ctl, const struct job *j)
 	usable_addresses(type, addr, &all);
 	if (back >= 0)
 		nv_netns_leave(back);
-	for (size_t i = 0; i < all.n; i++)
-		printf("nvme connect -t %s -a %s -s %s -n %s\n", type, all.v[i],
-		       svc, j->nqn);
+	for (size_t i = 0; i < all.n; i++) {
+		char *line = xasprintf("nvme connect -t %s -a %s -s %s -n %s",
+				       type, all.v[i], svc, j->nqn);
+
+		strvec_add(out, line);
+		free(line);
+	}
 	strvec_free(&all);
 	free(netns);
 	free(inode);
@@ -360,6 +384,50 @@ static void print_connect(struct ctl *ctl, const struct job *j)
 	free(addr);
 	free(type);
 	free(dir);
+}
+
+static void print_connect(const struct ctl *ctl, const struct job *j)
+{
+	struct strvec lines = { 0 };
+
+	connect_lines(ctl, j, &lines);
+	for (size_t i = 0; i < lines.n; i++)
+		puts(lines.v[i]);
+	strvec_free(&lines);
+}
+
+static void add_connect(const struct ctl *ctl, const struct job *j,
+			struct json_object *o)
+{
+	struct json_object *arr = json_object_new_array();
+	struct strvec lines = { 0 };
+
+	connect_lines(ctl, j, &lines);
+	for (size_t i = 0; i < lines.n; i++)
+		json_object_array_add(arr, json_object_new_string(lines.v[i]));
+	strvec_free(&lines);
+	json_object_object_add(o, "connect", arr);
+}
+
+/* An identifier that is a number in a saved file as well. */
+static struct json_object *id_json(const char *id)
+{
+	return json_object_new_int64(strtoll(id, NULL, 10));
+}
+
+static void print_job(const struct ctl *ctl, const struct job *j, bool vm)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "nqn", json_object_new_string(j->nqn));
+	json_object_object_add(o, "nsid", id_json(j->nsid));
+	json_object_object_add(o, "portid", id_json(j->port));
+	if (vm)
+		vm_add_json(ctl, j, o);
+	else
+		add_connect(ctl, j, o);
+	nv_json_print(stdout, o);
+	json_object_put(o);
 }
 
 static int work_out(const struct ctl *ctl, struct job *j, const struct args *a)
@@ -373,7 +441,7 @@ static int work_out(const struct ctl *ctl, struct job *j, const struct args *a)
 	if (!ret)
 		ret = want_subsystem(j, a);
 	if (!ret)
-		ret = want_port(j, a);
+		ret = for_vm(a) ? vm_want_port(j, a) : want_port(j, a);
 	return ret;
 }
 
@@ -381,14 +449,16 @@ static int check_export(const struct args *a)
 {
 	const char *why;
 
+	if (arg_has(a, "nqn") &&
+	    !nv_id_ok(&nv_kind_subsystem, arg_opt(a, "nqn"), &why))
+		return usage_error(a, "--nqn: %s", why);
+	if (for_vm(a))
+		return vm_check(a);
 	if (!arg_has(a, "host") && !arg_has(a, "allow-any-host"))
 		return usage_error(a, "who may connect? give --host HOSTNQN or --allow-any-host");
 	if (arg_has(a, "host") && arg_has(a, "allow-any-host"))
 		return usage_error(a, "--host and --allow-any-host exclude each other");
-	if (arg_has(a, "nqn") &&
-	    !nv_id_ok(&nv_kind_subsystem, arg_opt(a, "nqn"), &why))
-		return usage_error(a, "--nqn: %s", why);
-	return 0;
+	return no_vm_check(a, "--host says which hosts may connect");
 }
 
 static int cmd_export(struct ctl *ctl, const struct args *a)
@@ -409,7 +479,11 @@ static int cmd_export(struct ctl *ctl, const struct args *a)
 		nv_diff(&plan, j.have, j.want, true);
 		ret = run_atomic(ctl, &plan);
 	}
-	if (!ret)
+	if (!ret && arg_has(a, "json"))
+		print_job(ctl, &j, for_vm(a));
+	else if (!ret && for_vm(a))
+		vm_print(ctl, &j);
+	else if (!ret)
 		print_connect(ctl, &j);
 	nv_node_free(j.want);
 	nv_node_free(j.have);
@@ -532,20 +606,26 @@ static const struct opt export_opts[] = {
 	{ "allow-any-host", NULL, "every host may connect", NULL },
 	{ "nqn", "NQN", "the subsystem; a new random one otherwise", NULL },
 	{ "port", "ID", "the port; the only one that fits otherwise", NULL },
-	{ "trtype", "TYPE", "transport, tcp (the default) or rdma", NULL },
+	{ "trtype", "TYPE", "transport, tcp (the default), rdma or vfio-user",
+	  NULL },
 	{ "traddr", "ADDRESS", "address to listen at; 0.0.0.0 is the default",
 	  NULL },
 	{ "trsvcid", "PORT", "TCP port; 4420 is the default", NULL },
+	{ "hostnqn", "HOSTNQN", "of vfio-user: the virtual machine's name, which alone may connect",
+	  NULL },
+	{ "hostid", "UUID", "of vfio-user: the virtual machine's host identifier",
+	  NULL },
 	{ "block-size", "BYTES", "of a file: 512 or 4096", NULL },
 	{ "force", NULL, "also a device that is mounted, claimed or exported",
 	  NULL },
+	{ "json", NULL, "print JSON", NULL },
 	{ 0 }
 };
 
 static const struct verb export_verb[] = {
 	{ NULL, "DEVICE",
-	  "serve a device; prints the command with which a host connects", 1,
-	  1, NEED_TREE | NEED_LOCK, export_opts, cmd_export },
+	  "serve a device; prints how a host connects, or what QEMU needs", 1, 1,
+	  NEED_TREE | NEED_LOCK, export_opts, cmd_export },
 	{ 0 }
 };
 

@@ -7,13 +7,16 @@
 #include <ctype.h>
 #include <string.h>
 
+/* 16 bytes, with "-" between any two or not, as the kernel takes them. */
 static bool is_uuid(const char *s)
 {
-	for (int i = 0; i < 36; i++)
-		if (i == 8 || i == 13 || i == 18 || i == 23 ?
-		    s[i] != '-' : !isxdigit((unsigned char)s[i]))
+	for (int i = 0; i < 16; i++, s += 2) {
+		s += i && *s == '-';
+		if (!isxdigit((unsigned char)s[0]) ||
+		    !isxdigit((unsigned char)s[1]))
 			return false;
-	return !s[36];
+	}
+	return !*s;
 }
 
 /** vm_identity_check() - --hostnqn and --hostid of a port of type vfio-user */
