@@ -36,8 +36,8 @@ for module in nvtgt nvtgt-tcp nvtgt-bdev nvtgt-null nvtgt-loop nvtgt-vfu; do
 	find "$tmp/dest/lib/modules/$kernelver/updates" -name "$module.ko*" | grep -q . ||
 		fail "$module is not installed"
 done
-for file in usr/sbin/nvtgtctl usr/share/man/man8/nvtgtctl.8 usr/share/man/man5/nvtgt-config.5 \
-	lib/systemd/system/nvtgt.service usr/share/bash-completion/completions/nvtgtctl \
+for file in usr/sbin/nvtgtctl usr/sbin/nvtgt-vfud usr/share/man/man8/nvtgtctl.8 usr/share/man/man8/nvtgt-vfud.8 usr/share/man/man5/nvtgt-config.5 \
+	lib/systemd/system/nvtgt.service lib/systemd/system/nvtgt-vfud.service usr/lib/sysusers.d/nvtgt-vfud.conf usr/share/bash-completion/completions/nvtgtctl \
 	usr/share/doc/nvtgt/examples/nvtgt-as-nvmet.conf \
 	usr/share/doc/nvtgt/examples/export-tcp.sh; do
 	[ -s "$tmp/dest/$file" ] || fail "no $file"
