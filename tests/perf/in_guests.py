@@ -54,6 +54,22 @@ SPIN = [("spare", False), ("busy", True)]
 
 # commands in a row of the gate: a second or two each
 GATE_SMALL, GATE_LARGE = 6000, 800
+# a virtual machine's controller, beside the row of the bench that has the same commands over TCP
+VM = [
+    ("4k-read-qd1", "--depth 1 --ios 20000"),
+    ("4k-read-qd32", "--depth 32 --ios 60000"),
+    ("4k-write-qd32", "--depth 32 --ios 60000 --write"),
+    ("128k-read-qd16", "--depth 16 --ios 4000 --bytes 131072"),
+]
+VM_PORT = r"""
+set -e
+modprobe nvtgt-vfu
+cd /sys/kernel/config/nvtgt
+mkdir ports/2
+echo vfio-user >ports/2/addr_trtype
+echo /run/vm >ports/2/addr_traddr
+ln -s /sys/kernel/config/nvtgt/subsystems/nvtgt-bench ports/2/subsystems/nvtgt-bench
+"""
 GATE_LIMIT = 1.02
 
 
@@ -62,6 +78,8 @@ def gate_rows():
     for suffix, more in (("", ""), ("/noflow", " flow=0"), ("/digests", " hdgst=1 ddgst=1")):
         for name, words, _, _ in report_rows.GOALS:
             yield name + suffix, "%s%s ios=%d" % (words, more, GATE_LARGE if "131072" in words else GATE_SMALL)
+    for name, words in VM:
+        yield "vm-" + name, words
 
 
 USES = {"instructions": INSTRUCTIONS, "rdma": RDMA, "rdma-counts": RDMA, "latency": LATENCY, "spin": SPIN,
@@ -327,11 +345,21 @@ def gate(args, rows):
         boot(one)
         one.sh(TARGET.replace("TRANSPORT", "tcp").replace(ADDRESS, "127.0.0.1"))
         one.sh("modprobe nvtgt-perf")
+        one.sh(VM_PORT)
         release = one.sh("uname -r")
+        over_tcp = {name: words for name, words in gate_rows() if not words.startswith("--")}
         for (name, words), target in turns(args.reps, rows):
             # what the kernel's own target costs is a measure for another kernel: once
             if target == "nvmet" and found[name]["nvmet"]:
                 continue
+            if words.startswith("--") and target == "nvtgt":
+                # no network, no interrupt, no idle time: what the target's threads and the guest's driver take
+                out = one.sh("/usr/lib/nvtgt-tests/vmload --port 2 --no-check " + words)
+                result = dict(word.split("=") for word in out.split())
+                found[name][target].append((int(result["target_ns"]) + int(result["self_ns"])) / int(result["ios"]))
+                continue
+            if words.startswith("--"):
+                words = over_tcp[name.removeprefix("vm-")]
             out = one.sh("cd /sys/kernel/debug/nvtgt-perf && echo 'nqn=%s-bench port=%d %s' >run; cat run" % (
                 target, TARGETS[target], words))
             result = dict(word.split("=") for word in out.split())

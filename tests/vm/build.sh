@@ -150,7 +150,8 @@ build_tools() {
 	mkdir -p "$dir/stage"
 	in_build_root -b "$dir/tree:/src" -b "$dir/stage:/stage" \
 		sh -c 'make -C /src/tools -j2 && make -C /src/tools install DESTDIR=/stage PREFIX=/usr &&
-			make -C /src/tests/lib/rdmapeer OUT=/stage/usr/lib/nvtgt-tests' \
+			make -C /src/tests/lib/rdmapeer OUT=/stage/usr/lib/nvtgt-tests &&
+			make -C /src/tests/lib/vmload OUT=/stage/usr/lib/nvtgt-tests' \
 		>"$dir/log" 2>&1 </dev/null
 	rc=$?
 	if grep -E 'warning:' "$dir/log" >&2; then
