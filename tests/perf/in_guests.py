@@ -59,7 +59,6 @@ VM = [
     ("4k-read-qd1", "--depth 1 --ios 20000"),
     ("4k-read-qd32", "--depth 32 --ios 60000"),
     ("4k-write-qd32", "--depth 32 --ios 60000 --write"),
-    ("128k-read-qd16", "--depth 16 --ios 4000 --bytes 131072"),
 ]
 VM_PORT = r"""
 set -e
