@@ -16,7 +16,7 @@ fail() {
 
 # the tree may be read-only, and somebody else may be building in it
 mkdir "$tmp/tree"
-cp -r "$src/tools" "$src/Documentation" "$src/configfs-scripts" "$src/dkms.conf" "$tmp/tree"
+cp -r "$src/tools" "$src/include" "$src/Documentation" "$src/configfs-scripts" "$src/dkms.conf" "$tmp/tree"
 make -s -C "$tmp/tree/tools" clean
 make -s -C "$tmp/tree/tools" CFLAGS="-O1 -Werror" all
 make -s -C "$tmp/tree/tools" install DESTDIR="$tmp/dest" PREFIX=/usr
