@@ -366,4 +366,3 @@ MODULE_DESCRIPTION("NVMe target: controllers for virtual machines, the data plan
 MODULE_VERSION(NVTGT_VERSION);
 MODULE_LICENSE("GPL");
 MODULE_ALIAS("nvtgt-transport-240");
-MODULE_ALIAS("devname:nvtgt-vfu");
