@@ -378,11 +378,28 @@ static int bar0_write(struct vfud_device *dev, uint32_t offset, const uint8_t *f
 	return 0;
 }
 
+/* All but configuration space. */
+static int reset(struct vfud_device *dev)
+{
+	int ret;
+
+	memset(dev->state->msix_table, 0, sizeof(dev->state->msix_table));
+	ret = dev->dead ? 0 : dev->ops->reset(dev->ctrl);
+	if (ret == -EBUSY)
+		vfud_warn(where(dev), "reset: commands of the guest are still in a device");
+	return ret;
+}
+
 static int config_write(struct vfud_device *dev, uint32_t offset, const uint8_t *from, uint32_t count)
 {
-	if (vfud_pci_write(dev->state->config, offset, from, count) == VFUD_PCI_RESET)
+	switch (vfud_pci_write(dev->state->config, offset, from, count)) {
+	case VFUD_PCI_FLR:
+		return reset(dev);
+	case VFUD_PCI_MASTER_OFF:
 		return dev->ops->reset(dev->ctrl);
-	return 0;
+	default:
+		return 0;
+	}
 }
 
 static int region_access_ok(const struct vfud_device *dev, const struct vfu_region *access)
@@ -498,14 +515,8 @@ static int do_region_write_multi(struct vfud_device *dev, struct vfud_msg *msg)
 
 static int do_reset(struct vfud_device *dev)
 {
-	int ret;
-
 	vfud_pci_reset(dev->state->config);
-	memset(dev->state->msix_table, 0, sizeof(dev->state->msix_table));
-	ret = dev->dead ? 0 : dev->ops->reset(dev->ctrl);
-	if (ret == -EBUSY)
-		vfud_warn(where(dev), "reset: commands of the guest are still in a device");
-	return ret;
+	return reset(dev);
 }
 
 /**

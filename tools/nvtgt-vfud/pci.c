@@ -36,11 +36,6 @@ static uint16_t get16(const uint8_t *config, size_t offset)
 	return config[offset] | config[offset + 1] << 8;
 }
 
-static uint32_t get32(const uint8_t *config, size_t offset)
-{
-	return get16(config, offset) | (uint32_t)get16(config, offset + 2) << 16;
-}
-
 static size_t round_page(size_t size)
 {
 	return (size + 4095) & ~(size_t)4095;
@@ -100,6 +95,16 @@ void vfud_pci_init(uint8_t *config, uint16_t vendor, uint16_t device, unsigned i
 	put16(config, EXP_CAP + PCI_EXP_LNKSTA, PCI_EXP_LNKSTA_CLS_2_5GB | 1 << PCI_EXP_LNKSTA_NLW_SHIFT);
 }
 
+/* D1 and D2 are not there: a write that asks for one changes no state (PCI PM, 3.2.4). */
+static void keep_state(uint8_t *config, uint8_t old)
+{
+	uint8_t *ctrl = &config[PM_CAP + PCI_PM_CTRL];
+	uint8_t state = *ctrl & PCI_PM_CTRL_STATE_MASK;
+
+	if (state == 1 || state == 2)
+		*ctrl = (*ctrl & ~PCI_PM_CTRL_STATE_MASK) | (old & PCI_PM_CTRL_STATE_MASK);
+}
+
 /* Which bits of a byte of configuration space a guest may write. */
 static uint8_t writable(const uint8_t *config, size_t offset)
 {
@@ -150,26 +155,28 @@ void vfud_pci_reset(uint8_t *config)
  *
  * What cannot be written stays as it is.
  *
- * Return: VFUD_PCI_RESET: the controller is to be reset, for the guest has asked for a function
- *	level reset, or has turned off bus mastering
+ * Return: VFUD_PCI_FLR: the guest has asked for a function level reset, and configuration space has
+ *	had its own; VFUD_PCI_MASTER_OFF: it has turned off bus mastering; or VFUD_PCI_NONE
  */
 enum vfud_pci_event vfud_pci_write(uint8_t *config, size_t offset, const uint8_t *data, size_t len)
 {
 	bool was_master = get16(config, PCI_COMMAND) & PCI_COMMAND_MASTER;
+	uint8_t pm_ctrl = config[PM_CAP + PCI_PM_CTRL];
 	size_t flr = EXP_CAP + PCI_EXP_DEVCTL + 1;
 	size_t i;
 
 	if (offset <= flr && flr < offset + len && data[flr - offset] & PCI_EXP_DEVCTL_BCR_FLR >> 8) {
 		vfud_pci_reset(config);
-		return VFUD_PCI_RESET;
+		return VFUD_PCI_FLR;
 	}
 	for (i = 0; i < len; i++) {
 		uint8_t mask = writable(config, offset + i);
 
 		config[offset + i] = (config[offset + i] & ~mask) | (data[i] & mask);
 	}
+	keep_state(config, pm_ctrl);
 	/* status bits that a one clears are never set here */
-	if (was_master && !(get32(config, PCI_COMMAND) & PCI_COMMAND_MASTER))
-		return VFUD_PCI_RESET;
+	if (was_master && !(get16(config, PCI_COMMAND) & PCI_COMMAND_MASTER))
+		return VFUD_PCI_MASTER_OFF;
 	return VFUD_PCI_NONE;
 }

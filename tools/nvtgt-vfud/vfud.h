@@ -183,7 +183,7 @@ void vfud_warn(const char *where, const char *fmt, ...) PRINTF(2, 3);
 void vfud_info(const char *where, const char *fmt, ...) PRINTF(2, 3);
 
 /* pci.c */
-enum vfud_pci_event { VFUD_PCI_NONE, VFUD_PCI_RESET };
+enum vfud_pci_event { VFUD_PCI_NONE, VFUD_PCI_FLR, VFUD_PCI_MASTER_OFF };
 void vfud_pci_init(uint8_t *config, uint16_t vendor, uint16_t device, unsigned int nr_vectors);
 void vfud_pci_reset(uint8_t *config);
 size_t vfud_pci_msix_size(unsigned int nr_vectors);
