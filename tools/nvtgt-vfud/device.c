@@ -531,8 +531,9 @@ int vfud_device_handle(struct vfud_device *dev, struct vfud_msg *msg)
 	msg->reply_len = 0;
 	if ((msg->hdr.flags & VFU_TYPE_MASK) != VFU_TYPE_COMMAND)
 		return -EINVAL;
-	if ((msg->hdr.cmd == VFU_VERSION) == dev->state->negotiated)
-		return -EINVAL;		/* first, and once */
+	/* first, and once; but a predecessor may have ended before its answer */
+	if (msg->hdr.cmd == VFU_VERSION ? dev->state->negotiated && !msg->again : !dev->state->negotiated)
+		return -EINVAL;
 	switch (msg->hdr.cmd) {
 	case VFU_VERSION:
 		return do_version(dev, msg);
