@@ -24,6 +24,8 @@
 #define VERSION_MS	10000		/* a client has to say who it is within */
 #define ATTACH_MS	4000		/* how long a former controller may take to go; QEMU waits 5 s */
 #define SEND_MS		5000		/* a client that takes no answer for so long is gone */
+#define REST_MS		500		/* for the rest of a message, when the daemon ends */
+#define TRIES		3		/* at a message, when the daemon ends each time */
 #define LISTEN_MS	3000		/* between tries to make the socket */
 #define STACK_SIZE	(256 << 10)
 #define ROUND		64		/* messages, until the flags are looked at */
@@ -33,6 +35,26 @@ static void close_fd(int *fd)
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
+}
+
+/*
+ * A successor shall have this, or need not. Once the port is gone these names are nobody's, or those
+ * of an endpoint that has come with the same number.
+ */
+static void keep(struct vfud_endpoint *ep, char kind, int fd)
+{
+	pthread_mutex_lock(&ep->lock);
+	if (!atomic_load(&ep->remove))
+		vfud_store_keep(kind, ep->port, fd);
+	pthread_mutex_unlock(&ep->lock);
+}
+
+static void forget(struct vfud_endpoint *ep, char kind)
+{
+	pthread_mutex_lock(&ep->lock);
+	if (!atomic_load(&ep->remove))
+		vfud_store_forget(kind, ep->port);
+	pthread_mutex_unlock(&ep->lock);
 }
 
 /* Is there a process behind a socket that lies in the way? */
@@ -98,7 +120,7 @@ static void start_listening(struct vfud_endpoint *ep)
 		return;
 	}
 	ep->said_listen = false;
-	vfud_store_keep('l', ep->port, ep->listen_fd);
+	keep(ep, 'l', ep->listen_fd);
 	atomic_store(&ep->listening, true);
 	vfud_info(ep->path, "port %u: waits for a client", ep->port);
 }
@@ -108,7 +130,7 @@ static void stop_listening(struct vfud_endpoint *ep)
 	if (ep->listen_fd < 0)
 		return;
 	unlink(ep->path);
-	vfud_store_forget('l', ep->port);
+	forget(ep, 'l');
 	close_fd(&ep->listen_fd);
 	atomic_store(&ep->listening, false);
 }
@@ -139,6 +161,12 @@ static int make_state(struct vfud_endpoint *ep)
 	return 0;
 }
 
+/* The daemon may end at each instruction: a successor finds what comes before this, if what comes after. */
+static void in_order(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 static void drop_rx(struct vfud_endpoint *ep)
 {
 	unsigned int i;
@@ -147,12 +175,15 @@ static void drop_rx(struct vfud_endpoint *ep)
 		close_fd(&ep->fd[i]);
 	ep->state->rx_fds = 0;
 	ep->state->rx_have = 0;
+	ep->state->tries = 0;
+	in_order();
+	ep->state->answered = false;
 }
 
 /* The client has no controller any more, and no successor's either. */
 static void drop_ctrl(struct vfud_endpoint *ep)
 {
-	vfud_store_forget('k', ep->port);
+	forget(ep, 'k');
 	close_fd(&ep->ctrl_fd);
 }
 
@@ -161,13 +192,9 @@ static void drop_client(struct vfud_endpoint *ep, const char *why)
 	if (ep->state)
 		drop_rx(ep);
 	vfud_info(ep->path, "the client is gone: %s", why);
-	/* a removed port's connection is not kept, and a new port may have the name */
-	if (!atomic_load(&ep->remove)) {
-		vfud_store_forget('c', ep->port);
-		vfud_store_forget('s', ep->port);
-		drop_ctrl(ep);
-	}
-	close_fd(&ep->ctrl_fd);
+	forget(ep, 'c');
+	forget(ep, 's');
+	drop_ctrl(ep);
 	close_fd(&ep->conn_fd);
 	if (ep->state)
 		munmap(ep->state, sizeof(*ep->state));
@@ -227,8 +254,8 @@ static void accept_client(struct vfud_endpoint *ep)
 	atomic_store(&ep->client, cred.pid);
 	ep->deadline = monotonic_ms() + VERSION_MS;
 	vfud_device_init(&ep->dev, ep->state, &vfud_kernel, (void *)(intptr_t)-1);
-	vfud_store_keep('s', ep->port, ep->state_fd);
-	vfud_store_keep('c', ep->port, ep->conn_fd);
+	keep(ep, 's', ep->state_fd);
+	keep(ep, 'c', ep->conn_fd);
 	vfud_info(ep->path, "process %d of user %d has connected", cred.pid, cred.uid);
 }
 
@@ -264,59 +291,106 @@ static int attach(struct vfud_endpoint *ep)
 	}
 	ep->ctrl_fd = fd;
 	ep->dev.ctrl = (void *)(intptr_t)fd;
-	vfud_store_keep('k', ep->port, fd);
+	keep(ep, 'k', fd);
 	return 0;
 }
 
-/* Sends all of it. Returns 0 or a negative errno: the client does not take it. */
-static int send_all(int fd, const uint8_t *from, size_t len)
+/* The message in rx is done; from here on, it is the reply that is to be sent. */
+static void put_reply(struct vfud_endpoint *ep, const struct vfud_msg *msg, int error)
 {
-	while (len) {
-		struct pollfd pfd = { .fd = fd, .events = POLLOUT };
-		ssize_t n = send(fd, from, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n > 0) {
-			from += n;
-			len -= n;
-		} else if (errno == EAGAIN) {
-			if (poll(&pfd, 1, SEND_MS) <= 0)
-				return -ETIMEDOUT;
-		} else if (errno != EINTR) {
-			return -errno;
-		}
-	}
-	return 0;
-}
-
-static int send_reply(struct vfud_endpoint *ep, const struct vfud_msg *msg, int error)
-{
-	size_t len = error ? 0 : msg->reply_len;
+	struct vfud_state *state = ep->state;
 	struct vfu_hdr hdr = {
 		.id	= msg->hdr.id,
 		.cmd	= msg->hdr.cmd,
-		.size	= sizeof(hdr) + len,
+		.size	= sizeof(hdr) + (error ? 0 : msg->reply_len),
 		.flags	= VFU_TYPE_REPLY | (error ? VFU_ERROR : 0),
 		.error	= error,
 	};
 
-	if (msg->hdr.flags & VFU_NO_REPLY)
-		return 0;
-	memcpy(ep->reply, &hdr, sizeof(hdr));
-	return send_all(ep->conn_fd, ep->reply, hdr.size);
+	memcpy(state->tx, &hdr, sizeof(hdr));
+	state->tx_len = msg->hdr.flags & VFU_NO_REPLY ? 0 : hdr.size;
+	state->tx_sent = 0;
+	in_order();
+	state->answered = true;
+	in_order();
 }
 
-/* Returns 0, or a negative errno: the client goes. */
+/* Until the client takes more. Returns 0; -EAGAIN: the daemon ends; -ETIMEDOUT. */
+static int wait_for_room(struct vfud_endpoint *ep, long long end)
+{
+	long long left = end - monotonic_ms();
+	struct pollfd pfd[] = {
+		{ .fd = ep->conn_fd, .events = POLLOUT },
+		{ .fd = ep->wake_fd, .events = POLLIN },
+	};
+	uint64_t count;
+
+	if (left <= 0)
+		return -ETIMEDOUT;
+	if (poll(pfd, ARRAY_SIZE(pfd), left) > 0 && pfd[1].revents &&
+	    read(ep->wake_fd, &count, sizeof(count)) < 0)
+		return -errno;
+	return atomic_load(&ep->stop) ? -EAGAIN : 0;
+}
+
+/*
+ * Sends what is left of the reply. Returns 0; -EAGAIN: the daemon ends, and it is the successor's to go
+ * on; or another negative errno: the client does not take it.
+ */
+static int send_rest(struct vfud_endpoint *ep)
+{
+	struct vfud_state *state = ep->state;
+	long long end = monotonic_ms() + SEND_MS;
+
+	while (state->tx_sent < state->tx_len) {
+		ssize_t n = send(ep->conn_fd, state->tx + state->tx_sent,
+				 state->tx_len - state->tx_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		int ret;
+
+		if (n > 0) {
+			state->tx_sent += n;
+			continue;
+		}
+		ret = errno == EAGAIN ? wait_for_room(ep, end) : errno == EINTR ? 0 : -errno;
+		if (ret)
+			return ret;
+	}
+	drop_rx(ep);
+	return 0;
+}
+
+/* Does the message in rx. Returns 0, or a negative errno, which is the answer. */
+static int execute(struct vfud_endpoint *ep, struct vfud_msg *msg)
+{
+	struct vfud_state *state = ep->state;
+	int ret = 0;
+
+	if (msg->hdr.size > sizeof(state->rx))
+		return -E2BIG;
+	if (state->tries == TRIES) {
+		vfud_err(ep->path, "the daemon has ended %d times at a message of type %u, which is refused",
+			 TRIES, msg->hdr.cmd);
+		return -EIO;
+	}
+	msg->again = state->tries > 0;
+	state->tries++;
+	in_order();
+	if (!state->negotiated && msg->hdr.cmd == VFU_VERSION && ep->ctrl_fd < 0)
+		ret = attach(ep);
+	return ret ? ret : vfud_device_handle(&ep->dev, msg);
+}
+
+/* Returns 0, -EAGAIN as send_rest(), or a negative errno: the client goes. */
 static int handle(struct vfud_endpoint *ep)
 {
 	struct vfud_state *state = ep->state;
 	struct vfud_msg msg = {
 		.data	= state->rx + sizeof(msg.hdr),
 		.len	= state->rx_have - sizeof(msg.hdr),
-		.again	= ep->again,
-		.reply	= ep->reply + sizeof(msg.hdr),
+		.reply	= state->tx + sizeof(msg.hdr),
 	};
 	bool first = !state->negotiated;
-	int ret = 0, sent;
+	int ret, sent;
 
 	memcpy(&msg.hdr, state->rx, sizeof(msg.hdr));
 	while (msg.nr_fds < VFU_MAX_FDS && ep->fd[msg.nr_fds] >= 0) {
@@ -324,18 +398,11 @@ static int handle(struct vfud_endpoint *ep)
 		msg.nr_fds++;
 	}
 	atomic_fetch_add(&ep->messages, 1);
-	ep->again = false;
-	if (first && msg.hdr.cmd == VFU_VERSION && ep->ctrl_fd < 0)
-		ret = attach(ep);
-	if (!ret)
-		ret = vfud_device_handle(&ep->dev, &msg);
-	sent = send_reply(ep, &msg, -ret);
-	/* a successor that finds the message does not answer it again */
-	state->answered = true;
-	drop_rx(ep);
-	state->answered = false;
+	ret = execute(ep, &msg);
+	put_reply(ep, &msg, -ret);
 	if (state->negotiated)
 		ep->deadline = 0;
+	sent = send_rest(ep);
 	if (sent)
 		return sent;
 	return first ? ret : 0;		/* without a version there is nothing to talk about */
@@ -391,72 +458,79 @@ static ssize_t receive(struct vfud_endpoint *ep, void *to, size_t len)
 	return n ? n : -EPIPE;
 }
 
-/* Takes the rest of a message that is too long, and refuses it. */
-static int skip_rest(struct vfud_endpoint *ep)
-{
-	struct vfud_state *state = ep->state;
-	size_t room = sizeof(state->rx) - sizeof(struct vfu_hdr);
-	struct vfud_msg msg = { 0 };
-	ssize_t n;
-	int ret;
-
-	n = receive(ep, state->rx + sizeof(msg.hdr), state->skip < room ? state->skip : room);
-	if (n < 0)
-		return n;
-	state->skip -= n;
-	if (state->skip)
-		return 0;
-	memcpy(&msg.hdr, state->rx, sizeof(msg.hdr));
-	ret = send_reply(ep, &msg, E2BIG);
-	drop_rx(ep);
-	return ret;
-}
-
-/* Receives a piece of a message, and handles it if that was the last. Returns 0 or a negative errno. */
+/*
+ * Receives a piece of a message, and handles it if that was the last. Returns 0 or a negative errno.
+ * Of a message that is too long, what is behind the header is written over again and again.
+ */
 static int receive_some(struct vfud_endpoint *ep)
 {
+	const size_t room = sizeof(ep->state->rx) - sizeof(struct vfu_hdr);
 	struct vfud_state *state = ep->state;
-	struct vfu_hdr hdr;
-	size_t want = sizeof(hdr);
+	struct vfu_hdr hdr = { .size = sizeof(hdr) };
+	size_t at = state->rx_have, want;
 	ssize_t n;
-	int ret;
 
-	if (state->skip)
-		return skip_rest(ep);
-	if (state->rx_have >= sizeof(hdr)) {
-		memcpy(&hdr, state->rx, sizeof(hdr));
-		want = hdr.size;
-	}
 	/* the header alone first: the file descriptors that come with bytes are of their message */
-	n = receive(ep, state->rx + state->rx_have, want - state->rx_have);
+	if (state->rx_have >= sizeof(hdr))
+		memcpy(&hdr, state->rx, sizeof(hdr));
+	if (hdr.size <= state->rx_have)
+		return -EPROTO;
+	want = hdr.size - state->rx_have;
+	if (hdr.size > sizeof(state->rx)) {
+		at = sizeof(hdr);
+		want = want < room ? want : room;
+	}
+	n = receive(ep, state->rx + at, want);
 	if (n < 0)
 		return n;
 	state->rx_have += n;
 	if (state->rx_have < sizeof(hdr))
 		return 0;
 	memcpy(&hdr, state->rx, sizeof(hdr));
-	ret = vfud_check_header(&hdr);
-	if (ret)
-		return ret;
-	if (hdr.size > sizeof(state->rx)) {
-		state->skip = hdr.size - state->rx_have;
-		return 0;
-	}
+	if (vfud_check_header(&hdr))
+		return -EPROTO;
 	return state->rx_have == hdr.size ? handle(ep) : 0;
+}
+
+static const char *why_gone(int error)
+{
+	switch (error) {
+	case -EPIPE:
+		return "it has hung up";
+	case -EPROTO:
+		return "it does not speak vfio-user";
+	case -EMFILE:
+		return "it has sent too many file descriptors";
+	case -ETIMEDOUT:
+		return "it does not take answers";
+	default:
+		return strerror(-error);
+	}
 }
 
 static void serve_client(struct vfud_endpoint *ep)
 {
 	int i, ret = 0;
 
-	for (i = 0; i < ROUND && !ret; i++)
+	/* not to end between a message's file descriptors, which no successor has, and its rest */
+	for (i = 0; !ret && (i < ROUND || ep->state->rx_fds); i++)
 		ret = receive_some(ep);
-	if (!ret || ret == -EAGAIN)
-		return;
-	drop_client(ep, ret == -EPIPE ? "it has hung up" :
-			ret == -EPROTO ? "it does not speak vfio-user" :
-			ret == -EMFILE ? "it has sent too many file descriptors" :
-			ret == -ETIMEDOUT ? "it does not take answers" : strerror(-ret));
+	if (ret && ret != -EAGAIN)
+		drop_client(ep, why_gone(ret));
+}
+
+/* The daemon ends: a message whose file descriptors are here is waited for, if it does not take long. */
+static void finish_message(struct vfud_endpoint *ep)
+{
+	long long end = monotonic_ms() + REST_MS, left;
+
+	while (ep->state && ep->state->rx_fds && !ep->state->answered &&
+	       (left = end - monotonic_ms()) > 0) {
+		struct pollfd pfd = { .fd = ep->conn_fd, .events = POLLIN };
+
+		if (poll(&pfd, 1, left) > 0)
+			serve_client(ep);
+	}
 }
 
 /* Does what a predecessor has been in the middle of. */
@@ -464,19 +538,15 @@ static void resume(struct vfud_endpoint *ep)
 {
 	struct vfud_state *state = ep->state;
 	struct vfu_hdr hdr;
+	int ret = 0;
 
-	if (state->skip)
-		return;
-	if (state->answered) {
-		drop_rx(ep);
-		state->answered = false;
-	}
-	if (state->rx_have < sizeof(hdr))
-		return;
 	memcpy(&hdr, state->rx, sizeof(hdr));
-	ep->again = true;
-	if (hdr.size == state->rx_have && handle(ep))
-		drop_client(ep, "it does not take answers");
+	if (state->answered)
+		ret = send_rest(ep);
+	else if (state->rx_have >= sizeof(hdr) && hdr.size == state->rx_have)
+		ret = handle(ep);
+	if (ret && ret != -EAGAIN)
+		drop_client(ep, why_gone(ret));
 }
 
 /* The port's host has been disabled: what is connected finds its device pulled. */
@@ -486,8 +556,6 @@ static void remove_port(struct vfud_endpoint *ep)
 	if (ep->conn_fd < 0)
 		return;
 	ctrl_ended(ep);
-	vfud_store_forget('c', ep->port);
-	vfud_store_forget('s', ep->port);
 }
 
 static int poll_timeout(const struct vfud_endpoint *ep)
@@ -543,12 +611,31 @@ static void *endpoint_thread(void *arg)
 		}
 		endpoint_round(ep);
 	}
+	finish_message(ep);
 	/* what is left is a successor's, if there is one: it finds the socket as it is */
 	if (!vfud_store_is_there())
 		stop_listening(ep);
 	atomic_store(&ep->finished, true);
 	vfud_main_wake();
 	return NULL;
+}
+
+/* A predecessor's socket, unless the port has moved meanwhile, or somebody has removed the file. */
+static void take_listener(struct vfud_endpoint *ep)
+{
+	struct sockaddr_un addr = { 0 };
+	socklen_t len = sizeof(addr) - 1;
+	struct stat st;
+
+	ep->listen_fd = vfud_store_take('l', ep->port);
+	if (ep->listen_fd < 0 || getsockname(ep->listen_fd, (struct sockaddr *)&addr, &len))
+		return;
+	if (!strcmp(addr.sun_path, ep->path) && !lstat(ep->path, &st) && S_ISSOCK(st.st_mode))
+		return;
+	if (strcmp(addr.sun_path, ep->path))
+		unlink(addr.sun_path);
+	forget(ep, 'l');
+	close_fd(&ep->listen_fd);
 }
 
 /* A predecessor's client. Returns whether all that is needed is there. */
@@ -615,9 +702,9 @@ struct vfud_endpoint *vfud_endpoint_start(int dev_fd, unsigned int port, const c
 	ep->state_fd = -1;
 	for (i = 0; i < VFU_MAX_FDS; i++)
 		ep->fd[i] = -1;
-	ep->reply = xcalloc(1, VFU_MAX_MSG);
+	pthread_mutex_init(&ep->lock, NULL);
 	ep->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ep->listen_fd = vfud_store_take('l', port);
+	take_listener(ep);
 	atomic_store(&ep->listening, ep->listen_fd >= 0);
 	if (!take_client(ep))
 		drop_client(ep, "what the former daemon has left is not complete");
@@ -643,9 +730,31 @@ void vfud_endpoint_wake(struct vfud_endpoint *ep)
 		return;			/* it is awake already */
 }
 
+/**
+ * vfud_endpoint_remove() - the port is gone
+ *
+ * What the store has of it is forgotten here, before another endpoint with the same number keeps something.
+ */
+void vfud_endpoint_remove(struct vfud_endpoint *ep)
+{
+	static const char kinds[] = "lcks";
+	size_t i;
+
+	pthread_mutex_lock(&ep->lock);
+	atomic_store(&ep->remove, true);
+	for (i = 0; kinds[i]; i++)
+		vfud_store_forget(kinds[i], ep->port);
+	pthread_mutex_unlock(&ep->lock);
+	vfud_endpoint_wake(ep);
+}
+
 /** vfud_endpoint_free() - after the thread has been joined */
 void vfud_endpoint_free(struct vfud_endpoint *ep)
 {
+	unsigned int i;
+
+	for (i = 0; i < VFU_MAX_FDS; i++)
+		close_fd(&ep->fd[i]);
 	close_fd(&ep->conn_fd);
 	close_fd(&ep->ctrl_fd);
 	if (ep->state)
@@ -653,6 +762,6 @@ void vfud_endpoint_free(struct vfud_endpoint *ep)
 	close_fd(&ep->state_fd);
 	close_fd(&ep->listen_fd);
 	close_fd(&ep->wake_fd);
-	free(ep->reply);
+	pthread_mutex_destroy(&ep->lock);
 	free(ep);
 }

@@ -212,8 +212,7 @@ static void remove_unseen(void)
 	for (ep = endpoints; ep; ep = ep->next) {
 		if (ep->seen || atomic_load(&ep->remove))
 			continue;
-		atomic_store(&ep->remove, true);
-		vfud_endpoint_wake(ep);
+		vfud_endpoint_remove(ep);
 	}
 }
 

@@ -50,16 +50,18 @@ struct vfud_state {
 	char path[NVTGT_VFU_PATH_SIZE];
 	uint8_t negotiated;		/* the client has sent its version */
 	uint8_t has_shared;		/* some of the guest's memory could be reached, once */
-	uint8_t answered;		/* the message in rx has its reply, and is only to be forgotten */
+	uint8_t answered;		/* the message in rx is done, and what is left is to send tx */
 	uint8_t rx_fds;			/* file descriptors that have come with what is in rx */
-	uint32_t rx_have;		/* bytes in rx */
-	uint64_t skip;			/* of a message that is too long: bytes that are still to come */
+	uint8_t tries;			/* how often the message in rx was begun to be done */
+	uint32_t rx_have;		/* bytes that have come; if the message is too long, rx has its header */
+	uint32_t tx_len, tx_sent;	/* bytes of the reply in tx */
 	uint8_t config[VFUD_CONFIG_SIZE];
 	uint8_t msix_table[VFUD_TABLE_SIZE];
 	_Alignas(8) uint8_t rx[VFU_MAX_MSG];
+	_Alignas(8) uint8_t tx[VFU_MAX_MSG];
 };
 
-#define VFUD_MAGIC	"nvtvfu1"
+#define VFUD_MAGIC	"nvtvfu2"
 
 /**
  * struct vfud_kernel_ops - calls of a controller's file, or of a test's
@@ -116,7 +118,7 @@ struct vfud_msg {
 /**
  * struct vfud_endpoint - a port and its thread
  *
- * Of main's: next, seen, thread. What is atomic is shared; the rest is the thread's once it runs.
+ * Of main's: next, seen, thread. What the store has of it changes under the lock. What is atomic is shared; the rest is the thread's once it runs.
  */
 struct vfud_endpoint {
 	struct vfud_endpoint *next;
@@ -126,7 +128,8 @@ struct vfud_endpoint {
 	char path[NVTGT_VFU_PATH_SIZE];
 
 	atomic_bool stop;		/* the daemon ends */
-	atomic_bool remove;		/* the port is gone */
+	atomic_bool remove;		/* the port is gone, and its number may be another endpoint's */
+	pthread_mutex_t lock;
 	int wake_fd;			/* an event: look at these */
 	atomic_bool finished;		/* the thread does nothing more */
 
@@ -145,9 +148,7 @@ struct vfud_endpoint {
 	bool said_listen;		/* why there is no socket */
 	struct vfud_state *state;
 	struct vfud_device dev;
-	bool again;			/* the first message after a predecessor */
 	int fd[VFU_MAX_FDS];		/* state->rx_fds of them */
-	uint8_t *reply;			/* a header, and what vfud_device_handle() gives */
 };
 
 /**
@@ -206,6 +207,7 @@ int vfud_kernel_adopt(int ctrl);
 /* endpoint.c */
 struct vfud_endpoint *vfud_endpoint_start(int dev_fd, unsigned int port, const char *path);
 void vfud_endpoint_wake(struct vfud_endpoint *ep);
+void vfud_endpoint_remove(struct vfud_endpoint *ep);
 void vfud_endpoint_free(struct vfud_endpoint *ep);
 
 /* store.c */
