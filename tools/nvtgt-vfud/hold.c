@@ -75,13 +75,28 @@ static char *value_of(const char *text, const char *name)
 	return NULL;
 }
 
-/* One message of the daemon's. */
-static void take_message(int sock)
+/* Is this message the daemon's? Everybody may send one. */
+static bool is_from(struct msghdr *mh, pid_t pid)
+{
+	struct cmsghdr *cmsg;
+	struct ucred cred;
+
+	for (cmsg = CMSG_FIRSTHDR(mh); cmsg; cmsg = CMSG_NXTHDR(mh, cmsg)) {
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_CREDENTIALS)
+			continue;
+		memcpy(&cred, CMSG_DATA(cmsg), sizeof(cred));
+		return cred.pid == pid;
+	}
+	return false;
+}
+
+/* One message of the daemon's, which is process @pid. */
+static void take_message(int sock, pid_t pid)
 {
 	char text[4096], *name, *store, *remove;
 	union {
 		struct cmsghdr align;
-		char room[CMSG_SPACE(VFU_MAX_FDS * sizeof(int))];
+		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(VFU_MAX_FDS * sizeof(int))];
 	} control;
 	struct iovec iov = { .iov_base = text, .iov_len = sizeof(text) - 1 };
 	struct msghdr mh = {
@@ -90,14 +105,18 @@ static void take_message(int sock)
 	};
 	struct cmsghdr *cmsg;
 	ssize_t n = recvmsg(sock, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	bool known;
 
 	if (n < 0)
 		return;
 	text[n] = '\0';
+	known = is_from(&mh, pid);
+	if (known && mh.msg_flags & MSG_CTRUNC)
+		vfud_err(NULL, "hold: a file descriptor is lost: there are too many");
 	name = value_of(text, "FDNAME");
 	store = value_of(text, "FDSTORE");
 	remove = value_of(text, "FDSTOREREMOVE");
-	if (name && remove)
+	if (known && name && remove)
 		forget(name);
 	for (cmsg = CMSG_FIRSTHDR(&mh); cmsg; cmsg = CMSG_NXTHDR(&mh, cmsg)) {
 		size_t i, nr = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -108,7 +127,7 @@ static void take_message(int sock)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(fd), sizeof(fd));
-			if (name && store)
+			if (known && name && store)
 				keep(name, fd);
 			else
 				close(fd);
@@ -120,37 +139,49 @@ static void take_message(int sock)
 }
 
 /* In the child: what is kept gets the numbers from 3 on, and the names go to the environment. */
-static void hand_on(void)
+static bool hand_on(void)
 {
 	int high = SD_LISTEN_FDS_START + nr_kept;
-	char *names = xstrdup(""), *number;
-	size_t i;
+	char *names, *number;
+	size_t i, size;
+	FILE *f = open_memstream(&names, &size);
 
-	for (i = 0; i < nr_kept; i++) {
-		char *more = xasprintf("%s%s%s", names, i ? ":" : "", kept[i].name);
-
-		free(names);
-		names = more;
+	for (i = 0; f && i < nr_kept; i++) {
+		fprintf(f, "%s%s", i ? ":" : "", kept[i].name);
 		/* out of the way of the numbers that are given next */
 		kept[i].fd = fcntl(kept[i].fd, F_DUPFD_CLOEXEC, high);
+		if (kept[i].fd < 0)
+			return false;
 	}
+	if (!f || fclose(f))
+		return false;
 	for (i = 0; i < nr_kept; i++)
-		dup2(kept[i].fd, SD_LISTEN_FDS_START + i);
+		if (dup2(kept[i].fd, SD_LISTEN_FDS_START + i) < 0)
+			return false;
 	number = xasprintf("%zu", nr_kept);
 	setenv("LISTEN_FDS", number, 1);
 	setenv("LISTEN_FDNAMES", names, 1);
 	number = xasprintf("%d", getpid());
 	setenv("LISTEN_PID", number, 1);
+	return true;
 }
 
 static pid_t start(const char *socket_name, char **argv, const sigset_t *mask)
 {
-	pid_t pid = fork();
+	pid_t pid;
 
+	/* what is kept here is virtual machines: there is nothing to give up for */
+	while ((pid = fork()) < 0) {
+		vfud_err(NULL, "hold: %s", strerror(errno));
+		sleep_ms(AGAIN_MS);
+	}
 	if (pid)
 		return pid;
 	sigprocmask(SIG_UNBLOCK, mask, NULL);
-	hand_on();
+	if (!hand_on()) {
+		vfud_err(NULL, "hold: %zu file descriptors: %s", nr_kept, strerror(errno));
+		_exit(1);
+	}
 	setenv("NOTIFY_SOCKET", socket_name, 1);
 	/* not /proc/self/exe: a new version may lie at the path */
 	execvp(argv[0], argv);
@@ -164,10 +195,11 @@ static int notify_socket(char *name, size_t size)
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int len = snprintf(name, size, "@nvtgt-vfud-hold-%d", getpid());
+	int on = 1;
 
 	memcpy(addr.sun_path + 1, name + 1, len - 1);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&addr,
-			   offsetof(struct sockaddr_un, sun_path) + len))
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) ||
+	    bind(fd, (struct sockaddr *)&addr, offsetof(struct sockaddr_un, sun_path) + len))
 		return -1;
 	return fd;
 }
@@ -200,7 +232,7 @@ int vfud_hold(char **argv)
 		return 1;
 	}
 	pid = start(name, argv, &mask);
-	while (pid > 0) {
+	for (;;) {
 		struct pollfd pfd[] = {
 			{ .fd = sock, .events = POLLIN },
 			{ .fd = sigs, .events = POLLIN },
@@ -209,7 +241,7 @@ int vfud_hold(char **argv)
 
 		poll(pfd, 2, -1);
 		if (pfd[0].revents) {
-			take_message(sock);
+			take_message(sock, pid);
 			continue;	/* all that a daemon has sent, before its successor starts */
 		}
 		if (!pfd[1].revents || read(sigs, &info, sizeof(info)) != sizeof(info))
@@ -223,8 +255,9 @@ int vfud_hold(char **argv)
 			continue;
 		if (ending)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-		if (WIFEXITED(status) && (WEXITSTATUS(status) == 2 || WEXITSTATUS(status) == 127))
-			return WEXITSTATUS(status);	/* the command line is wrong */
+		if (!nr_kept && WIFEXITED(status) &&
+		    (WEXITSTATUS(status) == 2 || WEXITSTATUS(status) == 127))
+			return WEXITSTATUS(status);	/* the command line is wrong, and no guest lost by it */
 		if (!WIFEXITED(status) || WEXITSTATUS(status)) {
 			vfud_warn(NULL, "hold: the daemon has ended (%s %d), and is started again",
 				  WIFEXITED(status) ? "exit" : "signal",
@@ -233,6 +266,4 @@ int vfud_hold(char **argv)
 		}
 		pid = start(name, argv, &mask);
 	}
-	vfud_err(NULL, "hold: %s", strerror(errno));
-	return 1;
 }

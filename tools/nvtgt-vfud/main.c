@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -355,6 +356,17 @@ static int run(void)
 	return ret;
 }
 
+/* Each guest takes five file descriptors here, and four where they are kept. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* The daemon's own command line is the holder's without --hold. */
 static int hold(int argc, char **argv)
 {
@@ -375,6 +387,7 @@ int main(int argc, char **argv)
 	parse_options(argc, argv, &req);
 	if (req.status)
 		return vfud_status_show(vfud_opts.control, req.json);
+	raise_limit();
 	if (req.hold)
 		return hold(argc, argv);
 	return run();

@@ -3,7 +3,8 @@
  * File descriptors that outlive the daemon.
  *
  * systemd (FileDescriptorStoreMax= of the unit), or "nvtgt-vfud --hold", keeps what it is sent
- * and gives it to the next daemon, with its name: a letter for what it is, and the port.
+ * and gives it to the next daemon, with its name: a letter for what it is, and the port, in hexadecimal. All
+ * names together are one string of the environment, which has to be shorter than 128 KiB.
  *
  *   l  the socket that clients connect to
  *   c  the client's connection
@@ -24,7 +25,7 @@ static bool there;
 
 static void name_of(char *name, size_t size, char kind, unsigned int port)
 {
-	snprintf(name, size, "%c-%u", kind, port);
+	snprintf(name, size, "%c%x", kind, port);
 }
 
 /** vfud_store_init() - what a predecessor has left */
