@@ -115,6 +115,7 @@ def needs(tests):
         words += ["-k", kernel]
     for kernel in sorted({t.kernel for t in tests if t.variant == "iwarp"}):
         words += ["--iwarp", kernel]
+    words += ["--" + what for what in plan.NEEDS if any(what in t.needs for t in tests)]
     rungs = {t.rung for t in tests}
     words += ["--guests"] * bool(rungs & {"functional", "selftest", "perf"})
     words += ["--checkers"] * ("static" in rungs) + ["--bench"] * any(t.short == "perf/bench" for t in tests)

@@ -151,6 +151,16 @@ module_param() {
 
 restore_param() { [ ! -e "$1" ] || echo "$2" >"$1"; }
 
+# ---------------------------------------------------------------- what "# needs:" brings
+
+SHARES=/run/shares
+# need_share NAME: $SHARES/NAME is what the cache has of that name, until the end
+need_share() {
+	mkdir -p "$SHARES/$1"
+	mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,ro,cache=loose "$1" "$SHARES/$1"
+	defer umount "$SHARES/$1"
+}
+
 # ---------------------------------------------------------------- networks
 
 in_tgt() { in_net tgt "$@"; }

@@ -31,6 +31,8 @@ expect() {
 }
 
 expect '' 'guards: all' 'kernels: all' 'timeout: 120' 'cpus: 4' 'variants: rdma rdma@6.1 no-spin' 'nightly: 6.1 rdma'
+expect '' 'guards: all' 'needs: qemu'
+expect 'needs: xen is unknown' 'guards: all' 'needs: xen'
 expect 'no line "# guards:"' 'kernels: all'
 expect '"guard" is unknown' 'guard: all' 'guards: all'
 expect 'kernels: 6.2 is unknown' 'guards: all' 'kernels: 6.2'

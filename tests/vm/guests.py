@@ -49,6 +49,7 @@ def make_plan(places, run, target="nvtgt", append="", patience=None):
     debug = any(name.endswith("-debug") for name in names)
     return {"results": run, "tree": os.path.join(run, "tree"), "image": places["image"],
             "accel": places["accel"], "target": target, "append": append,
+            "shares": [(name[6:], places[name], True) for name in places if name.startswith("share-")],
             "memory": 4096 if debug else 2048, "patience": patience or (4 if debug else 1),
             "kernels": {k: {"vmlinuz": places["vmlinuz-" + k], "initrd": places["initrd-" + k],
                             "modules": os.path.join(run, "modules-" + k)} for k in names}}
@@ -104,7 +105,7 @@ class Guest:
                    "-device", "virtio-rng-pci"]
         shares = (("tree", plan["tree"], True),
                   ("modules", kernel["modules"], True),
-                  ("results", self.dir, False))
+                  ("results", self.dir, False), *plan.get("shares", []))
         for tag, path, readonly in shares:
             command += ["-virtfs", f"local,path={path},mount_tag={tag},"
                         "security_model=none,multidevs=remap"

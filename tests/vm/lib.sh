@@ -29,6 +29,8 @@ GUEST_PACKAGES="busybox-static kmod util-linux mount procps iproute2 iputils-pin
 	python3 python3-configshell-fb bash-completion libjson-c5 libmnl0
 	libnl-3-200 libnl-genl-3-200 librdmacm1t64 ibverbs-providers ethtool nftables tcpdump strace gdisk
 	parted bsdextrautils file man-db groff-base libedit2 libsystemd0 libseccomp2 nvme-stas dbus systemd"
+# for virtual machines inside a guest: see qemu.sh
+QEMU_PACKAGES="qemu-system-x86 seabios ovmf"
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
@@ -117,7 +119,7 @@ cache_make() {
 # Entries that no run has used for a month go, and what killed runs left.
 cache_prune() {
 	local f
-	for f in "$NVTGT_CACHE"/{kernels,roots,initrd,checkpatch,source,siw}/*/.complete; do
+	for f in "$NVTGT_CACHE"/{kernels,roots,initrd,checkpatch,source,siw,qemu}/*/.complete; do
 		[ -e "$f" ] || continue
 		[ -z "$(find "$f" -mtime +30)" ] || rm -rf "${f%/.complete}"
 	done
@@ -208,6 +210,12 @@ candidates() {
 		awk '/^[^ ]/ { p = $1 } /Candidate:/ { print p $2 }'
 }
 
+# qemu_install WORD...: apt-get, for these packages and all they depend on, as if nothing was installed
+qemu_install() {
+	# shellcheck disable=SC2086
+	bench_apt apt-get -q -y --no-install-recommends -t trixie-backports "$@" install $QEMU_PACKAGES
+}
+
 # Ask the archive once in a while what is newest, and write it down, so that
 # a run that needs nothing new does not touch the network.
 resolve() {
@@ -221,7 +229,7 @@ resolve() {
 	fi
 	command -v apt-get >/dev/null ||
 		die "the bench is made from Debian's packages: it needs Debian 12 or newer"
-	list=$({ echo "${BENCH_KERNELS[*]} $BUILD_PACKAGES / $GUEST_PACKAGES"; declare -f resolve; } | hash_of)
+	list=$({ echo "${BENCH_KERNELS[*]} $BUILD_PACKAGES / $GUEST_PACKAGES / $QEMU_PACKAGES"; declare -f resolve; } | hash_of)
 	file=$NVTGT_CACHE/resolved-$list	# checkouts that ask for different packages take turns
 	RESOLVED=$file
 	if [ -s "$file" ] && grep -qx "LIST=$list" "$file" &&
@@ -250,6 +258,7 @@ resolve() {
 		echo "SOURCE_7_2=$(candidates linux-source-7.2 | cut -d: -f2)"
 		echo "BUILD_KEY=$(candidates "$BUILD_PACKAGES" | hash_of)"
 		echo "GUEST_KEY=$(candidates "$GUEST_PACKAGES" | hash_of)"
+		echo "QEMU_KEY=$(qemu_install -s | grep '^Inst' | hash_of)"
 	} >"$file.tmp.$$" && mv "$file.tmp.$$" "$file"
 	# shellcheck disable=SC1090
 	. "$file"

@@ -17,6 +17,8 @@ TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEBUG = "6.12-debug"
 # where a functional test runs that does not say where, and all of its variants
 USUAL = "6.12"
+# what a test may need besides, and tests/vm/ready makes when one does
+NEEDS = ("qemu",)
 RUNGS = ("static", "unit", "build", "selftest", "perf", "functional")
 
 
@@ -58,6 +60,7 @@ class Test:
     cpus: int = 0
     append: str = ""
     nightly: bool = False
+    needs: tuple = ()
     own: bool = True        # its header asks for this kernel
 
     @property
@@ -82,7 +85,7 @@ class ChoiceError(Exception):
 
 HEADER = re.compile(r"# ([a-z-]+): *(.*?) *$")
 WORDS = {
-    "functional": {"guards", "kernels", "timeout", "cpus", "variants", "nightly"},
+    "functional": {"guards", "kernels", "timeout", "cpus", "variants", "nightly", "needs"},
     "unit": {"guards", "kernels", "nightly"},
     "static": set(),
     "selftest": {"expect", "timeout"},
@@ -170,12 +173,13 @@ class Reader:
             places = list(self.places(path, header))
             rare = self.known(path, header, "nightly", ["all"] + sorted(
                 {k for k, _ in places} | {v for _, v in places if v} | {"%s@%s" % (v, k) for k, v in places if v}))
+            needs = tuple(self.known(path, header, "needs", NEEDS))
             for kernel, variant in places:
                 words = VARIANTS.get(variant, Variant())
                 yield Test("functional", name, path, kernel, variant,
                            self.number(path, header, "timeout", 120),
                            words.cpus or self.number(path, header, "cpus", 2), words.append,
-                           bool({"all", variant or kernel, "%s@%s" % (variant, kernel)} & set(rare)))
+                           bool({"all", variant or kernel, "%s@%s" % (variant, kernel)} & set(rare)), needs)
 
     def others(self):
         for path, name in self.scripts("static"):
