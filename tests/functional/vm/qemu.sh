@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# guards: virtual machines of a real QEMU boot from nvtgt's disks with SeaBIOS and OVMF, and Linux in one works
+# on them, while the daemon is replaced, until QEMU is killed
+# kernels: all
+# nightly: 6.1 7.2
+# needs: qemu
+# timeout: 900
+
+. "$TESTS/lib/guest.sh"
+target_is_nvtgt || skip "nvmet has no virtual machines"
+need_modules bdev
+modprobe nvtgt-vfu
+defer rmmod nvtgt-vfu
+in_tgt() { "$@"; }	# a port of this type belongs to no network
+mkdir -p /run/nvtgt
+defer rm -rf /run/nvtgt /run/nvtgt-vfud
+need_share qemu
+need_share nested
+connections=/sys/kernel/debug/nvtgt/connections
+export WORK PATIENCE QEMU=$SHARES/qemu NESTED=$SHARES/nested VFUD_LOG=$WORK/vfud.log
+
+none() { [ -z "$(cat $connections)" ]; }
+state_is() { [ "$(nvtgt-vfud --status --json | jq -r '.[0].state')" = "$1" ]; }
+gone() { ! kill -0 "$1" 2>/dev/null; }
+vm() { PYTHONDONTWRITEBYTECODE=1 python3 "$TESTS/functional/vm/qemu.py" "$@"; }
+stop_daemon() {
+	kill "$DAEMON" 2>/dev/null || true
+	wait_for 20 gone "$DAEMON" || kill -9 "$DAEMON"
+	wait "$DAEMON" 2>/dev/null || true
+}
+
+ulimit -l unlimited	# as LimitMEMLOCK= of the unit does
+log_mark
+vm image "$WORK/boot.img"
+modprobe loop
+boot=$(losetup --find --show "$WORK/boot.img")
+defer losetup -d "$boot"
+make_subsystem testnqn
+make_namespace testnqn 1 "$boot"
+mkdir "$CONFIGFS/ports/1"
+defer drop_port 1
+set_attr ports/1/addr_trtype vfio-user
+set_attr ports/1/addr_traddr /run/nvtgt/vm1.sock
+link_port 1 testnqn
+nvtgt-vfud --hold >>"$VFUD_LOG" 2>&1 &
+DAEMON=$!
+defer stop_daemon
+export DAEMON
+wait_for 30 state_is waiting || { cat "$VFUD_LOG"; fail "the daemon does not wait for a client"; }
+
+for what in ${VM_CASES:-bios private efi}; do
+	note "$what: $SECONDS s"
+	vm "$what" "$WORK/boot.img" || { cat "$VFUD_LOG"; fail "$what"; }
+	wait_for 60 none || fail "connections are left: $(cat $connections)"
+	wait_for 60 state_is waiting || fail "$(nvtgt-vfud --status)"
+done
+note "through after $SECONDS s"
