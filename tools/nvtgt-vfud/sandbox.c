@@ -70,7 +70,8 @@ static int allow(scmp_filter_ctx ctx)
 		SCMP_SYS(sched_getaffinity), SCMP_SYS(prctl), SCMP_SYS(exit), SCMP_SYS(exit_group),
 		SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigreturn),
 		SCMP_SYS(sigaltstack), SCMP_SYS(tgkill), SCMP_SYS(getpid), SCMP_SYS(gettid),
-		SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(clock_gettime),
+		SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid),
+		SCMP_SYS(clock_gettime),
 		SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday),
 		SCMP_SYS(getrandom), SCMP_SYS(restart_syscall), SCMP_SYS(membarrier),
 	};
