@@ -112,7 +112,7 @@ run_dkms build -m nvtgt -v "$version" -k "$kver" || rc=$?
 
 grep -q "dkms install nvtgt/$version" "$src/README.md" || fail "the README has another version"
 mkdir "$tmp/tree"
-cp -r "$src/tools" "$src/Documentation" "$src/configfs-scripts" "$src/dkms.conf" "$tmp/tree"
+cp -r "$src/tools" "$src/include" "$src/Documentation" "$src/configfs-scripts" "$src/dkms.conf" "$tmp/tree"
 make -s -C "$tmp/tree/tools" >"$tmp/log" 2>&1 || fail "tools"
 [ "$("$tmp/tree/tools/nvtgtctl/nvtgtctl" --version)" = "nvtgtctl $version" ] ||
 	fail "nvtgtctl has another version"
