@@ -248,13 +248,13 @@ static int read_ports(int dev_fd)
 		ep->seen = false;
 	/* those that go first: another port may get their socket */
 	for (i = 0; i < nr; i++) {
+		ports[i].path[sizeof(ports[i].path) - 1] = '\0';
 		ep = find_endpoint(ports[i].id, ports[i].path);
 		if (ep)
 			ep->seen = true;
 	}
 	remove_unseen();
 	for (i = 0; i < nr; i++) {
-		ports[i].path[sizeof(ports[i].path) - 1] = '\0';
 		if (find_endpoint(ports[i].id, ports[i].path))
 			continue;
 		ep = vfud_endpoint_start(dev_fd, ports[i].id, ports[i].path);
