@@ -4,16 +4,18 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-static int open_socket(const char *path, struct sockaddr_un *addr)
+#define ANSWER_MS	2000		/* for a client to take it: main has other things to do */
+
+static int open_socket(const char *path, struct sockaddr_un *addr, int flags)
 {
 	if (strlen(path) >= sizeof(addr->sun_path)) {
 		errno = ENAMETOOLONG;
@@ -21,7 +23,7 @@ static int open_socket(const char *path, struct sockaddr_un *addr)
 	}
 	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	memcpy(addr->sun_path, path, strlen(path));
-	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 }
 
 /**
@@ -33,19 +35,18 @@ static int open_socket(const char *path, struct sockaddr_un *addr)
 int vfud_status_listen(const char *path)
 {
 	struct sockaddr_un addr;
-	int fd = open_socket(path, &addr);
+	int fd = open_socket(path, &addr, SOCK_NONBLOCK);
 	int ret;
 
 	if (fd < 0)
 		return -errno;
-	if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
-		close(fd);
-		return -EADDRINUSE;
-	}
+	ret = connect(fd, (struct sockaddr *)&addr, sizeof(addr)) ? errno : 0;
 	close(fd);
-	if (errno == ECONNREFUSED)
+	if (!ret || ret == EAGAIN)		/* or it has a queue before it */
+		return -EADDRINUSE;
+	if (ret == ECONNREFUSED)
 		unlink(path);
-	fd = open_socket(path, &addr);
+	fd = open_socket(path, &addr, SOCK_NONBLOCK);
 	if (fd >= 0 && !fchmod(fd, 0600) && !bind(fd, (struct sockaddr *)&addr, sizeof(addr)) &&
 	    !listen(fd, 8))
 		return fd;
@@ -82,29 +83,36 @@ static struct json_object *to_json(const struct vfud_endpoint *list)
 	return array;
 }
 
+/* As much as the client takes in time. */
+static void send_text(int fd, const char *text)
+{
+	long long end = monotonic_ms() + ANSWER_MS, left;
+	size_t len = strlen(text);
+
+	while (len && (left = end - monotonic_ms()) > 0) {
+		struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+		ssize_t n = send(fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n > 0) {
+			text += n;
+			len -= n;
+		} else if (errno != EAGAIN || poll(&pfd, 1, left) <= 0) {
+			return;
+		}
+	}
+}
+
 /** vfud_status_answer() - somebody asks */
 void vfud_status_answer(int listen_fd, const struct vfud_endpoint *list)
 {
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	struct timeval limit = { .tv_sec = 2 };
 	struct json_object *all;
-	const char *text;
-	size_t len;
 
 	if (fd < 0)
 		return;
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	all = to_json(list);
-	text = json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY |
-						   JSON_C_TO_STRING_NOSLASHESCAPE);
-	for (len = strlen(text); len; ) {
-		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
-
-		if (n <= 0)
-			break;
-		text += n;
-		len -= n;
-	}
+	send_text(fd, json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY |
+							  JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(all);
 	close(fd);
 }
@@ -168,7 +176,7 @@ static int print_table(const char *text)
 int vfud_status_show(const char *path, bool json)
 {
 	struct sockaddr_un addr;
-	int fd = open_socket(path, &addr);
+	int fd = open_socket(path, &addr, 0);
 	int ret = 0;
 	char *text;
 
