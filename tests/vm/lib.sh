@@ -23,7 +23,8 @@ BUILD_PACKAGES="gcc-14 gcc-12 gcc make libc6-dev libelf1t64 libssl3t64 pahole
 	bc bison flex libelf-dev libssl-dev cpio rsync kmod python3 perl
 	xz-utils zstd
 	sparse shellcheck pkgconf libjson-c-dev libmnl-dev libnl-3-dev
-	libnl-genl-3-dev librdmacm-dev libibverbs-dev libedit-dev libsystemd-dev libseccomp-dev dkms groff-base man-db"
+	libnl-genl-3-dev librdmacm-dev libibverbs-dev libedit-dev libsystemd-dev libseccomp-dev dkms groff-base man-db
+	clang-19 libclang-rt-19-dev"
 GUEST_PACKAGES="busybox-static kmod util-linux mount procps iproute2 iputils-ping
 	nvme-cli fio e2fsprogs xfsprogs dmsetup lvm2 mdadm jq
 	python3 python3-configshell-fb bash-completion libjson-c5 libmnl0
