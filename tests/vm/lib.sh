@@ -128,7 +128,7 @@ cache_prune() {
 		[ -e "$f" ] || continue
 		[ -z "$(find "$f" -mtime +30)" ] || rm -rf "${f%/log}"
 	done
-	find "$NVTGT_CACHE"/kernels "$NVTGT_CACHE"/roots "$NVTGT_CACHE"/initrd -maxdepth 1 \
+	find "$NVTGT_CACHE"/kernels "$NVTGT_CACHE"/roots "$NVTGT_CACHE"/initrd "$NVTGT_CACHE"/qemu -maxdepth 1 \
 		-name '*.tmp.*' -mtime +1 -exec rm -rf {} + 2>/dev/null
 	return 0
 }
