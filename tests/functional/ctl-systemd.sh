@@ -7,56 +7,15 @@
 # timeout: 300
 
 . "$TESTS/lib/guest.sh"
+. "$TESTS/lib/systemd.sh"
 target_is_nvtgt || skip "about nvtgt's unit"
 over_rdma && skip "the unit is the same"
 make_networks
 modprobe nvme-tcp
 unset NVTGT_ROOT
-cd "$WORK"
-
-# systemd as the first process of its own PID namespace, with its own units and
-# nothing else; processes of the test find it through its directory in /run
-mkdir -p /run/systemd units/nvtgt.service.d
-mount -t tmpfs tmpfs /run/systemd
-defer umount -l /run/systemd
-mountpoint -q /sys/fs/cgroup || {
-	mount -t cgroup2 cgroup2 /sys/fs/cgroup
-	defer umount -l /sys/fs/cgroup
-}
-for unit in sysinit basic shutdown multi-user umount exit; do
-	printf '[Unit]\nDefaultDependencies=no\n' >"units/$unit.target"
-done
-unit=$(find /lib/systemd/system /usr/lib/systemd/system -name nvtgt.service | head -n 1)
-[ -n "$unit" ] || fail "the unit is not installed"
-cp "$unit" units/
-printf '[Service]\nStandardOutput=append:%s\nStandardError=append:%s\n' "$WORK/log" "$WORK/log" \
-	>units/nvtgt.service.d/log.conf
-: >log
+start_systemd nvtgt.service
 mkdir -p /etc/nvtgt
 defer rm -rf /etc/nvtgt
-
-end_systemd() {
-	[ ! -d "/proc/$1" ] || kill -9 "$1"
-	wait_for 20 test ! -d "/proc/$1"
-	for dir in init.scope system.slice; do
-		[ ! -d "/sys/fs/cgroup/$dir" ] || find "/sys/fs/cgroup/$dir" -depth -type d -exec rmdir {} \;
-	done
-}
-container=test SYSTEMD_UNIT_PATH=$WORK/units unshare --fork --pid --mount --mount-proc --kill-child \
-	/lib/systemd/systemd --system --unit=basic.target --log-target=console --log-level=info \
-	--show-status=no >systemd.log 2>&1 &
-defer kill "$!"
-child_of() { pgrep -P "$1" -x systemd; }
-wait_for 20 child_of "$!" >/dev/null || fail "no systemd: $(cat systemd.log)"
-pid=$(child_of "$!")
-defer end_systemd "$pid"
-inside() { nsenter -t "$pid" -m -p -- "$@"; }
-systemctl() { inside systemctl --no-pager "$@"; }
-is_up() { systemctl is-active basic.target >/dev/null 2>&1; }
-wait_for 60 is_up || fail "systemd is not up: $(tail -n 20 systemd.log)"
-note "$(inside systemctl --version | head -n 1)"
-inside systemd-analyze verify --man=no nvtgt.service 2>&1 | grep -i nvtgt.service >verify || true
-[ ! -s verify ] || fail "systemd-analyze verify: $(cat verify)"
 
 # what shall be served
 modprobe loop

@@ -189,7 +189,7 @@ static bool is_listening(void *arg)
 
 static bool is_free(void *arg)
 {
-	return !atomic_load(&((struct vfud_endpoint *)arg)->client);
+	return !atomic_load(&((struct vfud_endpoint *)arg)->connected);
 }
 
 static struct vfud_endpoint *daemon_start(void)

@@ -132,6 +132,7 @@ int main(void)
 		list[i].port = i;
 		memset(list[i].path, '"', sizeof(list[i].path) - 1);
 		atomic_store(&list[i].client, i + 1);
+		atomic_store(&list[i].connected, true);
 	}
 	if (!mkdtemp(dir))
 		return 1;

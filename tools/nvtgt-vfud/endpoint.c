@@ -201,6 +201,7 @@ static void drop_client(struct vfud_endpoint *ep, const char *why)
 	ep->state = NULL;
 	close_fd(&ep->state_fd);
 	ep->deadline = 0;
+	atomic_store(&ep->connected, false);
 	atomic_store(&ep->client, 0);
 	atomic_store(&ep->ended, false);
 }
@@ -252,6 +253,7 @@ static void accept_client(struct vfud_endpoint *ep)
 		return;
 	}
 	atomic_store(&ep->client, cred.pid);
+	atomic_store(&ep->connected, true);
 	ep->deadline = monotonic_ms() + VERSION_MS;
 	vfud_device_init(&ep->dev, ep->state, &vfud_kernel, (void *)(intptr_t)-1);
 	keep(ep, 's', ep->state_fd);
@@ -661,6 +663,7 @@ static bool take_client(struct vfud_endpoint *ep)
 	vfud_device_init(&ep->dev, ep->state, &vfud_kernel, (void *)(intptr_t)ep->ctrl_fd);
 	getsockopt(ep->conn_fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
 	atomic_store(&ep->client, cred.pid);
+	atomic_store(&ep->connected, true);
 	if (!ep->state->negotiated) {
 		ep->deadline = monotonic_ms() + VERSION_MS;
 		return true;

@@ -60,7 +60,7 @@ static const char *state_of(const struct vfud_endpoint *ep)
 {
 	if (atomic_load(&ep->ended))
 		return "ended";
-	if (atomic_load(&ep->client))
+	if (atomic_load(&ep->connected))
 		return "connected";
 	return atomic_load(&ep->listening) ? "waiting" : "no socket";
 }

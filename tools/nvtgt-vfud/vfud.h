@@ -136,7 +136,8 @@ struct vfud_endpoint {
 	/* for the status */
 	atomic_bool listening;
 	atomic_bool ended;		/* the client's controller has been ended by the administrator */
-	atomic_int client;		/* process id, or 0 */
+	atomic_bool connected;		/* there is a client */
+	atomic_int client;		/* its process; 0: of a PID namespace that is not seen from here */
 	atomic_ullong messages;
 
 	int dev_fd;			/* /dev/nvtgt-vfu */
