@@ -4,6 +4,7 @@
 # SGLs of all shapes, shadow doorbells, interrupts, memory that comes and goes, sudden ends,
 # a controller that another process takes over
 # kernels: all
+# nightly: 6.12
 # timeout: 600
 
 . "$TESTS/lib/guest.sh"

@@ -4,7 +4,7 @@
 # while it is replaced, and lives with little
 # kernels: all
 # timeout: 400
-# nightly: 6.1
+# nightly: 6.1 7.2
 
 . "$TESTS/lib/guest.sh"
 target_is_nvtgt || skip "nvmet has no virtual machines"

@@ -4,7 +4,7 @@
 # (doorbells that are exits of the guest, interrupts); an idle guest costs nothing
 # kernels: all
 # timeout: 300
-# nightly: 6.1
+# nightly: 6.1 6.12
 
 . "$TESTS/lib/guest.sh"
 target_is_nvtgt || skip "nvmet has no virtual machines"
