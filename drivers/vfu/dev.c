@@ -25,7 +25,7 @@
 #include <linux/uaccess.h>
 #include "vfu.h"
 
-#define NVTGT_VFU_RESET_MS	15000		/* CAP.TO */
+#define NVTGT_VFU_RESET_MS	4000		/* QEMU waits five seconds for an answer */
 
 static void nvtgt_vfu_free_work(struct work_struct *work)
 {

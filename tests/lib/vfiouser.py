@@ -134,7 +134,7 @@ class Controller(vfu.Controller):
         self.events[vector] = fd
         return fd
 
-    def reset(self):
+    def try_reset(self):
         self.client.call(RESET)
 
     def close(self):

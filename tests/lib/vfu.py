@@ -273,8 +273,19 @@ class Controller:
         except BlockingIOError:
             return 0
 
-    def reset(self):
+    def try_reset(self):
         fcntl.ioctl(self.fd, RESET)
+
+    def reset(self):
+        """Again while the commands of a slow machine are not back within the call's time."""
+        def done():
+            try:
+                self.try_reset()
+                return True
+            except OSError as e:
+                need(e.errno == errno.EBUSY, "reset: %s", e)
+                return False
+        wait_for("a reset", done)
 
     def adopt(self):
         fcntl.ioctl(self.fd, ADOPT)

@@ -132,7 +132,8 @@ struct nvtgt_vfu_info {
 /*
  * As by a function level reset, and when the guest clears Bus Master Enable. Returns when CSTS.RDY
  * is 0: nothing of before writes into guest memory, or signals, any more. EBUSY: commands
- * have not come back from their device for 15 seconds, and those that read may still write.
+ * have not come back from their device for four seconds, and those that read may still write;
+ * the call may be made again.
  */
 #define NVTGT_VFU_RESET		_IO(NVTGT_VFU_IOC, 0x15)
 
