@@ -146,7 +146,7 @@ class Linux(Machine):
 
     def complaints(self):
         return self.try_run("dmesg | grep -iE 'nvme[0-9].*(timeout|error|abort|reset|invalid|fail|remov)|I/O error|"
-                            "EXT4-fs (error|warning)|BUG:|WARNING:|Oops'")[1]
+                            "EXT4-fs (error|warning)|BUG:|WARNING:|Oops:'")[1]
 
 
 INIT = b"""#!/bin/busybox sh
