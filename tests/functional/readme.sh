@@ -42,20 +42,32 @@ commands dkms >/dev/null || [ -e "$TESTS/../dkms.conf" ] || fail "no dkms.conf"
 # modprobe: the modules are known under these names
 commands modprobe | while read -r _ module; do
 	case $module in
-	nvtgt|nvtgt-tcp|nvtgt-bdev|nvtgt-null) ;;
+	nvtgt|nvtgt-tcp|nvtgt-bdev|nvtgt-null|nvtgt-vfu) ;;
 	*) fail "no module $module" ;;
 	esac
 done
 
-# a disk for one host
+# the units that are started
+commands systemctl | grep -o 'nvtgt[a-z-]*' | while read -r unit; do
+	[ -e "$(find /lib/systemd/system /usr/lib/systemd/system -name "$unit.service" | head -n 1)" ] || fail "no unit $unit"
+done
+
+# a disk for one host, and one for a virtual machine
+vm=$(null_blk_make size=64)
 n=0
 while read -r line; do
 	line=${line//\/dev\/vg0\/data/$dev}
+	line=${line//\/dev\/vg0\/vm1/$vm}
 	line=${line//nqn.2014-08.org.nvmexpress:uuid:…/$HOST_NQN}
 	line=${line//192.0.2.10/$TGT_IP}
 	line=${line/#nvtgtctl save/nvtgtctl save $WORK\/config.json}
 	out=$(nvtgtctl --netns tgt ${line#nvtgtctl }) || fail "$line"
 	case $line in
+	*'--trtype vfio-user'*)
+		[[ $out == *vfio-user-pci*"/run/nvtgt-vfud/"* ]] || fail "$line printed: $out"
+		defer modprobe -r nvtgt-vfu
+		defer nvtgtctl clear
+		;;
 	*' export '*)
 		[[ $out == "nvme connect "* ]] || fail "$line printed: $out"
 		nqn=${out##* }
@@ -67,6 +79,6 @@ while read -r line; do
 	esac
 	n=$((n + 1))
 done < <(commands nvtgtctl)
-[ "$n" -ge 2 ] || fail "the README has only $n nvtgtctl lines"
+[ "$n" -ge 3 ] || fail "the README has only $n nvtgtctl lines"
 jq -e '.subsystems[0].namespaces[0].device.path == "'"$dev"'"' "$WORK/config.json" >/dev/null ||
 	fail "save: $(cat "$WORK/config.json")"
