@@ -130,6 +130,7 @@ cache_prune() {
 	done
 	find "$NVTGT_CACHE"/kernels "$NVTGT_CACHE"/roots "$NVTGT_CACHE"/initrd "$NVTGT_CACHE"/qemu -maxdepth 1 \
 		-name '*.tmp.*' -mtime +1 -exec rm -rf {} + 2>/dev/null
+	find "$NVTGT_CACHE" -maxdepth 1 -name 'resolved*' -mtime +30 -delete
 	return 0
 }
 
