@@ -231,7 +231,7 @@ static void accept_client(struct vfud_endpoint *ep)
 	socklen_t len = sizeof(cred);
 	int fd, ret;
 
-	/* its successor waits for a moment */
+	/* the new client waits until the thread has read what the former one has left */
 	if (is_leaving(ep))
 		return;
 	fd = accept4(ep->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -551,7 +551,7 @@ static void resume(struct vfud_endpoint *ep)
 		drop_client(ep, why_gone(ret));
 }
 
-/* The port's host has been disabled: what is connected finds its device pulled. */
+/* The administrator has closed the port: its guest finds the device pulled. */
 static void remove_port(struct vfud_endpoint *ep)
 {
 	stop_listening(ep);
@@ -622,7 +622,7 @@ static void *endpoint_thread(void *arg)
 	return NULL;
 }
 
-/* A predecessor's socket, unless the port has moved meanwhile, or somebody has removed the file. */
+/* A predecessor's socket, unless the port has moved meanwhile, or the administrator has removed the file. */
 static void take_listener(struct vfud_endpoint *ep)
 {
 	struct sockaddr_un addr = { 0 };

@@ -102,7 +102,7 @@ static void send_text(int fd, const char *text)
 	}
 }
 
-/** vfud_status_answer() - somebody asks */
+/** vfud_status_answer() - a --status has connected */
 void vfud_status_answer(int listen_fd, const struct vfud_endpoint *list)
 {
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);

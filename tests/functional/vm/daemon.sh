@@ -7,22 +7,14 @@
 # nightly: 6.1 7.2
 
 . "$TESTS/lib/guest.sh"
-target_is_nvtgt || skip "nvmet has no virtual machines"
-need_modules bdev
-modprobe nvtgt-vfu
-defer rmmod nvtgt-vfu
-in_tgt() { "$@"; }	# a port of this type belongs to no network
+. "$TESTS/lib/vm.sh"
 disk=$(null_blk_make size=64)
-socket=/run/nvtgt/vm1.sock
+socket=$VM_SOCKET
 mkdir -p /run/nvtgt
 chown nobody /run/nvtgt
 defer rm -rf /run/nvtgt /run/nvtgt-vfud
-connections=/sys/kernel/debug/nvtgt/connections
 
-none() { [ -z "$(cat $connections)" ]; }
 client() { PYTHONDONTWRITEBYTECODE=1 PATIENCE=$PATIENCE python3 "$TESTS/functional/vm/daemon.py" "$@" "$disk"; }
-state_is() { [ "$(nvtgt-vfud --status --json | jq -r '.[0].state')" = "$1" ]; }
-gone() { ! kill -0 "$1" 2>/dev/null; }
 
 # start_daemon [OPTION...]: sets DAEMON
 start_daemon() {
@@ -30,22 +22,9 @@ start_daemon() {
 	DAEMON=$!
 	defer stop_daemon
 }
-stop_daemon() {
-	[ -n "${DAEMON-}" ] || return 0
-	kill "$DAEMON" 2>/dev/null || true
-	wait_for 20 gone "$DAEMON" || kill -9 "$DAEMON"
-	wait "$DAEMON" 2>/dev/null || true
-	DAEMON=
-}
 # said TEXT: and nothing before it counts again
 said() { grep -qF -- "$1" "$WORK/vfud.log"; }
 must_say() { wait_for 20 said "$1" || { cat "$WORK/vfud.log"; fail "the daemon has not said: $1"; }; }
-
-make_port_1() {
-	mkdir "$CONFIGFS/ports/1"
-	set_attr ports/1/addr_trtype vfio-user
-	set_attr ports/1/addr_traddr $socket
-}
 
 ulimit -l unlimited	# as LimitMEMLOCK= of the unit does
 log_mark
@@ -57,8 +36,7 @@ start_daemon --user nobody --vectors 16
 must_wait() { wait_for 30 nvtgt-vfud --status --json >/dev/null || { cat "$WORK/vfud.log"; fail "the daemon does not answer"; }; }
 must_wait
 [ "$(nvtgt-vfud --status --json)" = "[]" ] || fail "endpoints before there is a port"
-make_port_1
-defer drop_port 1
+vm_port 1 $socket
 link_port 1 testnqn
 wait_for 20 test -S $socket || { cat "$WORK/vfud.log"; fail "no socket"; }
 state_is waiting || fail "$(nvtgt-vfud --status)"
@@ -83,7 +61,7 @@ nvtgt-vfud --version | grep -q '^nvtgt-vfud [0-9]' || fail "--version"
 for what in ${VM_CASES:-pci protocol messages partial second reset}; do
 	note "$what"
 	client "$what" || { cat "$WORK/vfud.log"; fail "$what"; }
-	wait_for 30 none || fail "connections are left: $(cat $connections)"
+	wait_for 30 none || fail "connections are left: $(cat $VM_CONNECTIONS)"
 	wait_for 20 state_is waiting || fail "$(nvtgt-vfud --status)"
 done
 
@@ -91,7 +69,7 @@ for what in identify queues data many sudden; do
 	note "a guest's driver: $what"
 	VM_DAEMON=1 PYTHONDONTWRITEBYTECODE=1 PATIENCE=$PATIENCE \
 		python3 "$TESTS/functional/vm/controller.py" "$what" "$disk" || { cat "$WORK/vfud.log"; fail "$what"; }
-	wait_for 30 none || fail "connections are left: $(cat $connections)"
+	wait_for 30 none || fail "connections are left: $(cat $VM_CONNECTIONS)"
 done
 
 note "memory that is not shared"
@@ -162,5 +140,5 @@ touch /run/nvtgt/stop
 wait "$guest" || { cat "$WORK/vfud.log"; fail "the guest under a daemon that is replaced"; }
 wait_for 20 state_is waiting || fail "$(nvtgt-vfud --status)"
 stop_daemon
-wait_for 30 none || fail "connections are left: $(cat $connections)"
+wait_for 30 none || fail "connections are left: $(cat $VM_CONNECTIONS)"
 ! log_has "WARNING|BUG" || { log_since; fail "the kernel complains"; }

@@ -6,11 +6,7 @@
 # timeout: 1200
 
 . "$TESTS/lib/guest.sh"
-target_is_nvtgt || skip "nvmet has no virtual machines"
-need_modules bdev null
-modprobe nvtgt-vfu
-defer rmmod nvtgt-vfu
-in_tgt() { "$@"; }	# a port of this type belongs to no network
+. "$TESTS/lib/vm.sh"
 make_subsystem testnqn
 make_namespace testnqn 1 "$(null_blk_make size=64)"
 slow=subsystems/testnqn/namespaces/2
@@ -19,10 +15,7 @@ set_attr $slow/backend null
 set_attr $slow/backend_options size=64m,delay_us=500
 set_attr $slow/enable 1
 for id in 1 2; do
-	mkdir "$CONFIGFS/ports/$id"
-	defer drop_port $id
-	set_attr ports/$id/addr_trtype vfio-user
-	set_attr ports/$id/addr_traddr /run/nvtgt/vm$id.sock
+	vm_port $id /run/nvtgt/vm$id.sock
 	link_port $id testnqn
 done
 log_mark
@@ -30,7 +23,6 @@ log_mark
 seconds=20
 [ ! -e /proc/lockdep ] || seconds=600
 PYTHONDONTWRITEBYTECODE=1 PATIENCE=$PATIENCE python3 "$TESTS/functional/vm/fuzz.py" "${FUZZ_SECONDS:-$seconds}" || fail "the fuzzer found something"
-connections=/sys/kernel/debug/nvtgt/connections
-none() { [ -z "$(cat $connections)" ]; }
-wait_for 30 none || fail "connections are left: $(cat $connections)"
+none() { [ -z "$(cat $VM_CONNECTIONS)" ]; }
+wait_for 30 none || fail "connections are left: $(cat $VM_CONNECTIONS)"
 ! log_has "WARNING|BUG" || { log_since; fail "the kernel complains"; }

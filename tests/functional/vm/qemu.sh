@@ -8,27 +8,14 @@
 # timeout: 900
 
 . "$TESTS/lib/guest.sh"
-target_is_nvtgt || skip "nvmet has no virtual machines"
-need_modules bdev
-modprobe nvtgt-vfu
-defer rmmod nvtgt-vfu
-in_tgt() { "$@"; }	# a port of this type belongs to no network
+. "$TESTS/lib/vm.sh"
 mkdir -p /run/nvtgt
 defer rm -rf /run/nvtgt /run/nvtgt-vfud
 need_share qemu
 need_share nested
-connections=/sys/kernel/debug/nvtgt/connections
 export WORK PATIENCE QEMU=$SHARES/qemu NESTED=$SHARES/nested VFUD_LOG=$WORK/vfud.log
 
-none() { [ -z "$(cat $connections)" ]; }
-state_is() { [ "$(nvtgt-vfud --status --json | jq -r '.[0].state')" = "$1" ]; }
-gone() { ! kill -0 "$1" 2>/dev/null; }
 vm() { PYTHONDONTWRITEBYTECODE=1 python3 "$TESTS/functional/vm/qemu.py" "$@"; }
-stop_daemon() {
-	kill "$DAEMON" 2>/dev/null || true
-	wait_for 20 gone "$DAEMON" || kill -9 "$DAEMON"
-	wait "$DAEMON" 2>/dev/null || true
-}
 
 ulimit -l unlimited	# as LimitMEMLOCK= of the unit does
 log_mark
@@ -43,10 +30,7 @@ defer losetup -d "$disk"
 make_subsystem testnqn
 make_namespace testnqn 1 "$boot"
 make_namespace testnqn 2 "$disk"
-mkdir "$CONFIGFS/ports/1"
-defer drop_port 1
-set_attr ports/1/addr_trtype vfio-user
-set_attr ports/1/addr_traddr /run/nvtgt/vm1.sock
+vm_port 1 $VM_SOCKET
 link_port 1 testnqn
 nvtgt-vfud --hold >>"$VFUD_LOG" 2>&1 &
 DAEMON=$!
@@ -57,7 +41,7 @@ wait_for 30 state_is waiting || { cat "$VFUD_LOG"; fail "the daemon does not wai
 for what in ${VM_CASES:-bios private efi linux}; do
 	note "$what: $SECONDS s"
 	vm "$what" "$WORK/boot.img" "$WORK/disk.img" "$disk" || { cat "$VFUD_LOG"; fail "$what"; }
-	wait_for 60 none || fail "connections are left: $(cat $connections)"
+	wait_for 60 none || fail "connections are left: $(cat $VM_CONNECTIONS)"
 	wait_for 60 state_is waiting || fail "$(nvtgt-vfud --status)"
 done
 note "on the disk of the last one"

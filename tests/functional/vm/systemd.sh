@@ -7,11 +7,7 @@
 
 . "$TESTS/lib/guest.sh"
 . "$TESTS/lib/systemd.sh"
-target_is_nvtgt || skip "nvmet has no virtual machines"
-need_modules bdev
-modprobe nvtgt-vfu
-defer rmmod nvtgt-vfu
-in_tgt() { "$@"; }	# a port of this type belongs to no network
+. "$TESTS/lib/vm.sh"
 disk=$(null_blk_make size=64)
 socket=/run/nvtgt-vfud/vm1.sock
 mkdir -p /run/nvtgt
@@ -21,16 +17,11 @@ for file in passwd group shadow gshadow; do
 done
 put_back() { for file in passwd group shadow gshadow; do [ ! -e "$WORK/$file" ] || cp -a "$WORK/$file" /etc/; done; }
 defer put_back
-connections=/sys/kernel/debug/nvtgt/connections
-none() { [ -z "$(cat $connections)" ]; }
 
 log_mark
 make_subsystem testnqn
 make_namespace testnqn 1 "$disk"
-mkdir "$CONFIGFS/ports/1"
-defer drop_port 1
-set_attr ports/1/addr_trtype vfio-user
-set_attr ports/1/addr_traddr $socket
+vm_port 1 $socket
 link_port 1 testnqn
 
 start_systemd nvtgt-vfud.service
@@ -75,7 +66,9 @@ PYTHONDONTWRITEBYTECODE=1 PATIENCE=$PATIENCE python3 "$TESTS/functional/vm/daemo
 guest=$!
 wait_for 30 test -e /run/nvtgt/ready || fail "$(why "the guest has no controller")"
 systemctl stop nvtgt-vfud || fail "$(why stop)"
+wait_for 30 none || fail "connections are left: $(cat $VM_CONNECTIONS)"
+# it has been waiting for an answer of the daemon, or for a command of the controller
 ! wait "$guest" || fail "the guest has not noticed"
-grep -qE 'hung up|Connection reset|Broken pipe' "$WORK/guest.err" || fail "the guest: $(cat "$WORK/guest.err")"
-wait_for 30 none || fail "connections are left: $(cat $connections)"
+grep -qE 'hung up|Connection reset|Broken pipe|a completion of command' "$WORK/guest.err" ||
+	fail "the guest: $(cat "$WORK/guest.err")"
 ! log_has "WARNING|BUG" || { log_since; fail "the kernel complains"; }
